@@ -1,0 +1,229 @@
+"""The current span, without patching and without detaching anything.
+
+A run attaches a stand-in, which answers every call by the span that is right at that moment: the run's own while the
+run is what executes here, else what was current before. So a context that is left behind heals itself. The rules and
+their reasons are in ARCHITECTURE.md.
+"""
+
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from langchain_core.runnables.config import var_child_runnable_config
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanContext
+
+from runspan.place import Place, Style, run_ids_on_stack
+from runspan.runs import Run, RunTable
+
+# The innermost stand-in, also where a user's span covers it: it tells in which run that span was opened.
+_STAND_IN_KEY: Final = otel.create_key("runspan-stand-in")
+
+
+class StandIn(Span):
+    """Stands for a run in the contexts that its start left behind."""
+
+    def __init__(self, run: Run, base: Span) -> None:
+        self.run = run
+        self.base = base
+
+    def get_span_context(self) -> SpanContext:
+        """Return the context of the span that is right now."""
+        return _answer(self).get_span_context()
+
+    def is_recording(self) -> bool:
+        """Tell whether the span that is right now records."""
+        return _answer(self).is_recording()
+
+    def set_attributes(self, attributes: Any) -> None:
+        """Set attributes on the span that is right now."""
+        _answer(self).set_attributes(attributes)
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Set an attribute on the span that is right now."""
+        _answer(self).set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        """Add an event to the span that is right now."""
+        _answer(self).add_event(name, attributes, timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        """Add a link to the span that is right now."""
+        _answer(self).add_link(context, attributes)
+
+    def update_name(self, name: str) -> None:
+        """Rename the span that is right now."""
+        _answer(self).update_name(name)
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        """Set the status of the span that is right now."""
+        _answer(self).set_status(status, description)
+
+    def record_exception(
+        self, exception: BaseException, attributes: Any = None, timestamp: int | None = None, escaped: bool = False
+    ) -> None:
+        """Record an exception on the span that is right now."""
+        _answer(self).record_exception(exception, attributes, timestamp, escaped)
+
+    def end(self, end_time: int | None = None) -> None:
+        """Do nothing to a run's span, which ends with its run; end any other."""
+        run, span = _find_executing(self)
+        if run is None:
+            span.end(end_time)
+
+    def __getattr__(self, name: str) -> Any:
+        # What SDK spans have beyond the API: some instrumentations read ``span.name`` or ``span.attributes``.
+        return getattr(_answer(self), name)
+
+
+class Ambience(NamedTuple):
+    """What a new run finds: the parent it gets, and what is current below its own stand-in."""
+
+    parent: Run | None
+    parent_span: Span
+    base: Span
+
+
+def attach(run: Run, base: Span) -> None:
+    """Make the run current here and in what is started from here; it is never detached."""
+    stand_in = StandIn(run, base)
+    run.watch(stand_in)
+    otel.attach(trace.set_span_in_context(stand_in, otel.set_value(_STAND_IN_KEY, stand_in)))
+
+
+def find_ambience(table: RunTable, named_parent_id: UUID | None, place: Place) -> Ambience:
+    """Find the parent of a run that starts here.
+
+    LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
+    the user opened within it, is nearer. Without a name that this table knows, what is current counts.
+    """
+    base = trace.get_current_span()
+    if isinstance(base, StandIn):
+        base = _tidy(base, table, place.frame_id)
+        run, span = _find_executing(base, table)
+    else:
+        run, _ = _find_executing(otel.get_value(_STAND_IN_KEY), table, by_config_alone=True)
+        span = base
+    named = table.find(named_parent_id)
+    if named is None or (run is not None and run.is_within(named)):
+        return Ambience(run, span, base)
+    return Ambience(named, named.span, base)
+
+
+def _answer(stand_in: StandIn) -> Span:
+    return _find_executing(stand_in)[1]
+
+
+def _find_executing(
+    span: object, table: RunTable | None = None, *, by_config_alone: bool = False
+) -> tuple[Run | None, Span]:
+    """Follow the stand-ins to the first whose run executes here; without one, to the span below them.
+
+    With a table, the stand-ins of other tables are looked through.
+    """
+    passed: list[Run] = []
+    while isinstance(span, StandIn):
+        run = span.run
+        if table is None or run.table is table:
+            executing = None if run.is_over else _executing_for(run, passed, by_config_alone)
+            if executing is not None:
+                return executing, executing.span
+            passed.append(run)
+        span = span.base
+    return None, span if isinstance(span, Span) else trace.INVALID_SPAN
+
+
+def _executing_for(run: Run, passed: list[Run], by_config_alone: bool) -> Run | None:
+    """Return the run that executes here if the given open one does: itself, or one within it."""
+    if not run.is_chain:
+        return _roaming_on_stack(run) or run if _is_at_work(run) else None
+    found: Run | None = run
+    if run.place.style is Style.GENERATOR:
+        found = _run_by_config(run, passed)
+        if found is None and not by_config_alone and run.place.is_on_present_stack():
+            found = run
+    return _roaming_on_stack(found) or found if found is not None else None
+
+
+def _is_at_work(run: Run) -> bool:
+    """Tell whether a model, tool or retriever run executes here; one that was abandoned here is ended."""
+    place = run.place
+    if place.style is Style.ORDINARY:
+        if place.is_executing():
+            return True
+        if place.has_manager and place.is_here():
+            run.table.abandon(run)
+        return False
+    if place.style is Style.GENERATOR:
+        if place.is_on_present_stack():
+            return True
+        if not run.first_chunk_ns and not place.is_here() and place.is_executing_elsewhere():
+            return True
+    return any(run_id == run.run_id for _, run_id in run_ids_on_stack())
+
+
+def _run_by_config(run: Run, passed: list[Run]) -> Run | None:
+    """Return the run whose body LangChain says is executing, if it is the given one or within it.
+
+    LangChain executes each body in a context whose child config names the body's run as parent.
+    """
+    run_id = getattr((var_child_runnable_config.get() or {}).get("callbacks"), "parent_run_id", None)
+    if run_id is None:
+        return None
+    body = run.table.find(run_id) or _run_that_was(run_id, passed)
+    if body is None or not body.is_within(run):
+        return None
+    while body.is_over and body.parent is not None:
+        body = body.parent
+    return body
+
+
+def _run_that_was(run_id: UUID, passed: list[Run]) -> Run | None:
+    """Find a run that is over by the stand-ins that it, or a later run of its body, left in this context."""
+    for run in passed:
+        if run.run_id == run_id:
+            return run
+        if run.named_parent_id == run_id:
+            return run.parent
+    return None
+
+
+def _roaming_on_stack(run: Run) -> Run | None:
+    """Return the model run that executes further in than the given one, though another context holds its stand-in.
+
+    Such is a streaming model that a later step of the chain pulls, one that a gathered task started, and each of
+    several that one ``generate`` started together.
+    """
+    table = run.table
+    if not table.roaming:
+        return None
+    for frame_id, run_id in run_ids_on_stack():
+        found = table.roaming.get(run_id) if run_id is not None else None
+        found = found or table.roaming_frames.get(frame_id)
+        if found is not None and not run.is_within(found):
+            return found
+        if frame_id == run.place.frame_id:
+            return None
+    return None
+
+
+def _tidy(stand_in: StandIn, table: RunTable, frame_id: int) -> Span:
+    """Return what a new stand-in goes on top of, leaving out the runs that are over and the siblings of its frame."""
+    base: Span = stand_in
+    while isinstance(base, StandIn) and _is_past(base.run, table, frame_id):
+        base = base.base
+    below = base
+    while isinstance(below, StandIn):
+        while isinstance(below.base, StandIn) and below.base.run.is_over:
+            below.base = below.base.base
+        below = below.base
+    return base
+
+
+def _is_past(run: Run, table: RunTable, frame_id: int) -> bool:
+    if run.is_over:
+        return True
+    is_sibling = run.table is table and run.place.frame_id == frame_id
+    if is_sibling and not run.is_chain:
+        table.roam(run)
+    return is_sibling

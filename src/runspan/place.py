@@ -1,0 +1,175 @@
+"""Where a run began, and whether its body is still executing.
+
+LangChain calls ``on_*_start`` from the function that does the run's work. While that function is on a call stack, or in
+the chain of coroutines that its task awaits, the run is at work. A place remembers the function's frame by identity
+alone, never by reference: a frame kept alive keeps its user's data alive. The callback manager is a local variable of
+that frame; as long as it lives the frame does too, and no other frame can have the same identity.
+"""
+
+import asyncio
+import enum
+import functools
+import inspect
+import sys
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from types import CodeType, CoroutineType, FrameType, GeneratorType
+from typing import Any, Final
+from uuid import UUID
+
+_MANAGER_MODULE: Final = "langchain_core.callbacks.manager"
+_OWN_PACKAGE: Final = __name__.partition(".")[0]
+
+
+class Style(enum.Enum):
+    """The kind of function that started a run: it decides how to tell whether the run executes here."""
+
+    ORDINARY = enum.auto()
+    """A function or coroutine: it returns when the run is over."""
+    GENERATOR = enum.auto()
+    """A generator, sync or async: its consumer runs between its steps."""
+    NESTED = enum.auto()
+    """A function within a function, as in ``stream_events(version="v3")`` of a model: it returns at once."""
+    DETACHED = enum.auto()
+    """A task of its own, as ``asyncio.gather`` makes for each start: it is done at once."""
+
+
+class Place:
+    """The function, thread and task that started a run."""
+
+    __slots__ = ("__weakref__", "_manager", "_task", "frame_id", "style", "thread_id")
+
+    def __init__(self, frame: FrameType, manager: object | None, on_gone: Callable[[object], None]) -> None:
+        self.frame_id = id(frame)
+        self.style = _style(frame)
+        self.thread_id = threading.get_ident()
+        task = _current_task()
+        self._task = weakref.ref(task) if task is not None else None
+        self._manager = weakref.ref(manager, on_gone) if manager is not None else None
+
+    @property
+    def has_manager(self) -> bool:
+        """Whether LangChain started the run, and not somebody who drives the handler by hand."""
+        return self._manager is not None
+
+    def is_gone(self) -> bool:
+        """Tell whether the callback manager that started the run no longer exists."""
+        return self._manager is not None and self._manager() is None
+
+    def is_here(self) -> bool:
+        """Tell whether this is the thread and the task that the run started in."""
+        return self.thread_id == threading.get_ident() and _current_task() is self._started_in()
+
+    def is_same_task(self, other: "Place") -> bool:
+        """Tell whether two runs started in the same task, or in the same thread outside of tasks."""
+        return self.thread_id == other.thread_id and self._started_in() is other._started_in()
+
+    def is_on_present_stack(self) -> bool:
+        """Tell whether the starting frame is on the stack of the caller."""
+        return not self.is_gone() and self._is_on(sys._getframe(1))
+
+    def is_executing(self) -> bool:
+        """Tell whether the starting frame is executing, in whatever thread or task it started."""
+        if self.is_on_present_stack():
+            return True
+        return not self.is_gone() and not self.is_here() and self.is_executing_elsewhere()
+
+    def is_executing_elsewhere(self) -> bool:
+        """Tell whether the starting frame is on the stack of its thread, or awaited by its task."""
+        if self._is_on(sys._current_frames().get(self.thread_id)):
+            return True
+        return self._task is not None and self._is_awaited()
+
+    def could_go_on(self) -> bool:
+        """Tell whether the thread or task that the run started in can still execute anything."""
+        if self._task is None:
+            return self.thread_id in sys._current_frames()
+        task = self._task()
+        return task is not None and not task.done()
+
+    def was_cancelled(self) -> bool:
+        """Tell whether the task that the run started in was cancelled, or is being cancelled."""
+        task = self._started_in()
+        return task is not None and (task.cancelled() or task.cancelling() > 0)
+
+    def forget(self) -> None:
+        """Drop the references, so that nothing is called back when the manager goes."""
+        self._manager = None
+
+    def _is_on(self, frame: FrameType | None) -> bool:
+        while frame is not None:
+            if id(frame) == self.frame_id:
+                return True
+            frame = frame.f_back
+        return False
+
+    def _started_in(self) -> "asyncio.Task[Any] | None":
+        return self._task() if self._task is not None else None
+
+    def _is_awaited(self) -> bool:
+        task = self._started_in()
+        if task is None or task.done():
+            return False
+        awaited: object = task.get_coro()
+        while isinstance(awaited, CoroutineType | GeneratorType):
+            frame = awaited.cr_frame if isinstance(awaited, CoroutineType) else awaited.gi_frame
+            if frame is not None and id(frame) == self.frame_id:
+                return True
+            awaited = awaited.cr_await if isinstance(awaited, CoroutineType) else awaited.gi_yieldfrom
+        # A task that waits for a future is at the end of its chain; a step of an async generator can't be looked into.
+        return isinstance(awaited, Awaitable) and self.has_manager and not self.is_gone()
+
+
+def starting_frame() -> tuple[FrameType, object | None]:
+    """Return the frame that started the run being announced, and the callback manager that announces it.
+
+    A handler that somebody drives by hand has no manager: then it is the first frame outside of this package.
+    """
+    frame = _first(sys._getframe(1), lambda module: module == _MANAGER_MODULE)
+    if frame is None:
+        own = sys._getframe(1)
+        return _first(own, lambda module: not module.startswith(_OWN_PACKAGE)) or own, None
+    while frame.f_back is not None and _module(frame.f_back) == _MANAGER_MODULE:
+        frame = frame.f_back
+    return frame.f_back or frame, frame.f_locals.get("self")
+
+
+def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
+    """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        manager = frame.f_locals.get("run_manager") if _takes_run_manager(frame.f_code) else None
+        yield id(frame), getattr(manager, "run_id", None)
+        frame = frame.f_back
+
+
+def _first(frame: FrameType | None, wanted: Callable[[str], bool]) -> FrameType | None:
+    while frame is not None and not wanted(_module(frame)):
+        frame = frame.f_back
+    return frame
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
+def _style(frame: FrameType) -> Style:
+    flags = frame.f_code.co_flags
+    if flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        return Style.GENERATOR
+    if _module(frame).startswith("asyncio."):
+        return Style.DETACHED
+    return Style.NESTED if flags & inspect.CO_NESTED else Style.ORDINARY
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no running event loop in this thread
+        return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _takes_run_manager(code: CodeType) -> bool:
+    return "run_manager" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

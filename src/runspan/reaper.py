@@ -1,0 +1,49 @@
+"""Ends runs that nobody can end any more, in a thread of its own.
+
+A finalizer runs wherever a collection strikes, even inside an exporter that holds its lock; ending a span there was
+seen to hang. So it only reports the run, to a queue made for that, and this thread ends it.
+"""
+
+import os
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from runspan._guard import attempt
+
+if TYPE_CHECKING:
+    from runspan.runs import Run
+
+_reported: "SimpleQueue[Run]" = SimpleQueue()
+_thread: threading.Thread | None = None
+
+
+def report(run: "Run") -> None:
+    """Hand over a run that seems lost; safe in a finalizer."""
+    _reported.put(run)
+
+
+def start() -> None:
+    """See to it that the thread runs; called before there is anything to report."""
+    global _thread  # noqa: PLW0603  one thread per process
+    if _thread is None:
+        _thread = threading.Thread(target=_work, name="runspan-reaper", daemon=True)
+        _thread.start()
+
+
+def _work() -> None:
+    while True:
+        attempt(_end, _reported.get(), default=None)
+
+
+def _end(run: "Run") -> None:
+    if run.is_lost():
+        run.table.abandon(run)
+
+
+def _restart_in_child() -> None:
+    global _thread, _reported  # noqa: PLW0603  threads don't survive a fork
+    _thread, _reported = None, SimpleQueue()
+
+
+os.register_at_fork(after_in_child=_restart_in_child)

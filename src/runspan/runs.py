@@ -1,0 +1,235 @@
+"""Runs: what has begun and not ended, and how each run's span ends.
+
+Nothing here takes a lock: LangChain ends runs from collected generators, at any point of any thread. Taking a run out
+of the table is atomic, and whoever takes it out ends its span.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Final, NamedTuple
+from uuid import UUID
+from weakref import ref
+
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.util.types import AnyValue
+
+from runspan import reaper, semconv
+from runspan._guard import attempt
+from runspan.place import Place, Style
+
+_REMEMBERED_TRACES: Final = 4096
+_NOTHING: Final[Mapping[str, AnyValue]] = {}
+
+
+class Ending(NamedTuple):
+    """What a span gets last, and whether its run failed."""
+
+    attributes: Mapping[str, AnyValue] = _NOTHING
+    error: str | None = None
+    """The description of the status ERROR; None leaves the status unset."""
+
+
+class Run:
+    """A LangChain run between its start and its end."""
+
+    __slots__ = (
+        "__weakref__",
+        "_stand_in",
+        "children",
+        "chunks",
+        "first_chunk_ns",
+        "handlers",
+        "is_chain",
+        "is_over",
+        "named_parent_id",
+        "owns_span",
+        "parent",
+        "partial",
+        "place",
+        "run_id",
+        "span",
+        "started_ns",
+        "table",
+    )
+
+    # Filled in by whoever starts the run, before it enters the table.
+    parent: "Run | None"
+    span: Span
+    owns_span: bool
+
+    def __init__(
+        self,
+        run_id: UUID,
+        named_parent_id: UUID | None,
+        table: "RunTable",
+        started_by: tuple[FrameType, object | None],
+        *,
+        is_chain: bool,
+    ) -> None:
+        self.run_id = run_id
+        self.named_parent_id = named_parent_id
+        self.table = table
+        self.is_chain = is_chain
+        self.place = Place(*started_by, self._on_gone)
+        self.is_over = False
+        self.children: dict[UUID, Run] = {}
+        self.handlers: tuple[object, ...] = ()
+        self.started_ns = time.time_ns()
+        self.first_chunk_ns = 0
+        self.chunks: list[object] = []
+        """What a model streamed so far."""
+        self.partial: Callable[[Run], Mapping[str, AnyValue]] | None = None
+        """Tells what the run has come to, should it be abandoned."""
+        self._stand_in: ref[object] | None = None
+
+    def is_within(self, ancestor: "Run") -> bool:
+        """Tell whether this run is the other or a descendant of it."""
+        run: Run | None = self
+        while run is not None and run is not ancestor:
+            run = run.parent
+        return run is not None
+
+    def watch(self, stand_in: object) -> None:
+        """Learn when nothing can lead to this run any more: its stand-in and its callback manager are both gone."""
+        self._stand_in = ref(stand_in, self._on_gone)
+
+    def is_lost(self) -> bool:
+        """Tell whether the run is open though neither its stand-in nor its callback manager exists."""
+        return not self.is_over and self._stand_in is not None and self._stand_in() is None and self.place.is_gone()
+
+    def outlives(self, ended: Place) -> bool:
+        """Tell whether the run may go on though an ancestor ended: in a live task or thread of its own."""
+        place = self.place
+        if self.is_lost() or place.is_same_task(ended) or not place.could_go_on():
+            return False
+        return not self._is_seen_executing or place.is_executing_elsewhere()
+
+    def is_finished(self) -> bool:
+        """Tell whether the run is open though it can't be executing any more."""
+        if self.is_lost():
+            return True
+        if self._is_seen_executing:
+            return not self.place.is_executing()
+        return self.is_chain and self.place.style is Style.ORDINARY and not self.place.could_go_on()
+
+    def skip_finished_ancestors(self) -> None:
+        """Make the nearest open ancestor the parent, so that no lineage grows with runs that start each other."""
+        while self.parent is not None and self.parent.is_over:
+            self.parent = self.parent.parent
+
+    def forget(self) -> None:
+        """Let go of what a finished run does not need; its lineage stays."""
+        self.place.forget()
+        self._stand_in = None
+        self.partial = None
+        self.chunks.clear()
+        self.handlers = ()
+
+    @property
+    def _is_seen_executing(self) -> bool:
+        # Chains and generators report their own end; of the others the frame tells, if LangChain started them.
+        return not self.is_chain and self.place.style is Style.ORDINARY and self.place.has_manager
+
+    def _on_gone(self, _: object) -> None:
+        # May be called in the middle of a collection, in a thread that holds any lock: only note it.
+        if self.is_lost():
+            reaper.report(self)
+
+
+class RunTable:
+    """The open runs of one tracer provider."""
+
+    def __init__(self) -> None:
+        self._open: dict[UUID, Run] = {}
+        self.roaming: dict[UUID, Run] = {}
+        """Open model runs that may execute where their stand-in is not (see ``context``)."""
+        self.roaming_frames: dict[int, Run] = {}
+        """The same, those started by a generator, by the identity of its frame."""
+        self._traces: dict[UUID, int] = {}
+        self._older_traces: dict[UUID, int] = {}
+
+    def find(self, run_id: UUID | None) -> Run | None:
+        """Return the open run with this id."""
+        return self._open.get(run_id) if run_id is not None else None
+
+    def open_runs(self) -> Iterator[Run]:
+        """Yield the runs that are open now, the oldest first."""
+        # The copy is made at once: a collection in the midst of the loop can end runs.
+        yield from self._open.copy().values()
+
+    def add(self, run: Run) -> None:
+        """Enter a run that has its span and its parent."""
+        self._open[run.run_id] = run
+        if run.parent is not None:
+            run.parent.children[run.run_id] = run
+        if not run.is_chain and run.place.style is not Style.ORDINARY:
+            self.roam(run)
+        self._remember(run)
+
+    def roam(self, run: Run) -> None:
+        """Note a model run that may execute where its stand-in is not."""
+        self.roaming[run.run_id] = run
+        if run.place.style is Style.GENERATOR:
+            self.roaming_frames[run.place.frame_id] = run
+
+    def end(self, run: Run, ending: Ending, at_ns: int | None = None) -> None:
+        """End a run's span, after those of its descendants that can't be executing any more."""
+        self._close(run, ending, at_ns or time.time_ns(), run.place)
+
+    def abandon(self, run: Run) -> None:
+        """End a run that LangChain will not end."""
+        self._abandon(run, time.time_ns(), run.place, "abandoned")
+
+    def sweep(self) -> None:
+        """Abandon the open runs that can't be executing any more, the latest first."""
+        for run in reversed(list(self.open_runs())):
+            if run.is_finished():
+                self.abandon(run)
+
+    def trace_id(self, run_id: UUID) -> int | None:
+        """Return the trace id of a run that is open, or was one of the last few thousand to start."""
+        return self._traces.get(run_id) or self._older_traces.get(run_id)
+
+    def _close(self, run: Run, ending: Ending, at_ns: int, ended: Place) -> None:
+        if self._open.pop(run.run_id, None) is None:
+            return
+        run.is_over = True
+        run.skip_finished_ancestors()
+        self._settle(run)
+        was_cancelled = ending.attributes.get(semconv.RUN_OUTCOME) == "cancelled"
+        for child in reversed(run.children.copy().values()):
+            if not child.outlives(ended):
+                self._abandon(child, at_ns, ended, "cancelled" if was_cancelled else "abandoned")
+            elif run.parent is not None:
+                run.parent.children[child.run_id] = child
+        if run.parent is not None:
+            run.parent.children.pop(run.run_id, None)
+        run.forget()
+        if run.owns_span:
+            attempt(_end_span, run.span, ending, at_ns, default=None)
+
+    def _abandon(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
+        if run.place.was_cancelled():
+            outcome = "cancelled"
+        partial = attempt(run.partial, run, default=_NOTHING) if run.partial is not None else _NOTHING
+        self._close(run, Ending({**partial, semconv.RUN_OUTCOME: outcome}), at_ns, ended)
+
+    def _settle(self, run: Run) -> None:
+        self.roaming.pop(run.run_id, None)
+        if self.roaming_frames.get(run.place.frame_id) is run:
+            del self.roaming_frames[run.place.frame_id]
+
+    def _remember(self, run: Run) -> None:
+        if len(self._traces) >= _REMEMBERED_TRACES:
+            self._older_traces, self._traces = self._traces, {}
+        self._traces[run.run_id] = run.span.get_span_context().trace_id
+
+
+def _end_span(span: Span, ending: Ending, at_ns: int) -> None:
+    # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
+    if span.is_recording():
+        span.set_attributes(ending.attributes)
+        if ending.error is not None:
+            span.set_status(Status(StatusCode.ERROR, ending.error))
+        span.end(at_ns)

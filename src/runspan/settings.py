@@ -1,0 +1,54 @@
+"""Every option of the handler."""
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CaptureContent: TypeAlias = Literal["none", "span"]
+
+# The values of the variable that OpenTelemetry's own GenAI packages read. Content in events alone is none on spans.
+_STANDARD_VALUES = {"no_content": "none", "event_only": "none", "span_only": "span", "span_and_event": "span"}
+
+
+class Settings(BaseSettings):
+    """The options of a handler, each from its argument, else from its environment variable, else the default.
+
+    Raises:
+        ValueError: if a value is not allowed; it names the option, the value and what is allowed.
+
+    Example:
+        ``OpenTelemetryCallbackHandler(settings=Settings(capture_content="none"))``
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    capture_content: CaptureContent = Field(
+        default="span",
+        validation_alias=AliasChoices(
+            "RUNSPAN_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+        ),
+        description=(
+            "Where messages, tool arguments and results, queries, documents, tags and texts of errors go:"
+            " `span` puts them on the spans, `none` leaves them out."
+        ),
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(_explain(error)) from None
+
+    @field_validator("capture_content", mode="before")
+    @classmethod
+    def _read_standard_value(cls, value: object) -> object:
+        return _STANDARD_VALUES.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        option = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"Settings: {option} = {problem['input']!r} is not allowed. {problem['msg']}.")
+    return "\n".join(lines)

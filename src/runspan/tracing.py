@@ -1,0 +1,76 @@
+"""Starts runs: one table of runs for each tracer provider, whichever handlers serve it."""
+
+import functools
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from opentelemetry import trace
+from opentelemetry.trace import ProxyTracerProvider, SpanKind, TracerProvider
+from opentelemetry.util.types import AnyValue
+
+from runspan import reaper
+from runspan._version import __version__
+from runspan.context import attach, find_ambience
+from runspan.place import starting_frame
+from runspan.runs import Run, RunTable
+
+_tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
+_tables_lock: Final = threading.Lock()
+
+
+class Tracing:
+    """The runs of one tracer provider."""
+
+    def __init__(self, provider: TracerProvider, table: RunTable | None = None) -> None:
+        self.provider = provider
+        self.tracer = provider.get_tracer("runspan", __version__)
+        if isinstance(provider, ProxyTracerProvider):
+            _tell_of_no_provider()
+        with _tables_lock:
+            self.table = _tables.setdefault(provider, table or RunTable())
+
+    def follow(self, provider: TracerProvider) -> "Tracing":
+        """Return the tracing of the provider that is global now, with the runs that began before it was set."""
+        if provider is self.provider:
+            return self
+        return Tracing(provider, self.table)
+
+    def begin(
+        self,
+        run_id: UUID,
+        parent_id: UUID | None,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, AnyValue],
+        *,
+        is_chain: bool,
+        is_hidden: bool,
+    ) -> Run:
+        """Start a run: find its parent, start its span, make it current.
+
+        A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
+        """
+        reaper.start()
+        run = Run(run_id, parent_id, self.table, starting_frame(), is_chain=is_chain)
+        ambience = find_ambience(self.table, parent_id, run.place)
+        run.parent = ambience.parent
+        run.owns_span = not is_hidden
+        run.span = ambience.parent_span
+        if run.owns_span:
+            parent_context = trace.set_span_in_context(ambience.parent_span)
+            run.span = self.tracer.start_span(name, parent_context, kind, attributes)
+        self.table.add(run)
+        attach(run, ambience.base)
+        return run
+
+
+@functools.cache
+def _tell_of_no_provider() -> None:
+    logging.getLogger("runspan").info(
+        "No OpenTelemetry tracer provider is set, so spans go nowhere. Call runspan.configure(), or set a provider"
+        " of your own with opentelemetry.trace.set_tracer_provider()."
+    )

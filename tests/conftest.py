@@ -1,0 +1,32 @@
+"""Fixtures that every test can use."""
+
+import logging
+import os
+
+import pytest
+
+from tests.tracing import Tracing
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """Keep the machine's settings out of the tests."""
+    for name in list(os.environ):
+        if name.startswith(("OTEL_", "RUNSPAN_", "LANGSMITH_", "LANGCHAIN_", "ANTHROPIC_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def tracing():
+    """Trace into memory; nothing may be left open."""
+    tracing = Tracing()
+    yield tracing
+    tracing.settle()
+
+
+@pytest.fixture
+def quiet(caplog):
+    """Fail if anything was logged at WARNING or above."""
+    caplog.set_level(logging.WARNING)
+    yield
+    assert [record.getMessage() for record in caplog.records] == []

@@ -1,0 +1,120 @@
+"""A provider in memory, a handler on it, and whole traces as text."""
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from runspan import OpenTelemetryCallbackHandler, Settings
+
+
+class Tracing:
+    """What a test traces with."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = self.provider.get_tracer("test")
+        self.handler = OpenTelemetryCallbackHandler(tracer_provider=self.provider, settings=settings)
+
+    @property
+    def config(self) -> dict:
+        return {"callbacks": [self.handler]}
+
+    def span(self, name: str):
+        """Open a span as instrumented code does."""
+        return self.tracer.start_as_current_span(name)
+
+    def mark(self, name: str) -> None:
+        """Leave a span that shows what is current here."""
+        self.tracer.start_span(name).end()
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        return self.exporter.get_finished_spans()
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self.spans if span.name == name]
+
+    def one(self, name: str) -> ReadableSpan:
+        (span,) = self.named(name)
+        return span
+
+    def text(self) -> str:
+        """Return the finished traces as an indented text, after checking that they are sound."""
+        check_sound(self.spans)
+        return as_text(self.spans)
+
+    def settle(self) -> None:
+        """Wait for the runs that only a finalizer reports."""
+        deadline = time.monotonic() + 5
+        while self.handler.open_runs and time.monotonic() < deadline:
+            gc.collect()
+            time.sleep(0.005)
+        assert self.handler.open_runs == 0
+
+
+def current_name() -> str | None:
+    """Return the name of the current span."""
+    return getattr(trace.get_current_span(), "name", None)
+
+
+def check_sound(spans: tuple[ReadableSpan, ...]) -> None:
+    """Check that each span ended once, in its parent's trace, and not after its parent."""
+    by_id = {span.context.span_id: span for span in spans}
+    assert len(by_id) == len(spans), "a span ended twice"
+    for span in spans:
+        if span.parent is None:
+            continue
+        parent = by_id.get(span.parent.span_id)
+        assert parent is not None, f"the parent of {span.name} has not ended"
+        assert parent.context.trace_id == span.context.trace_id
+        assert parent.start_time <= span.start_time
+
+
+def as_text(spans: tuple[ReadableSpan, ...]) -> str:
+    """Write spans as a tree: a line each, indented by two below its parent, siblings by start, equal ones by name."""
+    children: dict[int | None, list[ReadableSpan]] = {}
+    for span in spans:
+        children.setdefault(span.parent.span_id if span.parent else None, []).append(span)
+
+    def lines(parent: int | None, depth: int) -> Iterator[str]:
+        for span in sorted(children.get(parent, []), key=lambda each: each.start_time):
+            yield "  " * depth + _label(span)
+            yield from lines(span.context.span_id, depth + 1)
+
+    return "\n".join(lines(None, 0))
+
+
+def sorted_text(text: str) -> str:
+    """Sort a tree's siblings by their text, for runs that start together."""
+
+    def blocks(lines: list[str], depth: int) -> list[str]:
+        groups: list[list[str]] = []
+        for line in lines:
+            if len(line) - len(line.lstrip()) == 2 * depth:
+                groups.append([line])
+            else:
+                groups[-1].append(line)
+        parts = ["\n".join([group[0], *blocks(group[1:], depth + 1)]) for group in groups]
+        return sorted(parts)
+
+    return "\n".join(blocks(text.splitlines(), 0))
+
+
+def _label(span: ReadableSpan) -> str:
+    notes = [span.attributes.get("langchain.run.outcome"), None if span.status.is_ok else "error"]
+    return " ".join([span.name, *(f"[{note}]" for note in notes if note)])
+
+
+@contextmanager
+def no_open_runs(tracing: Tracing) -> Iterator[None]:
+    """Check at the end that no run is left open."""
+    yield
+    assert tracing.handler.open_runs == 0
