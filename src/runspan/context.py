@@ -99,8 +99,9 @@ def find_ambience(table: RunTable, named_parent_id: UUID | None, place: Place) -
     """
     base = trace.get_current_span()
     if isinstance(base, StandIn):
-        base = _tidy(base, table, place.frame_id)
+        base = _without_siblings(base, table, place)
         run, span = _find_executing(base, table)
+        base = _without_finished(base)
     else:
         run, _ = _find_executing(otel.get_value(_STAND_IN_KEY), table, by_config_alone=True)
         span = base
@@ -200,30 +201,37 @@ def _roaming_on_stack(run: Run) -> Run | None:
     for frame_id, run_id in run_ids_on_stack():
         found = table.roaming.get(run_id) if run_id is not None else None
         found = found or table.roaming_frames.get(frame_id)
-        if found is not None and not run.is_within(found):
+        if found is not None and not found.place.is_gone() and not run.is_within(found):
             return found
         if frame_id == run.place.frame_id:
             return None
     return None
 
 
-def _tidy(stand_in: StandIn, table: RunTable, frame_id: int) -> Span:
-    """Return what a new stand-in goes on top of, leaving out the runs that are over and the siblings of its frame."""
-    base: Span = stand_in
-    while isinstance(base, StandIn) and _is_past(base.run, table, frame_id):
-        base = base.base
-    below = base
-    while isinstance(below, StandIn):
-        while isinstance(below.base, StandIn) and below.base.run.is_over:
-            below.base = below.base.base
-        below = below.base
-    return base
+def _without_siblings(span: Span, table: RunTable, place: Place) -> Span:
+    """Leave out the stand-ins of runs that the same frame started: ``batch`` starts several before any of them works."""
+    while isinstance(span, StandIn) and (span.run.is_over or _is_sibling(span.run, table, place)):
+        span = span.base
+    return span
 
 
-def _is_past(run: Run, table: RunTable, frame_id: int) -> bool:
-    if run.is_over:
-        return True
-    is_sibling = run.table is table and run.place.frame_id == frame_id
-    if is_sibling and not run.is_chain:
+def _is_sibling(run: Run, table: RunTable, place: Place) -> bool:
+    if run.table is not table or not run.place.is_same_frame(place):
+        return False
+    if not run.is_chain:
         table.roam(run)
-    return is_sibling
+    return True
+
+
+def _without_finished(span: Span) -> Span:
+    """Leave out the stand-ins of runs that are over, so that no chain of them grows in a long-lived context."""
+    span = below = _first_open(span)
+    while isinstance(below, StandIn):
+        below.base = below = _first_open(below.base)
+    return span
+
+
+def _first_open(span: Span) -> Span:
+    while isinstance(span, StandIn) and span.run.is_over:
+        span = span.base
+    return span

@@ -65,6 +65,10 @@ class Place:
         """Tell whether two runs started in the same task, or in the same thread outside of tasks."""
         return self.thread_id == other.thread_id and self._started_in() is other._started_in()
 
+    def is_same_frame(self, other: "Place") -> bool:
+        """Tell whether one frame started both; ``other`` is the later."""
+        return self.frame_id == other.frame_id and not self.is_gone()
+
     def is_on_present_stack(self) -> bool:
         """Tell whether the starting frame is on the stack of the caller."""
         return not self.is_gone() and self._is_on(sys._getframe(1))

@@ -23,6 +23,7 @@ class SyncModel(BaseChatModel):
     """A model that knows nothing of async or streams."""
 
     tracing: Any
+
     @property
     def _llm_type(self) -> str:
         return "test"

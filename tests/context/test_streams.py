@@ -1,0 +1,245 @@
+"""Streams: the consumer's code runs between their steps, and may never come back."""
+
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from langchain_core.runnables import RunnableGenerator, RunnableParallel
+from langgraph.graph import END, START, StateGraph
+from opentelemetry import trace
+
+from runspan.context import StandIn
+from tests.context.shapes import ChattyModel, Model, State, SyncStreamModel, body
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+async def until_none_open(tracing):
+    """Let the loop close the generators that nobody holds any more."""
+    async with asyncio.timeout(5):
+        while tracing.handler.open_runs:
+            await asyncio.sleep(0.001)
+
+
+CHATTY = """\
+RunnableSequence
+  chat
+    chunk
+    chunk
+    chunk
+  last
+    last work
+caller"""
+
+
+def _last(tracing):
+    """Make a step that takes the chunks as they come."""
+
+    def each(chunks):
+        yield from chunks
+        tracing.mark("last work")
+
+    async def aeach(chunks):
+        async for chunk in chunks:
+            yield chunk
+        tracing.mark("last work")
+
+    return RunnableGenerator(each, aeach, name="last")
+
+
+def test_spans_between_the_chunks_of_a_model_are_under_the_model(tracing):
+    """A model that a later step pulls keeps its spans, also after its first chunk."""
+    for _ in (ChattyModel(tracing=tracing) | _last(tracing)).stream("x", tracing.config):
+        pass
+    tracing.mark("caller")
+    assert tracing.text() == CHATTY
+
+
+async def test_the_same_asynchronously(tracing):
+    """The same holds in async streams."""
+    async for _ in (ChattyModel(tracing=tracing) | _last(tracing)).astream("x", tracing.config):
+        pass
+    tracing.mark("caller")
+    assert tracing.text() == CHATTY
+
+
+async def test_a_sync_model_streamed_asynchronously_keeps_the_spans_of_its_request(tracing):
+    """What a model does in a thread until its first chunk, its request among it, is under the model."""
+    stream = SyncStreamModel(tracing=tracing).astream("x", tracing.config)
+    await anext(stream)
+    async for _ in stream:
+        pass
+    assert tracing.one("chat").context == tracing.named("chunk")[0].parent
+
+
+def test_models_that_stream_side_by_side_keep_their_spans(tracing):
+    """Each of two models that a parallel step pulls in threads keeps its own spans."""
+    chain = RunnableParallel(a=ChattyModel(tracing=tracing), b=ChattyModel(tracing=tracing))
+    for _ in chain.stream("x", tracing.config):
+        tracing.mark("caller")
+    chats = tracing.named("chat")
+    assert len(chats) == 2
+    for chat in chats:
+        assert [s.name for s in tracing.spans if s.parent == chat.context] == ["chunk"] * 3
+    assert all(span.parent is None for span in tracing.named("caller"))
+
+
+def test_a_stream_left_early_is_abandoned_with_its_text_so_far(tracing):
+    """A consumer that leaves after the first chunk leaves an ended span, no error, with what had come."""
+    for _ in Model(tracing=tracing).stream("x", tracing.config):
+        break
+    tracing.settle()
+    tracing.mark("caller")
+    assert tracing.text() == "chat [abandoned]\n  http\ncaller"
+    assert '"content":"th"' in tracing.one("chat").attributes["gen_ai.output.messages"]
+
+
+async def test_an_async_stream_left_early_is_abandoned_with_its_text_so_far(tracing):
+    """The same asynchronously, for a chain that is closed by its consumer."""
+    chain = body(tracing, "first") | Model(tracing=tracing)
+    stream = chain.astream("x", tracing.config)
+    async for _ in stream:
+        break
+    await stream.aclose()
+    await until_none_open(tracing)
+    tracing.mark("caller")
+    assert tracing.text() == (
+        "RunnableSequence [abandoned]\n  first\n    first work\n  chat [abandoned]\n    http\ncaller"
+    )
+    assert '"content":"th"' in tracing.one("chat").attributes["gen_ai.output.messages"]
+
+
+async def test_an_async_stream_dropped_unclosed_ends(tracing):
+    """A stream that its consumer forgets is ended by the collector, not before."""
+    stream = (body(tracing, "first") | Model(tracing=tracing)).astream("x", tracing.config)
+    await anext(stream)
+    assert tracing.handler.open_runs == 2
+    del stream
+    await until_none_open(tracing)
+    assert {span.name for span in tracing.spans} == {"RunnableSequence", "first", "first work", "chat", "http"}
+
+
+def test_a_stream_read_from_another_thread_keeps_its_trace(tracing):
+    """Each chunk may be read in another thread: the runs stay one trace, the readers' spans stay outside."""
+    stream = (body(tracing, "first") | Model(tracing=tracing)).stream("x", tracing.config)
+
+    def read():
+        chunk = next(stream, None)
+        tracing.mark("caller")
+        return chunk
+
+    while True:
+        with ThreadPoolExecutor(1) as pool:
+            if pool.submit(read).result() is None:
+                break
+    lines = tracing.text().splitlines()
+    assert [line for line in lines if line != "caller"] == [
+        "RunnableSequence",
+        "  first",
+        "    first work",
+        "  chat",
+        "    http",
+    ]
+
+
+def test_a_stream_whose_context_is_dropped_at_each_step_goes_on(tracing):
+    """A web server reads a graph's stream step by step in copied contexts; nothing is cut short by that."""
+    graph = StateGraph(State)
+    graph.add_node("one", body(tracing, "do one", lambda state: {"values": [1]}))
+    graph.add_node("two", body(tracing, "do two", lambda state: {"values": [2]}))
+    graph.add_edge(START, "one")
+    graph.add_edge("one", "two")
+    graph.add_edge("two", END)
+    stream = graph.compile().stream({"values": []}, tracing.config)
+    steps = 0
+    while contextvars.copy_context().run(next, stream, None) is not None:
+        steps += 1
+        tracing.handler.force_flush(1)
+        assert tracing.handler.open_runs == 1
+    assert steps == 2
+    assert tracing.text() == "LangGraph\n  one\n    do one\n      do one work\n  two\n    do two\n      do two work"
+
+
+def test_streams_read_alternately_do_not_mix(tracing):
+    """Two streams read in turns are two traces, and the caller's spans are in neither."""
+    chain = ChattyModel(tracing=tracing) | _last(tracing)
+    one, two = chain.stream("x", tracing.config), chain.stream("x", tracing.config)
+    for _ in zip(one, two, strict=True):
+        tracing.mark("caller")
+    whole = CHATTY.removesuffix("\ncaller")
+    lines = tracing.text().splitlines()
+    assert "\n".join(line for line in lines if line != "caller") == f"{whole}\n{whole}"
+    assert all(span.parent is None for span in tracing.named("caller"))
+
+
+def test_a_call_between_two_chunks_is_no_part_of_the_stream(tracing):
+    """What the consumer calls between two chunks is its own."""
+    stream = (body(tracing, "first") | Model(tracing=tracing)).stream("x", tracing.config)
+    with tracing.span("request"):
+        next(stream)
+        Model(tracing=tracing).invoke("y", tracing.config)
+        tracing.mark("caller")
+        list(stream)
+    assert tracing.text() == (
+        "request\n  RunnableSequence\n    first\n      first work\n    chat\n      http\n  chat\n    http\n  caller"
+    )
+
+
+def test_a_stream_that_is_held_and_never_finished_stays_open_until_shutdown(tracing):
+    """A held stream is not cut short by a flush; a shutdown ends what is left."""
+    stream = Model(tracing=tracing).stream("x", tracing.config)
+    next(stream)
+    assert tracing.handler.force_flush(1) is True
+    assert tracing.handler.open_runs == 1
+    tracing.handler.shutdown(1)
+    assert tracing.handler.open_runs == 0
+    assert tracing.text() == "chat [abandoned]\n  http"
+    list(stream)
+
+
+def test_streams_that_always_overlap_leave_no_chain_behind(tracing):
+    """A context in which the next stream starts before the last is over keeps no trace of the old ones."""
+    model = Model(tracing=tracing)
+    last = model.stream("x", tracing.config)
+    next(last)
+    for _ in range(50):
+        stream = model.stream("x", tracing.config)
+        next(stream)
+        list(last)
+        last = stream
+    depth, span = 0, trace.get_current_span()
+    while isinstance(span, StandIn):
+        depth, span = depth + 1, span.base
+    assert depth <= 3
+    list(last)
+
+
+async def test_a_task_started_between_two_chunks_is_no_part_of_the_stream(tracing):
+    """A task that the consumer starts between two chunks has the consumer's span."""
+    started = asyncio.Event()
+
+    async def aside():
+        await started.wait()
+        tracing.mark("aside")
+
+    with tracing.span("request"):
+        stream = ChattyModel(tracing=tracing).astream("x", tracing.config)
+        await anext(stream)
+        task = asyncio.create_task(aside())
+        started.set()
+        async for _ in stream:
+            pass
+        await task
+    assert tracing.text() == "request\n  chat\n    chunk\n    chunk\n    chunk\n  aside"
+
+
+def test_time_to_first_chunk_is_there_only_on_streams(tracing):
+    """A streamed call says when its first chunk came; another says nothing of it."""
+    model = Model(tracing=tracing)
+    list(model.stream("x", tracing.config))
+    model.invoke("x", tracing.config)
+    streamed, whole = tracing.named("chat")
+    assert 0 < streamed.attributes["gen_ai.response.time_to_first_chunk"] < 5
+    assert streamed.attributes["gen_ai.request.stream"] is True
+    assert "gen_ai.response.time_to_first_chunk" not in whole.attributes
