@@ -99,9 +99,8 @@ def find_ambience(table: RunTable, named_parent_id: UUID | None, place: Place) -
     """
     base = trace.get_current_span()
     if isinstance(base, StandIn):
-        base = _without_siblings(base, table, place)
-        run, span = _find_executing(base, table)
-        base = _without_finished(base)
+        run, span = _find_executing(base, table, started_by=place)
+        base = _without_past(base, table, place)
     else:
         run, _ = _find_executing(otel.get_value(_STAND_IN_KEY), table, by_config_alone=True)
         span = base
@@ -116,17 +115,20 @@ def _answer(stand_in: StandIn) -> Span:
 
 
 def _find_executing(
-    span: object, table: RunTable | None = None, *, by_config_alone: bool = False
+    span: object, table: RunTable | None = None, *, started_by: Place | None = None, by_config_alone: bool = False
 ) -> tuple[Run | None, Span]:
     """Follow the stand-ins to the first whose run executes here; without one, to the span below them.
 
-    With a table, the stand-ins of other tables are looked through.
+    Looked through are the stand-ins of other tables than the given one, and of runs that the given frame started:
+    they are the siblings of the one that it starts now.
     """
     passed: list[Run] = []
     while isinstance(span, StandIn):
         run = span.run
         if table is None or run.table is table:
-            executing = None if run.is_over else _executing_for(run, passed, by_config_alone)
+            executing = None
+            if not run.is_over and not (started_by is not None and _is_sibling(run, table, started_by)):
+                executing = _executing_for(run, passed, by_config_alone)
             if executing is not None:
                 return executing, executing.span
             passed.append(run)
@@ -208,30 +210,22 @@ def _roaming_on_stack(run: Run) -> Run | None:
     return None
 
 
-def _without_siblings(span: Span, table: RunTable, place: Place) -> Span:
-    """Leave out the stand-ins of runs that the same frame started: ``batch`` starts several before any of them works."""
-    while isinstance(span, StandIn) and (span.run.is_over or _is_sibling(span.run, table, place)):
-        span = span.base
-    return span
-
-
-def _is_sibling(run: Run, table: RunTable, place: Place) -> bool:
+def _is_sibling(run: Run, table: RunTable | None, place: Place) -> bool:
+    """Tell whether the frame of the place started the run too: ``batch`` starts several before any of them works."""
     if run.table is not table or not run.place.is_same_frame(place):
         return False
     if not run.is_chain:
-        table.roam(run)
+        run.table.roam(run)
     return True
 
 
-def _without_finished(span: Span) -> Span:
-    """Leave out the stand-ins of runs that are over, so that no chain of them grows in a long-lived context."""
-    span = below = _first_open(span)
-    while isinstance(below, StandIn):
-        below.base = below = _first_open(below.base)
-    return span
-
-
-def _first_open(span: Span) -> Span:
-    while isinstance(span, StandIn) and span.run.is_over:
+def _without_past(span: Span, table: RunTable, place: Place) -> Span:
+    """Leave out the stand-ins of siblings and of runs that are over: no chain of them grows in a long-lived context."""
+    while isinstance(span, StandIn) and (span.run.is_over or _is_sibling(span.run, table, place)):
         span = span.base
+    below = span
+    while isinstance(below, StandIn):
+        while isinstance(below.base, StandIn) and below.base.run.is_over:
+            below.base = below.base.base
+        below = below.base
     return span

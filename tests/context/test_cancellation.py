@@ -180,8 +180,10 @@ async def test_a_thousand_concurrent_calls_two_hundred_of_them_cancelled(tracing
     assert tracing.handler.open_runs == 0
     tracing.text()
     roots = [span for span in tracing.spans if span.parent is None]
-    assert len(roots) == len({span.context.trace_id for span in tracing.spans}) == len(
-        {span.name for span in roots if span.name.startswith("call ")}
+    assert (
+        len(roots)
+        == len({span.context.trace_id for span in tracing.spans})
+        == len({span.name for span in roots if span.name.startswith("call ")})
     )
     outcomes = [span for span in tracing.named("RunnableSequence") if span.attributes.get("langchain.run.outcome")]
     assert {span.attributes["langchain.run.outcome"] for span in outcomes} == {"cancelled"}

@@ -1,0 +1,166 @@
+"""Work that outlives the run it was started in."""
+
+import asyncio
+import threading
+
+import pytest
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import END, START, StateGraph
+
+from tests.context.shapes import Model, State, body
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+async def test_a_task_that_outlives_its_run_keeps_the_runs_in_it(tracing):
+    """A run in a task that outlives the node it was started in goes on, with its own true end."""
+    go_on = asyncio.Event()
+    tasks = []
+
+    async def later():
+        await go_on.wait()
+        tracing.mark("late")
+        await Model(tracing=tracing).ainvoke("x", tracing.config)
+
+    async def node(x):
+        tasks.append(asyncio.create_task(RunnableLambda(lambda x: x, afunc=aside, name="aside").ainvoke(x)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return x
+
+    async def aside(x):
+        await later()
+        return x
+
+    await RunnableLambda(lambda x: x, afunc=node, name="node").ainvoke("x", tracing.config)
+    assert tracing.handler.open_runs == 1
+    tracing.mark("caller")
+    go_on.set()
+    await tasks[0]
+    assert tracing.text() == "node\n  aside\n    late\n    chat\n      http\ncaller"
+    assert "langchain.run.outcome" not in tracing.one("aside").attributes
+
+
+async def test_a_task_that_outlives_everything_is_the_callers(tracing):
+    """Once all runs are over, a task that one of them started is under the caller's span."""
+    go_on = asyncio.Event()
+    tasks = []
+
+    async def later():
+        await go_on.wait()
+        tracing.mark("late")
+
+    async def node(x):
+        tasks.append(asyncio.create_task(later()))
+        return x
+
+    with tracing.span("request"):
+        await RunnableLambda(lambda x: x, afunc=node, name="node").ainvoke("x", tracing.config)
+        go_on.set()
+        await tasks[0]
+    assert tracing.text() == "request\n  node\n  late"
+
+
+@pytest.mark.parametrize("way", ["ainvoke", "astream"])
+async def test_a_task_that_outlives_its_node_is_under_the_graph(tracing, way):
+    """While the graph goes on, a task that an ended node started is under the graph, before and after runs of its own."""
+    go_on, done = asyncio.Event(), asyncio.Event()
+
+    async def later():
+        await go_on.wait()
+        tracing.mark("late")
+        await body(tracing, "aside").ainvoke("x")
+        tracing.mark("later")
+        done.set()
+
+    async def one(state: State) -> State:
+        asyncio.get_running_loop().tasks = asyncio.create_task(later())
+        return {"values": [1]}
+
+    async def two(state: State) -> State:
+        go_on.set()
+        await done.wait()
+        tracing.mark("two work")
+        return {"values": [2]}
+
+    graph = StateGraph(State)
+    graph.add_node("one", one)
+    graph.add_node("two", two)
+    graph.add_edge(START, "one")
+    graph.add_edge("one", "two")
+    graph.add_edge("two", END)
+    if way == "ainvoke":
+        await graph.compile().ainvoke({"values": []}, tracing.config)
+    else:
+        async for _ in graph.compile().astream({"values": []}, tracing.config):
+            tracing.mark("caller")
+    lines = [line for line in tracing.text().splitlines() if line != "caller"]
+    assert lines == [
+        "LangGraph",
+        "  one",
+        "  two",
+        "    two work",
+        "  late",
+        "  aside",
+        "    aside work",
+        "  later",
+    ]
+
+
+def test_a_thread_that_outlives_its_run_keeps_the_run_in_it(tracing):
+    """A run in a thread that outlives the lambda it was started in goes on, with its own true end."""
+    import contextvars
+
+    go_on = threading.Event()
+    threads = []
+
+    def inner(x):
+        go_on.wait(5)
+        tracing.mark("late")
+        return x
+
+    def node(x):
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(RunnableLambda(inner, name="inner").invoke, x))
+        thread.start()
+        threads.append(thread)
+        while tracing.handler.open_runs < 2:
+            threading.Event().wait(0.001)
+        return x
+
+    RunnableLambda(node, name="node").invoke("x", tracing.config)
+    assert tracing.handler.open_runs == 1
+    tracing.mark("caller")
+    go_on.set()
+    threads[0].join(5)
+    assert tracing.text() == "node\n  inner\n    late\ncaller"
+
+
+def test_a_stream_held_by_an_ended_run_ends_with_it(tracing):
+    """A stream that a lambda started and did not finish ends with the lambda."""
+    held = []
+
+    def node(x):
+        stream = Model(tracing=tracing).stream("x")
+        next(stream)
+        held.append(stream)
+        return x
+
+    RunnableLambda(node, name="node").invoke("x", tracing.config)
+    assert tracing.handler.open_runs == 0
+    assert tracing.text() == "node\n  chat [abandoned]\n    http"
+    list(held[0])
+
+
+def test_many_calls_in_one_context_leave_nothing_in_it(tracing):
+    """A long-lived context does not grow with the calls made in it."""
+    from opentelemetry import trace
+
+    from runspan.context import StandIn
+
+    for _ in range(200):
+        body(tracing, "one").invoke("x", tracing.config)
+    last = trace.get_current_span()
+    assert isinstance(last, StandIn)
+    assert not isinstance(last.base, StandIn)
+    assert last.run.parent is None

@@ -1,0 +1,73 @@
+"""Runs that raise."""
+
+import pytest
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool as make_tool
+
+from tests.context.shapes import Model, SyncModel, body
+
+
+@make_tool
+def broken(x: str) -> str:
+    """Raise."""
+    raise ValueError("no such thing")
+
+
+@make_tool
+def stopped(x: str) -> str:
+    """Raise what is no Exception."""
+    raise KeyboardInterrupt
+
+
+class BrokenModel(SyncModel):
+    """A model whose service refuses."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        raise ConnectionError("refused")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_error_is_on_each_run_it_went_through(tracing):
+    """The run that raised and those above it have status ERROR, the type and the message; the others have not."""
+    with pytest.raises(ValueError, match="no such thing"):
+        (body(tracing, "first") | broken).invoke("x", tracing.config)
+    tracing.mark("caller")
+    assert tracing.text() == (
+        "RunnableSequence [error]\n  first\n    first work\n  execute_tool broken [error]\ncaller"
+    )
+    span = tracing.one("execute_tool broken")
+    assert span.attributes["error.type"] == "ValueError"
+    assert span.status.description == "no such thing"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_interrupt_from_the_keyboard_ends_the_runs(tracing):
+    """KeyboardInterrupt inside a tool ends the tool and all above it."""
+    with pytest.raises(KeyboardInterrupt):
+        (body(tracing, "first") | stopped).invoke("x", tracing.config)
+    assert tracing.text() == ("RunnableSequence [error]\n  first\n    first work\n  execute_tool stopped [error]")
+    assert tracing.one("execute_tool stopped").attributes["error.type"] == "KeyboardInterrupt"
+    assert tracing.handler.open_runs == 0
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_model_that_fails_asynchronously(tracing):
+    """An error of a model in a thread is on the model and the chain."""
+    with pytest.raises(ConnectionError):
+        await (body(tracing, "first") | BrokenModel(tracing=tracing)).ainvoke("x", tracing.config)
+    assert tracing.text() == "RunnableSequence [error]\n  first\n    first work\n  chat [error]"
+    assert tracing.one("chat").attributes["error.type"] == "ConnectionError"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_error_that_the_user_handles_stays_inside(tracing):
+    """A run that catches the error of a run within it is no failure itself."""
+
+    def careful(x):
+        try:
+            return broken.invoke("x")
+        except ValueError:
+            return Model(tracing=tracing).invoke("x")
+
+    RunnableLambda(careful, name="careful").invoke("x", tracing.config)
+    assert tracing.text() == "careful\n  execute_tool broken [error]\n  chat\n    http"
