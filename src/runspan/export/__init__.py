@@ -1,0 +1,1 @@
+"""How ended spans leave the process."""

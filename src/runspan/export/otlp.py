@@ -1,0 +1,133 @@
+"""The OTLP exporter of OpenTelemetry, built from arguments and the standard environment variables.
+
+https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variables mean. Timeouts, certificates and
+credential providers are read by the exporter itself.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.util.re import parse_env_headers
+
+HTTP: Final = "http/protobuf"
+GRPC: Final = "grpc"
+_DEFAULT_ENDPOINT: Final = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
+_HTTP_PATH: Final = "/v1/traces"
+_COMPRESSIONS: Final = {"none": "NoCompression", "deflate": "Deflate", "gzip": "Gzip"}
+
+
+@dataclass(frozen=True)
+class OtlpTarget:
+    """Where and how spans are sent: everything settled, nothing imported yet."""
+
+    protocol: str
+    endpoint: str
+    compression: str = "gzip"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def destination(self) -> str:
+        """The endpoint as it may be logged: without user, password and query."""
+        if "//" not in self.endpoint:
+            return self.endpoint
+        url = urlsplit(self.endpoint)
+        return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    def exporter(self) -> SpanExporter:
+        """Build the exporter; imports what its protocol needs."""
+        return self._grpc_exporter() if self.protocol == GRPC else self._http_exporter()
+
+    def _http_exporter(self) -> SpanExporter:
+        from opentelemetry.exporter.otlp.proto import http  # noqa: PLC0415  only who exports pays for it
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415  the same
+
+        compression = http.Compression[_COMPRESSIONS[self.compression]]
+        return trace_exporter.OTLPSpanExporter(self.endpoint, headers=self.headers, compression=compression)
+
+    def _grpc_exporter(self) -> SpanExporter:
+        import grpc  # type: ignore[import-untyped]  # noqa: PLC0415  ships no types; only who exports pays for it
+        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415  the same
+
+        compression = grpc.Compression[_COMPRESSIONS[self.compression]]
+        return trace_exporter.OTLPSpanExporter(self.endpoint, headers=dict(self.headers), compression=compression)
+
+
+def resolve_target(
+    *, endpoint: str | None = None, protocol: str | None = None, headers: Mapping[str, str] | None = None
+) -> OtlpTarget:
+    """Settle protocol, endpoint, headers and compression: arguments win, then the variables for traces, then for all.
+
+    Args:
+        endpoint: Base URL; for HTTP ``/v1/traces`` is appended. For gRPC also ``host:port``, which means TLS
+            unless ``OTEL_EXPORTER_OTLP_INSECURE`` is true.
+        protocol: ``http/protobuf`` (default) or ``grpc``.
+        headers: Sent with every request, on top of those in the environment.
+
+    Raises:
+        ValueError: An argument or a variable has a value that can't be used.
+    """
+    chosen = _choice("protocol", protocol, "PROTOCOL", allowed=(HTTP, GRPC)) or HTTP
+    return OtlpTarget(
+        protocol=chosen,
+        endpoint=_endpoint(endpoint, chosen),
+        compression=_choice("compression", None, "COMPRESSION", allowed=tuple(_COMPRESSIONS)) or "gzip",
+        headers=_headers(headers or {}),
+    )
+
+
+def endpoint_in_environment() -> bool:
+    """Tell whether the environment names an OTLP endpoint for traces."""
+    return _variable("ENDPOINT") is not None
+
+
+def _variable(name: str) -> tuple[str, str] | None:
+    """Return name and value of the variable that counts; an empty one is as good as unset."""
+    for variable in (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
+        value = os.environ.get(variable, "").strip()
+        if value:
+            return variable, value
+    return None
+
+
+def _choice(option: str, argument: str | None, variable: str, *, allowed: tuple[str, ...]) -> str | None:
+    source, value = (option, argument) if argument is not None else _variable(variable) or (option, None)
+    if value is None:
+        return None
+    if value.strip().lower() not in allowed:
+        raise ValueError(f"{source} is {value!r}; it must be one of {', '.join(map(repr, allowed))}.")
+    return value.strip().lower()
+
+
+def _endpoint(argument: str | None, protocol: str) -> str:
+    fallback = ("endpoint", _DEFAULT_ENDPOINT[protocol])
+    source, value = ("endpoint", argument) if argument is not None else _variable("ENDPOINT") or fallback
+    url = _checked(source, value, protocol)
+    if protocol == GRPC or source == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":  # these are used as they are
+        return value
+    path = url.path.rstrip("/")
+    return url._replace(path=path if path.endswith(_HTTP_PATH) else path + _HTTP_PATH).geturl()
+
+
+def _checked(source: str, value: str, protocol: str) -> SplitResult:
+    bare = protocol == GRPC and "//" not in value
+    try:
+        url = urlsplit(f"http://{value}" if bare else value)
+        port = url.port
+        usable = url.scheme in {"http", "https"} and bool(url.hostname) and (port is not None or not bare)
+    except ValueError:  # an address or a port that is none
+        usable = False
+    if not usable:
+        also = " or host:port" if protocol == GRPC else ""
+        example = _DEFAULT_ENDPOINT[protocol]
+        raise ValueError(f"{source} is {value!r}; it must be an http or https URL{also}, such as {example}.")
+    return url
+
+
+def _headers(argument: Mapping[str, str]) -> dict[str, str]:
+    # The gRPC exporter would take either those of the environment or ours; the HTTP one merges them as done here.
+    _, text = _variable("HEADERS") or ("", "")
+    return dict(parse_env_headers(text, liberal=True)) | {name.lower(): value for name, value in argument.items()}

@@ -1,0 +1,191 @@
+"""One call for people who have no OpenTelemetry set up; nothing here is needed by those who have."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Self, runtime_checkable
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.util.types import AttributeValue
+
+from runspan.console import TreeSpanExporter
+from runspan.export.direct import DirectSpanProcessor
+from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
+from runspan.export.per_process import PerProcessExporter
+from runspan.export.processor import DeliveringSpanProcessor
+
+_logger = logging.getLogger("runspan")
+_EXPORTERS = ("otlp", "console", "none")
+_Processors = Sequence[DeliveringSpanProcessor | DirectSpanProcessor]
+
+
+class Handle:
+    """What ``configure`` set up. As a context manager it shuts down at the end of the block."""
+
+    def __init__(self, tracer_provider: trace.TracerProvider, processors: _Processors) -> None:
+        self.tracer_provider = tracer_provider
+        self.is_open = True
+        self._processors = processors
+
+    def force_flush(self, timeout: float = 10) -> bool:
+        """Send what has ended so far, in at most ``timeout`` seconds; True only if all of it was delivered."""
+        deadline = time.monotonic() + timeout
+        flushed = [each.force_flush(_milliseconds_until(deadline)) for each in self._processors]
+        return all(flushed)
+
+    def shutdown(self, timeout: float = 4) -> None:
+        """Deliver what can be delivered in ``timeout`` seconds and stop; the tracer provider stays in place."""
+        self.is_open = False
+        deadline = time.monotonic() + timeout
+        for processor in self._processors:
+            processor.shutdown(max(deadline - time.monotonic(), 0))
+        atexit.unregister(self.shutdown)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+
+def configure(
+    *,
+    service_name: str | None = None,
+    endpoint: str | None = None,
+    protocol: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    console: bool = False,
+    resource_attributes: Mapping[str, AttributeValue] | None = None,
+    exit_timeout: float = 4.0,
+) -> Handle:
+    """Send spans to an OTLP endpoint, to the terminal, or to both.
+
+    Sets a tracer provider, unless the application has set one: that one is kept and gets our span processor.
+    All standard ``OTEL_*`` variables count; arguments win. ``OTEL_TRACES_EXPORTER`` says whether spans go over
+    OTLP at all, the endpoint only where to. A second call says so and returns the first handle.
+
+    Args:
+        service_name: The name of this service, ``service.name`` of the resource.
+        endpoint: Base URL of the collector or backend, such as ``http://localhost:4318``.
+        protocol: ``http/protobuf`` (default) or ``grpc``.
+        headers: Sent with every request, such as the key of a hosted backend.
+        console: Print each trace as a tree; the only output unless an endpoint is named.
+        resource_attributes: Further attributes of the resource.
+        exit_timeout: Seconds that the end of the process may wait for the delivery.
+
+    Raises:
+        ValueError: An argument or an environment variable has a value that can't be used.
+        RuntimeError: The tracer provider that the application set takes no span processors.
+
+    Example:
+        >>> with configure(service_name="shop", console=True):
+        ...     chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
+    """
+    with _Present.lock:
+        present = _Present.handle
+        if present is not None and present.is_open:
+            _logger.warning(
+                "configure() was called again: the first call stays in force and its handle is returned."
+                " To change something, call shutdown() on that handle first."
+            )
+            return present
+        target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
+        exporters = _exporters(console=console, endpoint_named=endpoint is not None or endpoint_in_environment())
+        processors = _processors(exporters, target, exit_timeout)
+        provider = _provider_with(processors, service_name, resource_attributes or {})
+        handle = _Present.handle = Handle(provider, processors)
+        atexit.register(handle.shutdown, exit_timeout)
+        return handle
+
+
+class _Present:
+    """The handle of this process."""
+
+    handle: Handle | None = None
+    lock = threading.Lock()
+
+
+@runtime_checkable
+class _TakesProcessors(Protocol):
+    def add_span_processor(self, span_processor: SpanProcessor) -> None: ...
+
+
+def _exporters(*, console: bool, endpoint_named: bool) -> set[str]:
+    """Return which exporters are wanted; OTLP is there by default, but not for who asks for the console alone."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return set()
+    chosen = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    names = {name.strip() for name in chosen.split(",")} if chosen else {"otlp"}
+    unknown = sorted(names.difference(_EXPORTERS))
+    if unknown:
+        raise ValueError(f"OTEL_TRACES_EXPORTER has {unknown[0]!r}; it must be a list of {', '.join(_EXPORTERS)}.")
+    if console and not chosen and not endpoint_named:
+        names.clear()
+    if console:
+        names.add("console")
+    return names - {"none"}
+
+
+def _processors(exporters: set[str], target: OtlpTarget, exit_timeout: float) -> _Processors:
+    processors: list[DeliveringSpanProcessor | DirectSpanProcessor] = []
+    if "console" in exporters:
+        processors.append(DirectSpanProcessor(TreeSpanExporter()))
+    if "otlp" in exporters:
+        processors.append(
+            DeliveringSpanProcessor(
+                PerProcessExporter(target.exporter),
+                destination=target.destination,
+                max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+                max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+                schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+                shutdown_timeout_seconds=exit_timeout,
+            )
+        )
+    return processors
+
+
+def _provider_with(
+    processors: _Processors, service_name: str | None, resource_attributes: Mapping[str, AttributeValue]
+) -> trace.TracerProvider:
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, trace.ProxyTracerProvider):
+        provider = _new_provider(service_name, resource_attributes)
+    elif service_name is not None or resource_attributes:
+        _logger.warning(
+            "service_name and resource_attributes have no effect: a tracer provider is already set, and its"
+            " resource can't be changed. Give them where that provider is made."
+        )
+    for processor in processors:
+        if not isinstance(provider, _TakesProcessors):
+            raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
+                f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
+                " can't be taken from it. Either export with that provider and leave out configure(), or set no"
+                " provider and let configure() make one."
+            )
+        provider.add_span_processor(processor)
+    return provider
+
+
+def _new_provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:
+    named = {} if service_name is None else {SERVICE_NAME: service_name}
+    provider = TracerProvider(resource=Resource.create({**resource_attributes, **named}))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def _positive(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"{variable} is {text!r}; it must be a whole number above 0.")
+    return int(text)
+
+
+def _milliseconds_until(deadline: float) -> int:
+    return max(int((deadline - time.monotonic()) * 1000), 0)

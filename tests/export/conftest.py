@@ -1,0 +1,46 @@
+"""Endpoints that do not answer, and processors that are shut down at the end."""
+
+import socket
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from runspan.export.otlp import resolve_target
+from runspan.export.processor import DeliveringSpanProcessor
+
+
+@pytest.fixture
+def dead_endpoint():
+    """An address at which nobody listens; it is bound, so nobody else gets it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent_endpoint():
+    """An address that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def delivery():
+    """Make a processor on a provider of its own; give both and a tracer."""
+    providers = []
+
+    def make(exporter=None, *, endpoint=None, protocol=None, **options):
+        if exporter is None:
+            target = resolve_target(endpoint=endpoint, protocol=protocol)
+            exporter, options["destination"] = target.exporter(), target.destination
+        options.setdefault("destination", "the exporter of the test")
+        options.setdefault("schedule_delay_seconds", 60)
+        processor = DeliveringSpanProcessor(exporter, **options)
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(processor)
+        providers.append(processor)
+        return processor, provider.get_tracer("test")
+
+    yield make
+    for processor in providers:
+        processor.shutdown(1)

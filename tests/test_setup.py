@@ -1,0 +1,321 @@
+"""What configure() does to a process. A global tracer provider is set once per process, so each test runs its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from runspan.setup import configure
+from tests.otlp_receivers import GrpcReceiver, HttpReceiver
+
+MARGIN_SECONDS = 1.5
+RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
+PREAMBLE = """
+import json, logging, os, time
+from opentelemetry import trace
+from runspan.setup import configure
+
+def tell(value): print(json.dumps(value), flush=True)
+def end(name): trace.get_tracer("test").start_span(name).end()
+"""
+
+
+@dataclass
+class Ended:
+    """A process that ended well: what it told, what it logged, and how long its exit took after the last line."""
+
+    told: list[Any]
+    stderr: list[str]
+    exit_seconds: float
+
+
+def run_python(code: str, *, told: bool = True, **environment: str) -> Ended:
+    """Run code in a process of its own."""
+    done = subprocess.run(  # noqa: S603  the code stands in these tests
+        [sys.executable, "-c", PREAMBLE + dedent(code) + "\ntell(time.time())"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    ended_at = time.time()
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    said = [json.loads(line) for line in lines] if told else [*lines[:-1], json.loads(lines[-1])]
+    return Ended(said[:-1], done.stderr.splitlines(), ended_at - said[-1])
+
+
+def names(receiver):
+    return sorted(span["name"] for span in receiver.received())
+
+
+def test_one_call_delivers_and_a_second_says_so():
+    """Arguments make provider and resource; a second call warns and returns the same handle; after shutdown a new
+    call sends elsewhere from the same provider, here over gRPC."""
+    with HttpReceiver() as first, GrpcReceiver() as second:
+        ended = run_python(
+            f"""
+            handle = configure(
+                service_name="argument", endpoint={first.endpoint!r}, headers={{"X-Key": "k"}},
+                resource_attributes={{"team": "blue"}},
+            )
+            end("first")
+            tell(handle.force_flush(5))
+            tell(configure(endpoint={second.endpoint!r}) is handle)
+            tell(handle.tracer_provider is trace.get_tracer_provider())
+            handle.shutdown()
+            with configure(endpoint={second.endpoint!r}, protocol="grpc") as other:
+                tell([other is handle, other.tracer_provider is handle.tracer_provider])
+                end("second")
+            end("after shutdown")
+            """,
+            OTEL_SERVICE_NAME="environment",
+            OTEL_RESOURCE_ATTRIBUTES="team=red,stage=test",
+        )
+        (span,) = first.received()
+        assert ended.told == [True, True, True, [False, True]]
+        assert ended.stderr == [
+            (
+                "configure() was called again: the first call stays in force and its handle is returned."
+                " To change something, call shutdown() on that handle first."
+            )
+        ]
+        resource = {name: span["resource"].get(name) for name in ("service.name", "team", "stage")}
+        assert (span["name"], resource) == (
+            "first",
+            {"service.name": "argument", "team": "blue", "stage": "test"},
+        )
+        assert first.headers[0]["x-key"] == "k"
+        assert names(second) == ["second"]
+
+
+def test_the_environment_is_enough():
+    """Without arguments the standard variables decide; what is queued is delivered at the end of the process."""
+    with GrpcReceiver() as receiver:
+        ended = run_python(
+            """
+            configure()
+            with trace.get_tracer("test").start_as_current_span("kept"):
+                pass
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_HEADERS="tenant=a",
+            OTEL_SERVICE_NAME="environment",
+            OTEL_BSP_MAX_QUEUE_SIZE="1",
+        )
+        (span,) = receiver.received()
+        assert ended.stderr == []
+        assert (span["name"], span["resource"]["service.name"]) == ("kept", "environment")
+        assert receiver.headers[0]["tenant"] == "a"
+
+
+def test_the_exporter_variable_chooses():
+    """OTEL_TRACES_EXPORTER says which exporters there are; console=True alone tries no endpoint; samplers count."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            def case(name, exporter, endpoint=None, console=False):
+                os.environ["OTEL_TRACES_EXPORTER"] = exporter
+                with configure(endpoint=endpoint, console=console):
+                    end(name)
+
+            case("none", "none", {receiver.endpoint!r})
+            case("otlp", "otlp", {receiver.endpoint!r})
+            case("console", "console", {receiver.endpoint!r})
+            case("both", "otlp, Console", {receiver.endpoint!r})
+            case("argument adds", "none", {receiver.endpoint!r}, True)
+            case("console alone", "", None, True)
+            case("console and endpoint", "", {receiver.endpoint!r}, True)
+            """,
+            told=False,
+        )
+        printed = [line.split("  ")[0] for line in ended.told if not line.startswith("trace ")]
+        assert printed == ["console", "both", "argument adds", "console alone", "console and endpoint"]
+        assert names(receiver) == ["both", "console and endpoint", "otlp"]
+        assert ended.stderr == []
+
+
+@pytest.mark.parametrize(
+    "variable", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_SAMPLER": "always_off"}], ids=["disabled", "sampled out"]
+)
+def test_nothing_leaves_when_it_is_turned_off(variable):
+    """A disabled SDK and a sampler that takes nothing export nothing, and a flush has nothing to miss."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            handle = configure(endpoint={receiver.endpoint!r}, console=True)
+            end("unseen")
+            tell(handle.force_flush(1))
+            """,
+            **variable,
+        )
+        assert (ended.told, ended.stderr, receiver.attempts) == ([True], [], 0)
+
+
+def test_the_provider_of_the_application_stays():
+    """A provider that is set gets our processor and keeps its own; even if it is never shut down, spans are delivered
+    at the end of the process."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+            from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+            own = TracerProvider(resource=Resource({{"service.name": "own"}}), shutdown_on_exit=False)
+            memory = InMemorySpanExporter()
+            own.add_span_processor(SimpleSpanProcessor(memory))
+            trace.set_tracer_provider(own)
+            handle = configure(endpoint={receiver.endpoint!r}, service_name="ours")
+            end("both")
+            tell([handle.tracer_provider is own, trace.get_tracer_provider() is own])
+            tell([span.name for span in memory.get_finished_spans()])
+            """
+        )
+        (span,) = receiver.received()
+        assert ended.told == [[True, True], ["both"]]
+        assert (span["name"], span["resource"]) == ("both", {"service.name": "own"})
+        assert ended.stderr == [
+            (
+                "service_name and resource_attributes have no effect: a tracer provider is already set, and its"
+                " resource can't be changed. Give them where that provider is made."
+            )
+        ]
+
+
+def test_a_provider_that_takes_no_processors():
+    """A provider without add_span_processor is an error that tells what to do; the provider stays."""
+    ended = run_python(
+        """
+        class Foreign(trace.NoOpTracerProvider):
+            pass
+
+        trace.set_tracer_provider(Foreign())
+        try:
+            configure()
+        except RuntimeError as error:
+            tell(str(error))
+        tell(type(trace.get_tracer_provider()).__name__)
+        """
+    )
+    assert ended.told == [
+        (
+            "The tracer provider in place, Foreign, has no add_span_processor, so spans can't be taken from it. Either"
+            " export with that provider and leave out configure(), or set no provider and let configure() make one."
+        ),
+        "Foreign",
+    ]
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_a_process_without_collector_ends_soon(protocol):
+    """With nobody listening a flush is False in its time, the process ends soon, and one line is logged."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        began = time.monotonic()
+        ended = run_python(
+            f"""
+            handle = configure(endpoint={endpoint!r}, protocol={protocol!r})
+            end("lost")
+            began = time.monotonic()
+            tell(handle.force_flush(0.5))
+            tell(time.monotonic() - began)
+            end("lost too")
+            """
+        )
+        assert time.monotonic() - began < 5 + MARGIN_SECONDS
+    assert ended.exit_seconds < 4 + MARGIN_SECONDS
+    assert ended.told[0] is False
+    assert ended.told[1] < 0.5 + MARGIN_SECONDS
+    (line,) = ended.stderr
+    assert line.startswith(f"could not deliver 2 spans to {endpoint}")
+    assert line.endswith(". Is a collector listening there? Spans are dropped until it answers.")
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_a_process_with_a_silent_collector_ends_in_the_time_stated(protocol):
+    """An endpoint that accepts and never answers costs the time given for the exit, and one line."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        ended = run_python(
+            f"""
+            configure(endpoint={endpoint!r}, protocol={protocol!r}, exit_timeout=1)
+            end("lost")
+            """
+        )
+    assert ended.exit_seconds < 1 + MARGIN_SECONDS
+    path = "/v1/traces" if protocol == "http/protobuf" else ""
+    assert ended.stderr == [
+        (
+            f"could not deliver 1 span to {endpoint}{path}: no answer within 1 s."
+            " Is a collector listening there? Spans are dropped until it answers."
+        )
+    ]
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_a_forked_child_delivers_too(protocol):
+    """A child forked after the parent's first delivery sends its own spans and none of its parent's."""
+    with RECEIVERS[protocol]() as receiver:
+        ended = run_python(
+            f"""
+            import multiprocessing
+
+            def child():
+                end("child")
+                tell(handle.force_flush(10))
+
+            handle = configure(endpoint={receiver.endpoint!r}, protocol={protocol!r})
+            end("before")
+            tell(handle.force_flush(5))
+            end("queued in the parent")
+            process = multiprocessing.get_context("fork").Process(target=child)
+            process.start()
+            process.join()
+            end("after")
+            tell([process.exitcode, handle.force_flush(5)])
+            """
+        )
+        assert (ended.told, ended.stderr) == ([True, True, [0, True]], [])
+        assert names(receiver) == ["after", "before", "child", "queued in the parent"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "arguments", "message"),
+    [
+        ("", {"protocol": "http"}, "protocol is 'http'; it must be one of 'http/protobuf', 'grpc'."),
+        (
+            "OTEL_TRACES_EXPORTER=otlp,zipkin",
+            {},
+            "OTEL_TRACES_EXPORTER has 'zipkin'; it must be a list of otlp, console, none.",
+        ),
+        (
+            "OTEL_BSP_SCHEDULE_DELAY=5s",
+            {},
+            "OTEL_BSP_SCHEDULE_DELAY is '5s'; it must be a whole number above 0.",
+        ),
+        (
+            "OTEL_BSP_MAX_QUEUE_SIZE=0",
+            {},
+            "OTEL_BSP_MAX_QUEUE_SIZE is '0'; it must be a whole number above 0.",
+        ),
+    ],
+)
+def test_what_cannot_be_used_changes_nothing(monkeypatch, variable, arguments, message):
+    """A bad argument or variable is an error that names it, before anything is set up."""
+    if variable:
+        monkeypatch.setenv(*variable.split("="))
+    with pytest.raises(ValueError, match=r".") as raised:
+        configure(**arguments)
+    assert str(raised.value) == message
