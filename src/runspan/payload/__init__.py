@@ -1,0 +1,45 @@
+"""What LangChain hands to callbacks, as names and attributes of spans."""
+
+from runspan.payload.answer import answer
+from runspan.payload.content import Attributes, AttributeValue, to_json
+from runspan.payload.failure import Failure, failure
+from runspan.payload.messages import input_messages, input_prompts, output_messages
+from runspan.payload.results import documents, query, tool_arguments, tool_result
+from runspan.payload.start import (
+    Kind,
+    Start,
+    chain_start,
+    chat_start,
+    completion_start,
+    origin,
+    retriever_start,
+    tags,
+    tool_start,
+)
+from runspan.payload.text import clean
+
+__all__ = [
+    "AttributeValue",
+    "Attributes",
+    "Failure",
+    "Kind",
+    "Start",
+    "answer",
+    "chain_start",
+    "chat_start",
+    "clean",
+    "completion_start",
+    "documents",
+    "failure",
+    "input_messages",
+    "input_prompts",
+    "origin",
+    "output_messages",
+    "query",
+    "retriever_start",
+    "tags",
+    "to_json",
+    "tool_arguments",
+    "tool_result",
+    "tool_start",
+]

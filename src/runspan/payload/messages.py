@@ -1,0 +1,153 @@
+"""Messages of LangChain as messages of the GenAI conventions: a role and parts.
+
+Works on ``message.content`` as the provider's package left it: LangChain's own translation into standard blocks
+costs more than all the rest of a run's telemetry.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
+
+from runspan import semconv
+from runspan.payload.answer import finish_reason
+from runspan.payload.content import Attributes, to_json
+from runspan.payload.media import MODALITIES, media_part
+
+_Part = dict[str, Any]
+
+_ROLES: Final = {
+    "human": "user",
+    "HumanMessageChunk": "user",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "system": "system",
+    "SystemMessageChunk": "system",
+    "tool": "tool",
+    "ToolMessageChunk": "tool",
+    "function": "tool",
+    "FunctionMessageChunk": "tool",
+}
+
+
+def input_messages(messages: Sequence[BaseMessage]) -> Attributes:
+    """Return what a chat model is asked, in the order sent."""
+    return {semconv.INPUT_MESSAGES: to_json([_message(message) for message in messages])}
+
+
+def input_prompts(prompts: Sequence[str]) -> Attributes:
+    """Return what a completion model is asked."""
+    return {semconv.INPUT_MESSAGES: to_json([{"role": "user", "parts": _content(prompt)} for prompt in prompts])}
+
+
+def output_messages(response: LLMResult) -> Attributes:
+    """Return what a model answered, one message for each generation."""
+    answers = [_answer(generation) for batch in response.generations for generation in batch]
+    return {semconv.OUTPUT_MESSAGES: to_json(answers)}
+
+
+def _answer(generation: Generation) -> dict[str, Any]:
+    if isinstance(generation, ChatGeneration):
+        answer = _message(generation.message)
+    else:
+        answer = {"role": "assistant", "parts": _content(generation.text)}
+    if reason := finish_reason(generation):
+        answer["finish_reason"] = reason
+    return answer
+
+
+def _message(message: BaseMessage) -> dict[str, Any]:
+    role = _role(message)
+    named = {"name": message.name} if message.name else {}
+    return {"role": role, **named, "parts": _parts(message, role)}
+
+
+def _role(message: BaseMessage) -> str:
+    # A ChatMessage has a role of its own; what users derive from BaseMessage has one or only a type.
+    return _ROLES.get(message.type) or getattr(message, "role", None) or message.type
+
+
+def _parts(message: BaseMessage, role: str) -> list[_Part]:
+    if role == "tool":
+        call_id = getattr(message, "tool_call_id", None)
+        return [_call_response(call_id, message.content)]
+    if not isinstance(message, AIMessage):
+        return _content(message.content)
+    # Arguments of an invalid call are no JSON; they are told as the model wrote them.
+    calls = [
+        _call(call["name"], call["args"], call["id"]) for call in (*message.tool_calls, *message.invalid_tool_calls)
+    ]
+    return _reasoning_beside(message) + _content(message.content, leave_out=_CALL_TYPES if calls else ()) + calls
+
+
+def _reasoning_beside(message: AIMessage) -> list[_Part]:
+    """Return the thoughts that Ollama, Groq, DeepSeek and xAI put beside the content."""
+    thoughts = message.additional_kwargs.get("reasoning_content")
+    return [{"type": "reasoning", "content": thoughts}] if isinstance(thoughts, str) and thoughts else []
+
+
+def _content(content: str | list[str | dict[Any, Any]], leave_out: Sequence[str] = ()) -> list[_Part]:
+    if isinstance(content, str):
+        return [{"type": "text", "content": content}] if content else []
+    parts = (_part(block) for block in content if not (isinstance(block, dict) and block.get("type") in leave_out))
+    return [part for part in parts if part is not None]
+
+
+def _part(block: str | dict[Any, Any]) -> _Part | None:
+    if isinstance(block, str):
+        return {"type": "text", "content": block}
+    kind = block.get("type")
+    if not isinstance(kind, str):
+        return {"type": "unknown", "value": block}
+    make = _MAKERS.get(kind)
+    return make(block) if make else block
+
+
+def _text(block: dict[Any, Any]) -> _Part | None:
+    text = block.get("text")
+    return {"type": "text", "content": text} if isinstance(text, str) else None
+
+
+def _reasoning(block: dict[Any, Any]) -> _Part | None:
+    thoughts = next((block[key] for key in _THOUGHTS if block.get(key)), None)
+    text = _joined(thoughts)
+    return {"type": "reasoning", "content": text} if text else None
+
+
+def _joined(thoughts: object) -> str:
+    """Return the text in a text, in a block of text, or in a list of such blocks."""
+    if isinstance(thoughts, str):
+        return thoughts
+    if isinstance(thoughts, dict):
+        return _joined(thoughts.get("text"))
+    return "\n".join(_joined(thought) for thought in thoughts) if isinstance(thoughts, list) else ""
+
+
+def _call_block(block: dict[Any, Any]) -> _Part:
+    arguments = next((block[key] for key in ("input", "args", "arguments") if key in block), None)
+    return _call(block.get("name"), arguments, block.get("call_id") or block.get("id"))
+
+
+def _call(name: object, arguments: object, call_id: object) -> _Part:
+    return {"type": "tool_call", **({"id": call_id} if call_id else {}), "name": name, "arguments": arguments}
+
+
+def _result_block(block: dict[Any, Any]) -> _Part:
+    return _call_response(block.get("tool_use_id"), block.get("content"))
+
+
+def _call_response(call_id: object, response: object) -> _Part:
+    return {"type": "tool_call_response", **({"id": call_id} if call_id else {}), "response": response}
+
+
+_THOUGHTS: Final = ("thinking", "reasoning", "reasoning_content", "summary", "content")
+# Blocks that say again what AIMessage.tool_calls says.
+_CALL_TYPES: Final = ("tool_use", "tool_call", "invalid_tool_call", "function_call", "custom_tool_call")
+_MAKERS: Final[dict[str, Callable[[dict[Any, Any]], _Part | None]]] = {
+    **dict.fromkeys(("text", "input_text", "output_text"), _text),
+    **dict.fromkeys(("thinking", "reasoning", "reasoning_content"), _reasoning),
+    **dict.fromkeys(_CALL_TYPES, _call_block),
+    "tool_result": _result_block,
+    **dict.fromkeys(MODALITIES, media_part),
+}

@@ -1,0 +1,133 @@
+"""What is known when a run starts: its kind, the name of its span, the attributes that samplers may look at."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from runspan import semconv
+from runspan.payload.content import Attributes, is_int64
+from runspan.payload.providers import provider
+from runspan.payload.text import describe, text_at, text_in
+
+_Serialized = Mapping[str, Any] | None
+_Metadata = Mapping[str, Any] | None
+_Parameters = Mapping[str, Any] | None
+
+
+class Kind(enum.StrEnum):
+    """Kind of run; the value is ``langchain.run.type``."""
+
+    CHAIN = "chain"
+    PROMPT = "prompt"
+    PARSER = "parser"
+    CHAT = "chat_model"
+    COMPLETION = "llm"
+    TOOL = "tool"
+    RETRIEVER = "retriever"
+
+
+class Start(NamedTuple):
+    """The beginning of a span."""
+
+    kind: Kind
+    name: str
+    attributes: Attributes
+
+
+_CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
+_OPERATIONS: Final = {
+    Kind.CHAT: "chat",
+    Kind.COMPLETION: "text_completion",
+    Kind.TOOL: "execute_tool",
+    Kind.RETRIEVER: "retrieval",
+}
+
+
+def chain_start(serialized: _Serialized, run_name: str | None, run_type: str | None) -> Start:
+    """Start a chain, prompt or parser; it has no operation of the conventions, so no attribute of theirs."""
+    kind_name = text_in(run_type)
+    kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
+    name = text_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
+    return Start(kind, name, {semconv.RUN_TYPE: kind.value})
+
+
+def chat_start(
+    serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
+) -> Start:
+    """Start a call of a chat model."""
+    return _model_start(Kind.CHAT, serialized, run_name, metadata, invocation_params)
+
+
+def completion_start(
+    serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
+) -> Start:
+    """Start a call of a completion model."""
+    return _model_start(Kind.COMPLETION, serialized, run_name, metadata, invocation_params)
+
+
+def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str | None) -> Start:
+    """Start a call of a tool."""
+    name = _serialized_name(serialized) or text_in(run_name) or "tool"
+    attributes = _attributes(Kind.TOOL, name, run_name)
+    attributes[semconv.TOOL_NAME] = name
+    attributes[semconv.TOOL_TYPE] = "function"
+    if description := text_at(serialized, "description"):
+        attributes[semconv.TOOL_DESCRIPTION] = description
+    if call_id := text_in(tool_call_id):
+        attributes[semconv.TOOL_CALL_ID] = call_id
+    return _start(Kind.TOOL, name, attributes)
+
+
+def retriever_start(serialized: _Serialized, run_name: str | None, metadata: _Metadata) -> Start:  # noqa: ARG001  no source of data is known from it yet
+    """Start a search of a retriever."""
+    attributes = _attributes(Kind.RETRIEVER, _serialized_name(serialized), run_name)
+    return _start(Kind.RETRIEVER, None, attributes)
+
+
+def origin(run_id: UUID, metadata: _Metadata) -> Attributes:
+    """Return where a run belongs: its id, and the node and step of the graph that it runs in."""
+    attributes: Attributes = {semconv.RUN_ID: str(run_id)}
+    if metadata:
+        if node := text_at(metadata, "langgraph_node"):
+            attributes[semconv.GRAPH_NODE] = node
+        if is_int64(step := metadata.get("langgraph_step")):
+            attributes[semconv.GRAPH_STEP] = step
+    return attributes
+
+
+def tags(tags: Sequence[str] | None) -> Attributes:
+    """Return the tags of a run."""
+    return {semconv.TAGS: [describe(tag) for tag in tags]} if tags else {}
+
+
+def _model_start(
+    kind: Kind, serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
+) -> Start:
+    attributes = _attributes(kind, _serialized_name(serialized), run_name)
+    if name := provider(metadata):
+        attributes[semconv.PROVIDER] = name
+    model = text_at(invocation_params, "model", "model_name", "model_id") or text_at(metadata, "ls_model_name")
+    if model:
+        attributes[semconv.REQUEST_MODEL] = model
+    return _start(kind, model, attributes)
+
+
+def _start(kind: Kind, target: str | None, attributes: Attributes) -> Start:
+    operation = _OPERATIONS[kind]
+    return Start(kind, f"{operation} {target}" if target else operation, attributes)
+
+
+def _attributes(kind: Kind, usual_name: str | None, run_name: str | None) -> Attributes:
+    attributes: Attributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: kind.value}
+    if (name := text_in(run_name)) and name != usual_name:
+        attributes[semconv.RUN_NAME] = name
+    return attributes
+
+
+def _serialized_name(serialized: _Serialized) -> str | None:
+    """Return the name of what runs, else of its class (the last of ``id``, a path of module names)."""
+    if name := text_at(serialized, "name"):
+        return name
+    path = serialized.get("id") if isinstance(serialized, dict) else None
+    return describe(path[-1]) if isinstance(path, list) and path else None

@@ -1,0 +1,48 @@
+"""Foreign values as text that an exporter can encode."""
+
+from collections.abc import Callable
+from typing import Final
+
+from runspan._guard import attempt
+
+# The limit of a text that foreign code makes on request; what the user wrote is never cut.
+_LONGEST_DESCRIPTION: Final = 10_000  # characters
+
+# The attribute of ``type`` itself: a metaclass may have another ``__name__``, one that raises.
+_class_name = type.__dict__["__name__"].__get__
+
+
+def clean(text: str) -> str:
+    """Replace what UTF-8 can't encode: one lone surrogate makes an OTLP exporter lose its whole batch."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # By way of UTF-16, which joins the two halves of a character that JSON had escaped one by one.
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def text_in(value: object) -> str | None:
+    """Return a value that is a text and not empty."""
+    return clean(value) if isinstance(value, str) and value else None
+
+
+def text_at(source: object, *keys: str) -> str | None:
+    """Return the first text that is not empty under one of the keys of a dictionary."""
+    if isinstance(source, dict):
+        for key in keys:
+            if text := text_in(source.get(key)):
+                return text
+    return None
+
+
+def describe(value: object, by: Callable[[object], str] = str) -> str:
+    """Return any value in words, of bounded length; a placeholder if its own code fails."""
+    return clean(attempt(by, value, default=unprintable(value))[:_LONGEST_DESCRIPTION])
+
+
+def unprintable(value: object) -> str:
+    """Return the placeholder for a value whose own code fails."""
+    return clean(f"<unprintable {_class_name(type(value))}>")

@@ -1,0 +1,63 @@
+"""How runs end that return nothing."""
+
+import asyncio
+
+import pytest
+from langgraph.errors import GraphInterrupt, GraphRecursionError, NodeInterrupt, ParentCommand
+from langgraph.types import Command
+from langgraph.warnings import LangGraphDeprecatedSinceV10
+
+from runspan.payload import Failure, failure
+
+
+class QuotaError(Exception):
+    """An error of the application."""
+
+
+class Mute(Exception):  # noqa: N818  named for what it does
+    """An error that fails when it is asked what happened."""
+
+    def __str__(self):
+        raise QuotaError
+
+
+class GraphBubbleUp(Exception):  # noqa: N818  the name is the point
+    """An error that only shares its name with LangGraph's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("no"), Failure("error", "ValueError", "no")),
+        (QuotaError("spent"), Failure("error", f"{__name__}.QuotaError", "spent")),
+        (KeyboardInterrupt(), Failure("error", "KeyboardInterrupt", "")),
+        (TimeoutError("10 s"), Failure("error", "TimeoutError", "10 s")),
+        (asyncio.CancelledError(), Failure("cancelled", "asyncio.exceptions.CancelledError", "")),
+        (GeneratorExit(), Failure("abandoned", "GeneratorExit", "")),
+        (GraphInterrupt(()), Failure("interrupted", "langgraph.errors.GraphInterrupt", "()")),
+        (
+            ParentCommand(Command(goto="x")),
+            Failure("interrupted", "langgraph.errors.ParentCommand", "Command(goto='x')"),
+        ),
+        (GraphRecursionError("25"), Failure("error", "langgraph.errors.GraphRecursionError", "25")),
+        (GraphBubbleUp("x"), Failure("error", f"{__name__}.GraphBubbleUp", "x")),
+        (Mute(), Failure("error", f"{__name__}.Mute", "<unprintable Mute>")),
+        (ValueError("\ud800"), Failure("error", "ValueError", "\ufffd")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_tells_how_the_run_ended(error, expected):
+    """Errors, cancellations, abandoned generators and control flow are told apart, and their message never fails."""
+    assert failure(error) == expected
+
+
+def test_a_deprecated_interrupt_is_an_interrupt():
+    """LangGraph's older interrupt counts as one, by its base class."""
+    with pytest.warns(LangGraphDeprecatedSinceV10):
+        error = NodeInterrupt("wait")
+    assert failure(error).outcome == "interrupted"
+
+
+def test_a_message_is_bounded():
+    """An error that carries a whole payload in its message does not make a span of its size."""
+    assert failure(ValueError("x" * 1_000_000)).message == "x" * 10_000

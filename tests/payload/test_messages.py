@@ -1,0 +1,329 @@
+"""Messages as the packages of providers build them, and what becomes of them."""
+
+import json
+
+import pytest
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.outputs import ChatGeneration, Generation, GenerationChunk, LLMResult
+
+from runspan.payload import input_messages, input_prompts, output_messages
+
+WEATHER = {"name": "weather", "args": {"city": "Oslo"}, "id": "call_1", "type": "tool_call"}
+WEATHER_PART = {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Oslo"}}
+
+
+class Note(BaseMessage):
+    """A message class of the application."""
+
+    type: str = "note"
+
+
+def told(*messages):
+    """Return the messages as they are written to a span."""
+    attributes = input_messages(messages)
+    assert list(attributes) == ["gen_ai.input.messages"]
+    return json.loads(attributes["gen_ai.input.messages"])
+
+
+def text(content):
+    return {"type": "text", "content": content}
+
+
+@pytest.mark.parametrize(
+    ("message", "role", "parts"),
+    [
+        (SystemMessage("Be brief."), "system", [text("Be brief.")]),
+        (HumanMessage("Hi"), "user", [text("Hi")]),
+        (AIMessage("Hello"), "assistant", [text("Hello")]),
+        (AIMessageChunk("Hello"), "assistant", [text("Hello")]),
+        (ChatMessage("Hi", role="developer"), "developer", [text("Hi")]),
+        (Note("Hi"), "note", [text("Hi")]),
+        (HumanMessage(""), "user", []),
+        (HumanMessage(["a", {"type": "text", "text": "b"}]), "user", [text("a"), text("b")]),
+        (FunctionMessage("4", name="double"), "tool", [{"type": "tool_call_response", "response": "4"}]),
+        (
+            ToolMessage("4", tool_call_id="call_1"),
+            "tool",
+            [{"type": "tool_call_response", "id": "call_1", "response": "4"}],
+        ),
+        (
+            ToolMessage([{"type": "text", "text": "4"}], tool_call_id="call_1"),
+            "tool",
+            [{"type": "tool_call_response", "id": "call_1", "response": [{"type": "text", "text": "4"}]}],
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseMessage) else None,
+)
+def test_each_class_has_its_role(message, role, parts):
+    """LangChain's classes become the roles of the conventions, other roles stay as they are."""
+    assert [{key: found for key, found in each.items() if key != "name"} for each in told(message)] == [
+        {"role": role, "parts": parts}
+    ]
+
+
+def test_a_name_is_kept_and_order_too():
+    """Messages stay in the order sent, with the name of who speaks."""
+    assert told(SystemMessage("Be brief."), HumanMessage("Hi", name="Ada")) == [
+        {"role": "system", "parts": [text("Be brief.")]},
+        {"role": "user", "name": "Ada", "parts": [text("Hi")]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "parts"),
+    [
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "thinking", "thinking": "Oslo, then.", "signature": "EqQB"},
+                    {"type": "text", "text": "I look."},
+                    {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Oslo"}},
+                ],
+                tool_calls=[WEATHER],
+                response_metadata={"model_provider": "anthropic"},
+            ),
+            [{"type": "reasoning", "content": "Oslo, then."}, text("I look."), WEATHER_PART],
+            id="anthropic",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "redacted_thinking", "data": "EmwK"},
+                    {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "x"}},
+                    {"type": "text", "text": "Found.", "citations": [{"url": "https://example.com"}]},
+                ]
+            ),
+            [
+                {"type": "redacted_thinking", "data": "EmwK"},
+                {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "x"}},
+                text("Found."),
+            ],
+            id="anthropic-server-tools",
+        ),
+        pytest.param(
+            AIMessage(
+                "",
+                tool_calls=[WEATHER],
+                additional_kwargs={
+                    "tool_calls": [
+                        {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+                    ],
+                    "refusal": None,
+                },
+            ),
+            [WEATHER_PART],
+            id="openai-chat",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {
+                        "id": "rs_1",
+                        "type": "reasoning",
+                        "summary": [
+                            {"type": "summary_text", "text": "First."},
+                            {"type": "summary_text", "text": "Then."},
+                        ],
+                    },
+                    {"id": "rs_2", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"},
+                    {"type": "text", "text": "I look.", "annotations": [], "id": "msg_1"},
+                    {"type": "function_call", "name": "weather", "arguments": "{}", "call_id": "call_1", "id": "fc_1"},
+                ],
+                id="resp_1",
+                tool_calls=[WEATHER],
+            ),
+            [{"type": "reasoning", "content": "First.\nThen."}, text("I look."), WEATHER_PART],
+            id="openai-responses",
+        ),
+        pytest.param(
+            AIMessage([{"type": "refusal", "refusal": "No.", "id": "msg_1"}]),
+            [{"type": "refusal", "refusal": "No.", "id": "msg_1"}],
+            id="openai-refusal",
+        ),
+        pytest.param(
+            AIMessage(
+                "",
+                invalid_tool_calls=[
+                    {
+                        "name": "weather",
+                        "args": '{"city": "Os',
+                        "id": "call_1",
+                        "error": "bad",
+                        "type": "invalid_tool_call",
+                    }
+                ],
+            ),
+            [{"type": "tool_call", "id": "call_1", "name": "weather", "arguments": '{"city": "Os'}],
+            id="invalid-call",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "thinking", "thinking": "Oslo.", "signature": "CpYC"},
+                    {"type": "text", "text": "Rain.", "extras": {"signature": "CpYC"}},
+                ]
+            ),
+            [{"type": "reasoning", "content": "Oslo."}, text("Rain.")],
+            id="google",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "reasoning_content", "reasoning_content": {"text": "Oslo.", "signature": "x"}},
+                    {"type": "text", "text": "I look."},
+                    {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}, "id": "call_1"},
+                ],
+                tool_calls=[WEATHER],
+            ),
+            [{"type": "reasoning", "content": "Oslo."}, text("I look."), WEATHER_PART],
+            id="bedrock-converse",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "Oslo."}]},
+                    {"type": "text", "text": "Rain."},
+                ]
+            ),
+            [{"type": "reasoning", "content": "Oslo."}, text("Rain.")],
+            id="mistral",
+        ),
+        pytest.param(
+            AIMessage("Rain.", additional_kwargs={"reasoning_content": "Oslo."}),
+            [{"type": "reasoning", "content": "Oslo."}, text("Rain.")],
+            id="ollama",
+        ),
+        pytest.param(
+            AIMessage(content_blocks=[{"type": "reasoning", "reasoning": "Oslo."}, WEATHER]),
+            [{"type": "reasoning", "content": "Oslo."}, WEATHER_PART],
+            id="standard-blocks",
+        ),
+        pytest.param(
+            AIMessage([{"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Oslo"}}]),
+            [WEATHER_PART],
+            id="call-only-in-content",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "tool_result", "tool_use_id": "call_1", "content": "Rain"}]),
+            [{"type": "tool_call_response", "id": "call_1", "response": "Rain"}],
+            id="result-in-content",
+        ),
+        pytest.param(
+            HumanMessage([{"cachePoint": {"type": "default"}, "ttl": "5m"}, {"type": 5}, {"type": "text"}]),
+            [
+                {"type": "unknown", "value": {"cachePoint": {"type": "default"}, "ttl": "5m"}},
+                {"type": "unknown", "value": {"type": 5}},
+            ],
+            id="unknown",
+        ),
+    ],
+)
+def test_each_provider_s_blocks_become_parts(message, parts):
+    """Text, thoughts and calls become the parts of the conventions, each once; other blocks stay as they are."""
+    assert [found["parts"] for found in told(message)] == [parts]
+
+
+DATA = {"type": "blob", "modality": "image", "content": "iVBO", "mime_type": "image/png"}
+PDF = {"type": "blob", "modality": "document", "content": "JVBE", "mime_type": "application/pdf"}
+LINK = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
+
+
+@pytest.mark.parametrize(
+    ("block", "part"),
+    [
+        ({"type": "image", "url": "https://example.com/a.png"}, LINK),
+        ({"type": "image", "base64": "iVBO", "mime_type": "image/png"}, DATA),
+        (
+            {"type": "image", "file_id": "file-1", "id": "lc_1"},
+            {"type": "file", "modality": "image", "file_id": "file-1"},
+        ),
+        ({"type": "image", "source_type": "url", "url": "https://example.com/a.png"}, LINK),
+        ({"type": "image", "source_type": "base64", "data": "iVBO", "mime_type": "image/png"}, DATA),
+        (
+            {"type": "file", "source_type": "id", "id": "file-1"},
+            {"type": "file", "modality": "document", "file_id": "file-1"},
+        ),
+        ({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, LINK),
+        ({"type": "image_url", "image_url": "https://example.com/a.png"}, LINK),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}, DATA),
+        ({"type": "input_image", "image_url": "data:image/png;base64,iVBO"}, DATA),
+        (
+            {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
+            {"type": "blob", "modality": "audio", "content": "UklG", "mime_type": "audio/wav"},
+        ),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}}, PDF),
+        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}}, DATA),
+        ({"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}, LINK),
+        ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}}, PDF),
+        (
+            {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+            {"type": "file", "modality": "document", "file_id": "file_1"},
+        ),
+        (
+            {"type": "media", "mime_type": "video/mp4", "file_uri": "gs://bucket/a.mp4"},
+            {"type": "uri", "modality": "video", "uri": "gs://bucket/a.mp4", "mime_type": "video/mp4"},
+        ),
+        (
+            {"type": "media", "mime_type": "audio/wav", "data": b"RIFF"},
+            {"type": "blob", "modality": "audio", "content": "UklGRg==", "mime_type": "audio/wav"},
+        ),
+        *(
+            (odd, odd)
+            for odd in (
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hello"}},
+                {"type": "image", "image": {"format": "png", "source": {"bytes": "iVBO"}}},
+                {"type": "image_url", "image_url": "data:text/plain,hello"},
+                {"type": "image"},
+                {"type": "file", "data": [1]},
+            )
+        ),
+    ],
+)
+def test_media_become_file_uri_or_blob(block, part):
+    """Media have one of three forms, whichever way they were given; a shape that is not known stays as it is."""
+    assert told(HumanMessage([block])) == [{"role": "user", "parts": [part]}]
+
+
+def test_prompts_are_user_text():
+    """What a completion model is asked is what a user says."""
+    assert input_prompts(["1 + 2 ="]) == {
+        "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"1 + 2 ="}]}]'
+    }
+
+
+@pytest.mark.parametrize(
+    ("generations", "answers"),
+    [
+        pytest.param(
+            [
+                ChatGeneration(message=AIMessage("a"), generation_info={"finish_reason": "stop"}),
+                ChatGeneration(message=AIMessage("b")),
+            ],
+            [
+                {"role": "assistant", "parts": [text("a")], "finish_reason": "stop"},
+                {"role": "assistant", "parts": [text("b")]},
+            ],
+            id="two-choices",
+        ),
+        pytest.param(
+            [Generation(text="a", generation_info={"finish_reason": "length"})],
+            [{"role": "assistant", "parts": [text("a")], "finish_reason": "length"}],
+            id="completion",
+        ),
+        pytest.param([GenerationChunk(text="")], [{"role": "assistant", "parts": []}], id="empty"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_each_generation_is_a_message(generations, answers):
+    """An answer has one message for each generation, with why it ended if that is known."""
+    attributes = output_messages(LLMResult(generations=[generations]))
+    assert {name: json.loads(found) for name, found in attributes.items()} == {"gen_ai.output.messages": answers}

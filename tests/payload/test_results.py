@@ -1,0 +1,80 @@
+"""What tools and retrievers get and give."""
+
+import json
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import ToolMessage
+from langgraph.types import Command
+
+from runspan.payload import documents, query, tool_arguments, tool_result
+
+
+@pytest.mark.parametrize(
+    ("inputs", "input_str", "arguments"),
+    [
+        ({"city": "Oslo", "days": 2}, "{'city': 'Oslo', 'days': 2}", '{"city":"Oslo","days":2}'),
+        ({}, "", "{}"),
+        (None, '{"city": "Oslo", "id": 123456789012345678901234567890}', None),
+        (None, "Oslo", '{"input":"Oslo"}'),
+        (None, "{'city': 'Oslo'}", "{\"input\":\"{'city': 'Oslo'}\"}"),
+        (None, "[1]", '{"input":"[1]"}'),
+        (None, "{\ud800", '{"input":"{\ufffd"}'),
+        (None, None, '{"input":null}'),
+    ],
+)
+def test_arguments_are_an_object(inputs, input_str, arguments):
+    """Arguments are the dictionary given, or the object that a text holds, digit for digit, or else the text."""
+    assert tool_arguments(inputs, input_str) == {
+        "gen_ai.tool.call.arguments": input_str if arguments is None else arguments
+    }
+
+
+@pytest.mark.parametrize(
+    ("output", "result"),
+    [
+        (ToolMessage("Rain", tool_call_id="1", name="weather"), "Rain"),
+        (ToolMessage('{"sky": "grey"}', tool_call_id="1"), '{"sky": "grey"}'),
+        (ToolMessage([{"type": "text", "text": "Rain"}], tool_call_id="1"), '[{"type":"text","text":"Rain"}]'),
+        ("Rain \ud800", "Rain \ufffd"),
+        ({"sky": "grey"}, '{"sky":"grey"}'),
+        (None, "null"),
+        (
+            Command(goto="w", update={"messages": [ToolMessage("done", tool_call_id="1")]}),
+            '{"graph":null,"update":{"messages":[{"type":"tool","content":"done","tool_call_id":"1"}]},"resume":null,"goto":"w"}',
+        ),
+        (
+            [ToolMessage("a", tool_call_id="1"), ToolMessage("b", tool_call_id="2")],
+            '[{"type":"tool","content":"a","tool_call_id":"1"},{"type":"tool","content":"b","tool_call_id":"2"}]',
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_results_are_readable(output, result):
+    """A result is the text that the model will see, or JSON."""
+    assert tool_result(output) == {"gen_ai.tool.call.result": result}
+
+
+def test_a_query_is_text():
+    """A query is told as it is; what is no text as JSON."""
+    assert query("a book \ud800") == {"gen_ai.retrieval.query.text": "a book \ufffd"}
+    assert query({"text": "a book"}) == {"gen_ai.retrieval.query.text": '{"text":"a book"}'}
+
+
+def test_documents_have_id_score_content_and_metadata():
+    """Documents are told with their score where the metadata holds a number, and with an id if they have one."""
+    found = [
+        Document("a", id="1", metadata={"score": 0.5, "source": "x"}),
+        Document("b", metadata={"relevance_score": 1}),
+        Document("c", metadata={"score": "high"}),
+        Document("d", metadata={"score": True}),
+    ]
+    (written,) = documents(found).values()
+    assert json.loads(written) == [
+        {"content": "a", "metadata": {"score": 0.5, "source": "x"}, "id": "1", "score": 0.5},
+        {"content": "b", "metadata": {"relevance_score": 1}, "score": 1},
+        {"content": "c", "metadata": {"score": "high"}},
+        {"content": "d", "metadata": {"score": True}},
+    ]
+    assert documents([]) == {"gen_ai.retrieval.documents": "[]"}
+    assert documents(["bare"]) == {"gen_ai.retrieval.documents": '["bare"]'}
