@@ -4,14 +4,12 @@ LangChain hands over whatever its users put into messages, states and tools. Wha
 and logged once for each place and kind of error; the run goes on and its span still ends.
 """
 
-import functools
 import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 _D = TypeVar("_D")
 
@@ -28,20 +26,6 @@ def attempt(function: Callable[..., _T], *args: object, default: _D) -> _T | _D:
     except Exception as error:  # noqa: BLE001  the guard
         _note(function, error)
         return default
-
-
-def guarded(callback: Callable[_P, _T]) -> Callable[_P, _T | None]:
-    """Make a callback that never raises."""
-
-    @functools.wraps(callback)
-    def safe(*args: _P.args, **kwargs: _P.kwargs) -> _T | None:
-        try:
-            return callback(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  the guard
-            _note(callback, error)
-            return None
-
-    return safe
 
 
 def faults() -> int:

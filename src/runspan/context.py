@@ -5,7 +5,7 @@ run is what executes here, else what was current before. So a context that is le
 their reasons are in ARCHITECTURE.md.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, final
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -20,6 +20,7 @@ from runspan.runs import Run, RunTable
 _STAND_IN_KEY: Final = otel.create_key("runspan-stand-in")
 
 
+@final
 class StandIn(Span):
     """Stands for a run in the contexts that its start left behind."""
 
@@ -76,14 +77,6 @@ class StandIn(Span):
         return getattr(_answer(self), name)
 
 
-class Ambience(NamedTuple):
-    """What a new run finds: the parent it gets, and what is current below its own stand-in."""
-
-    parent: Run | None
-    parent_span: Span
-    base: Span
-
-
 def attach(run: Run, base: Span) -> None:
     """Make the run current here and in what is started from here; it is never detached."""
     stand_in = StandIn(run, base)
@@ -91,14 +84,16 @@ def attach(run: Run, base: Span) -> None:
     otel.attach(trace.set_span_in_context(stand_in, otel.set_value(_STAND_IN_KEY, stand_in)))
 
 
-def find_ambience(table: RunTable, named_parent_id: UUID | None, place: Place) -> Ambience:
-    """Find the parent of a run that starts here.
+def find_parent(table: RunTable, named_parent_id: UUID | None, place: Place) -> tuple[Run | None, Span, Span]:
+    """Find the parent of a run that starts here, the parent of its span, and what its stand-in covers.
 
     LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
     the user opened within it, is nearer. Without a name that this table knows, what is current counts.
     """
     base = trace.get_current_span()
-    if isinstance(base, StandIn):
+    if type(base) is StandIn and _is_plainly(base.run, named_parent_id, place):
+        return base.run, base.run.span, base
+    if type(base) is StandIn:
         run, span = _find_executing(base, table, started_by=place)
         base = _without_past(base, table, place)
     else:
@@ -106,8 +101,19 @@ def find_ambience(table: RunTable, named_parent_id: UUID | None, place: Place) -
         span = base
     named = table.find(named_parent_id)
     if named is None or (run is not None and run.is_within(named)):
-        return Ambience(run, span, base)
-    return Ambience(named, named.span, base)
+        return run, span, base
+    return named, named.span, base
+
+
+def _is_plainly(run: Run, named_parent_id: UUID | None, place: Place) -> bool:
+    """Tell whether the run is the named parent, and an open chain, so that there is nothing nearer: the usual case."""
+    return (
+        run.is_chain
+        and run.run_id == named_parent_id
+        and not run.is_over
+        and run.place.style is Style.ORDINARY
+        and run.place.frame_id != place.frame_id
+    )
 
 
 def _answer(stand_in: StandIn) -> Span:
@@ -123,7 +129,7 @@ def _find_executing(
     they are the siblings of the one that it starts now.
     """
     passed: list[Run] = []
-    while isinstance(span, StandIn):
+    while type(span) is StandIn:
         run = span.run
         if table is None or run.table is table:
             executing = None
@@ -221,11 +227,11 @@ def _is_sibling(run: Run, table: RunTable | None, place: Place) -> bool:
 
 def _without_past(span: Span, table: RunTable, place: Place) -> Span:
     """Leave out the stand-ins of siblings and of runs that are over: no chain of them grows in a long-lived context."""
-    while isinstance(span, StandIn) and (span.run.is_over or _is_sibling(span.run, table, place)):
+    while type(span) is StandIn and (span.run.is_over or _is_sibling(span.run, table, place)):
         span = span.base
     below = span
-    while isinstance(below, StandIn):
-        while isinstance(below.base, StandIn) and below.base.run.is_over:
+    while type(below) is StandIn:
+        while type(below.base) is StandIn and below.base.run.is_over:
             below.base = below.base.base
         below = below.base
     return span

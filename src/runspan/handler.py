@@ -4,8 +4,8 @@ import functools
 import operator
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -13,31 +13,51 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResu
 from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanKind, TracerProvider
-from opentelemetry.util.types import AnyValue
 
 from runspan import payload, semconv
-from runspan._guard import attempt, guarded
+from runspan._guard import attempt
 from runspan.payload import Failure, Kind, Start
-from runspan.runs import Ending, Run
+from runspan.runs import Attributes, Run
 from runspan.settings import Settings
 from runspan.tracing import Tracing
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
-_CHAINS: Final = frozenset({Kind.CHAIN, Kind.PROMPT, Kind.PARSER})
-_MODELS: Final = frozenset({Kind.CHAT, Kind.COMPLETION})
-_REMOTE: Final = _MODELS | {Kind.RETRIEVER}
+_UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
+_NOTHING: Final[Attributes] = {}
 
 _Event = dict[str, Any]
-_Attributes = Mapping[str, AnyValue]
-_NOTHING: Final[_Attributes] = {}
 
-# What a run is called if nothing can be read from what LangChain says of it.
-_CHAIN: Final = Start(Kind.CHAIN, "chain", {})
-_CHAT: Final = Start(Kind.CHAT, "chat", {semconv.OPERATION: "chat"})
-_COMPLETION: Final = Start(Kind.COMPLETION, "text_completion", {semconv.OPERATION: "text_completion"})
-_TOOL: Final = Start(Kind.TOOL, "execute_tool", {semconv.OPERATION: "execute_tool"})
-_RETRIEVER: Final = Start(Kind.RETRIEVER, "retrieval", {semconv.OPERATION: "retrieval"})
-_UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
+
+class _Subject(NamedTuple):
+    """How a kind of run becomes a span."""
+
+    describe: Callable[..., Start]
+    unknown: Start
+    """What the run is called if nothing can be read from what LangChain says of it."""
+    content: Callable[..., Attributes]
+    span_kind: SpanKind = SpanKind.CLIENT
+    is_chain: bool = False
+    is_model: bool = False
+
+
+def _no_content(*_: object) -> Attributes:
+    return _NOTHING
+
+
+def _unknown(kind: Kind, operation: str) -> Start:
+    return Start(kind, operation, {semconv.OPERATION: operation, semconv.RUN_TYPE: kind.value})
+
+
+_INTERNAL: Final = SpanKind.INTERNAL
+_CHAIN: Final = _Subject(
+    payload.chain_start, Start(Kind.CHAIN, "chain", {semconv.RUN_TYPE: "chain"}), _no_content, _INTERNAL, is_chain=True
+)
+_CHAT: Final = _Subject(payload.chat_start, _unknown(Kind.CHAT, "chat"), payload.input_messages, is_model=True)
+_COMPLETION: Final = _Subject(
+    payload.completion_start, _unknown(Kind.COMPLETION, "text_completion"), payload.input_prompts, is_model=True
+)
+_TOOL: Final = _Subject(payload.tool_start, _unknown(Kind.TOOL, "execute_tool"), payload.tool_arguments, _INTERNAL)
+_RETRIEVER: Final = _Subject(payload.retriever_start, _unknown(Kind.RETRIEVER, "retrieval"), payload.query)
 
 
 class OpenTelemetryCallbackHandler(BaseCallbackHandler):
@@ -130,162 +150,134 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
                 run.table.abandon(run)
         return self.force_flush(timeout)
 
-    @guarded
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
-        self._begin(event, _CHAIN, payload.chain_start, serialized, event.get("name"), event.get("run_type"))
+        facts = serialized, event.get("name"), event.get("run_type")
+        attempt(self._begin, event, _CHAIN, facts, default=None)
 
-    @guarded
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
-        run = self._begin(event, _CHAT, payload.chat_start, serialized, *_model_facts(event))
-        self._add_content(run, payload.input_messages, *(messages or ()))
+        attempt(self._begin, event, _CHAT, _model_facts(serialized, event), messages, default=None)
 
-    @guarded
     def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
         """Start a completion model; LangChain gives one prompt in a list."""
-        run = self._begin(event, _COMPLETION, payload.completion_start, serialized, *_model_facts(event))
-        self._add_content(run, payload.input_prompts, prompts)
+        attempt(self._begin, event, _COMPLETION, _model_facts(serialized, event), (prompts,), default=None)
 
-    @guarded
     def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
         """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
-        name, call_id = event.get("name"), event.get("tool_call_id")
-        run = self._begin(event, _TOOL, payload.tool_start, serialized, name, call_id)
-        self._add_content(run, payload.tool_arguments, event.get("inputs"), input_str)
+        facts = serialized, event.get("name"), event.get("tool_call_id")
+        attempt(self._begin, event, _TOOL, facts, (event.get("inputs"), input_str), default=None)
 
-    @guarded
     def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
         """Start a retriever."""
-        facts = event.get("name"), event.get("metadata")
-        run = self._begin(event, _RETRIEVER, payload.retriever_start, serialized, *facts)
-        self._add_content(run, payload.query, query)
+        facts = serialized, event.get("name"), event.get("metadata")
+        attempt(self._begin, event, _RETRIEVER, facts, (query,), default=None)
 
-    @guarded
     def on_llm_new_token(self, token: Any = "", *, chunk: Any = None, **event: Any) -> None:
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
-        run = self._find(event)
-        if run is not None:
-            run.first_chunk_ns = run.first_chunk_ns or time.time_ns()
-            run.chunks.append(chunk)
+        attempt(self._note_chunk, event, chunk, default=None)
 
-    @guarded
     def on_stream_event(self, event: Any = None, **where: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""
-        run = self._find(where)
-        if run is not None:
-            run.first_chunk_ns = run.first_chunk_ns or time.time_ns()
+        attempt(self._note_chunk, where, None, default=None)
 
-    @guarded
     def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
         """End a chain, prompt, parser, graph or node."""
-        self._end(event, _nothing)
+        attempt(self._end, event, default=None)
 
-    @guarded
     def on_llm_end(self, response: Any = None, **event: Any) -> None:
         """End a model of either kind; ``response`` is an ``LLMResult``."""
-        self._end(event, self._model_answer, response)
+        attempt(self._end, event, self._model_answer, response, default=None)
 
-    @guarded
     def on_tool_end(self, output: Any = None, **event: Any) -> None:
         """End a tool."""
-        self._end(event, self._content, payload.tool_result, output)
+        attempt(self._end, event, self._content, payload.tool_result, output, default=None)
 
-    @guarded
     def on_retriever_end(self, documents: Any = None, **event: Any) -> None:
         """End a retriever."""
-        self._end(event, self._content, payload.documents, documents)
+        attempt(self._end, event, self._content, payload.documents, documents, default=None)
 
-    @guarded
     def on_chain_error(self, error: Any = None, **event: Any) -> None:
         """End a chain that raised."""
-        self._fail(event, error)
+        attempt(self._fail, event, error, default=None)
 
     on_tool_error = on_chain_error
     on_retriever_error = on_chain_error
 
-    @guarded
     def on_llm_error(self, error: Any = None, **event: Any) -> None:
         """End a model that raised or was left early; ``response`` is an ``LLMResult`` of what had come until then."""
-        self._fail(event, error, event.get("response"))
+        attempt(self._fail, event, error, event.get("response"), default=None)
 
-    def _begin(self, event: _Event, unknown: Start, describe: Callable[..., Start], *facts: object) -> Run | None:
-        """Start the run of an event, or join the one that another handler started; give it if it is ours to fill."""
+    def _begin(self, event: _Event, subject: _Subject, facts: Iterable[object], content: Iterable[object] = ()) -> None:
+        """Start the run of an event, or join the one that another handler started."""
         run_id = event["run_id"]
+        if run_id is None:
+            raise ValueError("LangChain gave no run_id, so the run can't be told from others")
         if self._is_shut_down:
-            return None
+            return
         tracing = self._current_tracing()
         run = tracing.table.find(run_id)
         if run is not None:
             run.handlers += (self,)
-            return None
-        start = attempt(describe, *facts, default=unknown)
-        attributes = {**start.attributes, **self._common(start.kind, event)}
-        hidden = _HIDDEN_TAG in (event.get("tags") or ())
-        span_kind = SpanKind.CLIENT if start.kind in _REMOTE else SpanKind.INTERNAL
+            return
+        start = attempt(subject.describe, *facts, default=subject.unknown)
+        tags = event.get("tags")
+        told = tags if self._captures else None
+        origin = attempt(payload.origin, run_id, event.get("metadata"), told, default=_NOTHING)
         run = tracing.begin(
             run_id,
             event.get("parent_run_id"),
             start.name,
-            span_kind,
-            attributes,
-            is_chain=start.kind in _CHAINS,
-            is_hidden=hidden,
+            subject.span_kind,
+            {**start.attributes, **origin},
+            is_chain=subject.is_chain,
+            is_hidden=_HIDDEN_TAG in (tags or ()),
         )
         run.handlers = (self,)
-        if start.kind in _MODELS:
+        if subject.is_model:
             run.partial = self._partial_answer
-        return None if hidden else run
+        if content and self._captures and run.owns_span and run.span.is_recording():
+            run.attributes = attempt(subject.content, *content, default=_NOTHING)
 
-    def _common(self, kind: Kind, event: _Event) -> _Attributes:
-        tags = event.get("tags") if self._captures else None
-        return {
-            semconv.RUN_TYPE: kind.value,
-            **attempt(payload.origin, event["run_id"], event.get("metadata"), default=_NOTHING),
-            **attempt(payload.tags, tags, default=_NOTHING),
-        }
-
-    def _end(self, event: _Event, describe: Callable[..., _Attributes], *facts: object) -> None:
+    def _end(self, event: _Event, describe: Callable[..., Attributes] = _no_content, *facts: object) -> None:
         at_ns = time.time_ns()
-        run = self._find(event)
+        table = self._tracing.table
+        run = table.take(event.get("run_id"))
         if run is not None:
-            attributes = attempt(describe, *facts, default=_NOTHING) if run.span.is_recording() else _NOTHING
-            run.table.end(run, Ending({**attributes, **_stream_facts(run)}), at_ns)
+            is_told = facts and run.owns_span and run.span.is_recording()
+            attributes = attempt(describe, *facts, default=_NOTHING) if is_told else _NOTHING
+            table.end(run, _with_stream(run, attributes), at_ns=at_ns)
 
     def _fail(self, event: _Event, error: BaseException, response: object = None) -> None:
         at_ns = time.time_ns()
-        run = self._find(event)
+        table = self._tracing.table
+        run = table.take(event.get("run_id"))
         if run is not None:
             failure = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
             so_far = attempt(self._model_answer, response, default=_NOTHING) if response is not None else _NOTHING
-            run.table.end(run, self._ending(failure, {**so_far, **_stream_facts(run)}), at_ns)
+            attributes = {**_with_stream(run, so_far), **_told(failure)}
+            message = failure.message if self._captures else ""
+            table.end(run, attributes, message if failure.outcome == "error" else None, at_ns)
 
-    def _ending(self, failure: Failure, attributes: _Attributes) -> Ending:
-        if failure.outcome != "error":
-            return Ending({**attributes, semconv.RUN_OUTCOME: failure.outcome})
-        message = failure.message if self._captures else ""
-        return Ending({**attributes, semconv.ERROR_TYPE: failure.error_type}, message)
+    def _note_chunk(self, event: _Event, chunk: object) -> None:
+        run = self._tracing.table.find(event.get("run_id"))
+        if run is not None:
+            run.first_chunk_ns = run.first_chunk_ns or time.time_ns()
+            run.chunks.append(chunk)
 
-    def _find(self, event: _Event) -> Run | None:
-        return self._tracing.table.find(event.get("run_id"))
+    def _content(self, describe: Callable[..., Attributes], value: object) -> Attributes:
+        return describe(value) if self._captures else _NOTHING
 
-    def _content(self, describe: Callable[..., _Attributes], value: object) -> _Attributes:
-        return attempt(describe, value, default=_NOTHING) if self._captures else _NOTHING
-
-    def _add_content(self, run: Run | None, describe: Callable[..., _Attributes], *values: object) -> None:
-        if run is not None and self._captures and run.span.is_recording():
-            run.span.set_attributes(attempt(describe, *values, default=_NOTHING))
-
-    def _model_answer(self, response: LLMResult) -> _Attributes:
+    def _model_answer(self, response: LLMResult) -> Attributes:
         answer = attempt(payload.answer, response, default=_NOTHING)
-        return {**answer, **self._content(payload.output_messages, response)}
+        return {**answer, **payload.output_messages(response)} if self._captures else answer
 
-    def _partial_answer(self, run: Run) -> _Attributes:
+    def _partial_answer(self, run: Run) -> Attributes:
         chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
         if not chunks:
-            return _stream_facts(run)
+            return _with_stream(run, _NOTHING)
         whole = functools.reduce(operator.add, chunks)
-        return {**self._model_answer(LLMResult(generations=[[whole]])), **_stream_facts(run)}
+        return _with_stream(run, self._model_answer(LLMResult(generations=[[whole]])))
 
     def _current_tracing(self) -> Tracing:
         if self._tracer_provider is None:
@@ -294,18 +286,18 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         return self._tracing
 
 
-def _model_facts(event: _Event) -> tuple[object, ...]:
-    return event.get("name"), event.get("metadata"), event.get("invocation_params")
+def _model_facts(serialized: object, event: _Event) -> tuple[object, ...]:
+    return serialized, event.get("name"), event.get("metadata"), event.get("invocation_params")
 
 
-def _stream_facts(run: Run) -> _Attributes:
+def _with_stream(run: Run, attributes: Attributes) -> Attributes:
     if not run.first_chunk_ns:
-        return _NOTHING
-    return {
-        semconv.REQUEST_STREAM: True,
-        semconv.TIME_TO_FIRST_CHUNK: (run.first_chunk_ns - run.started_ns) / 1e9,
-    }
+        return attributes
+    first_chunk_seconds = (run.first_chunk_ns - run.started_ns) / 1e9
+    return {**attributes, semconv.REQUEST_STREAM: True, semconv.TIME_TO_FIRST_CHUNK: first_chunk_seconds}
 
 
-def _nothing() -> _Attributes:
-    return _NOTHING
+def _told(failure: Failure) -> Attributes:
+    if failure.outcome == "error":
+        return {semconv.ERROR_TYPE: failure.error_type}
+    return {semconv.RUN_OUTCOME: failure.outcome}

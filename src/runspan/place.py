@@ -11,14 +11,15 @@ import enum
 import functools
 import inspect
 import sys
-import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
+from threading import get_ident as _thread_id
 from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final
 from uuid import UUID
 
 _MANAGER_MODULE: Final = "langchain_core.callbacks.manager"
+_GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _OWN_PACKAGE: Final = __name__.partition(".")[0]
 
 
@@ -43,10 +44,10 @@ class Place:
     def __init__(self, frame: FrameType, manager: object | None, on_gone: Callable[[object], None]) -> None:
         self.frame_id = id(frame)
         self.style = _style(frame)
-        self.thread_id = threading.get_ident()
+        self.thread_id = _thread_id()
         task = _current_task()
-        self._task = weakref.ref(task) if task is not None else None
-        self._manager = weakref.ref(manager, on_gone) if manager is not None else None
+        self._task = None if task is None else weakref.ref(task)
+        self._manager = None if manager is None else weakref.ref(manager, on_gone)
 
     @property
     def has_manager(self) -> bool:
@@ -59,7 +60,7 @@ class Place:
 
     def is_here(self) -> bool:
         """Tell whether this is the thread and the task that the run started in."""
-        return self.thread_id == threading.get_ident() and _current_task() is self._started_in()
+        return self.thread_id == _thread_id() and _current_task() is self._started_in()
 
     def is_same_task(self, other: "Place") -> bool:
         """Tell whether two runs started in the same task, or in the same thread outside of tasks."""
@@ -130,13 +131,15 @@ def starting_frame() -> tuple[FrameType, object | None]:
 
     A handler that somebody drives by hand has no manager: then it is the first frame outside of this package.
     """
-    frame = _first(sys._getframe(1), lambda module: module == _MANAGER_MODULE)
-    if frame is None:
-        own = sys._getframe(1)
-        return _first(own, lambda module: not module.startswith(_OWN_PACKAGE)) or own, None
-    while frame.f_back is not None and _module(frame.f_back) == _MANAGER_MODULE:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") != _MANAGER_MODULE:
         frame = frame.f_back
-    return frame.f_back or frame, frame.f_locals.get("self")
+    if frame is None:
+        return _first_foreign_frame(sys._getframe(1)), None
+    manager, frame = frame, frame.f_back
+    while frame is not None and frame.f_globals.get("__name__") == _MANAGER_MODULE:
+        manager, frame = frame, frame.f_back
+    return frame or manager, manager.f_locals.get("self")
 
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
@@ -148,29 +151,28 @@ def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
         frame = frame.f_back
 
 
-def _first(frame: FrameType | None, wanted: Callable[[str], bool]) -> FrameType | None:
-    while frame is not None and not wanted(_module(frame)):
+def _first_foreign_frame(frame: FrameType) -> FrameType:
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(_OWN_PACKAGE):
         frame = frame.f_back
     return frame
 
 
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__"))
-
-
 def _style(frame: FrameType) -> Style:
     flags = frame.f_code.co_flags
-    if flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+    if flags & _GENERATOR_FLAGS:
         return Style.GENERATOR
-    if _module(frame).startswith("asyncio."):
+    if frame.f_globals.get("__name__", "").startswith("asyncio."):
         return Style.DETACHED
     return Style.NESTED if flags & inspect.CO_NESTED else Style.ORDINARY
 
 
 def _current_task() -> "asyncio.Task[Any] | None":
+    # A running event loop sets this hook; asking for the task where there is none costs an exception at each run.
+    if sys.get_asyncgen_hooks().firstiter is None:
+        return None
     try:
         return asyncio.current_task()
-    except RuntimeError:  # no running event loop in this thread
+    except RuntimeError:  # the loop of another library
         return None
 
 

@@ -9,8 +9,6 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from runspan._guard import attempt
-
 if TYPE_CHECKING:
     from runspan.runs import Run
 
@@ -33,7 +31,7 @@ def start() -> None:
 
 def _work() -> None:
     while True:
-        attempt(_end, _reported.get(), default=None)
+        _end(_reported.get())
 
 
 def _end(run: "Run") -> None:
@@ -42,7 +40,7 @@ def _end(run: "Run") -> None:
 
 
 def _restart_in_child() -> None:
-    global _thread, _reported  # noqa: PLW0603  threads don't survive a fork
+    global _thread, _reported
     _thread, _reported = None, SimpleQueue()
 
 

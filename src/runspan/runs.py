@@ -7,11 +7,11 @@ of the table is atomic, and whoever takes it out ends its span.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 from weakref import ref
 
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper, semconv
@@ -19,15 +19,9 @@ from runspan._guard import attempt
 from runspan.place import Place, Style
 
 _REMEMBERED_TRACES: Final = 4096
-_NOTHING: Final[Mapping[str, AnyValue]] = {}
 
-
-class Ending(NamedTuple):
-    """What a span gets last, and whether its run failed."""
-
-    attributes: Mapping[str, AnyValue] = _NOTHING
-    error: str | None = None
-    """The description of the status ERROR; None leaves the status unset."""
+Attributes = Mapping[str, AnyValue]
+_NOTHING: Final[Attributes] = {}
 
 
 class Run:
@@ -36,6 +30,7 @@ class Run:
     __slots__ = (
         "__weakref__",
         "_stand_in",
+        "attributes",
         "children",
         "chunks",
         "first_chunk_ns",
@@ -73,13 +68,15 @@ class Run:
         self.is_chain = is_chain
         self.place = Place(*started_by, self._on_gone)
         self.is_over = False
-        self.children: dict[UUID, Run] = {}
+        self.children: set[Run] = set()
         self.handlers: tuple[object, ...] = ()
+        self.attributes: Attributes = _NOTHING
+        """What the span gets when the run ends: each time an SDK span is given some costs as much as a few of them."""
         self.started_ns = time.time_ns()
         self.first_chunk_ns = 0
         self.chunks: list[object] = []
         """What a model streamed so far."""
-        self.partial: Callable[[Run], Mapping[str, AnyValue]] | None = None
+        self.partial: Callable[[Run], Attributes] | None = None
         """Tells what the run has come to, should it be abandoned."""
         self._stand_in: ref[object] | None = None
 
@@ -89,6 +86,13 @@ class Run:
         while run is not None and run is not ancestor:
             run = run.parent
         return run is not None
+
+    def open_ancestor(self) -> "Run | None":
+        """Return the nearest ancestor that is not over."""
+        run = self.parent
+        while run is not None and run.is_over:
+            run = run.parent
+        return run
 
     def watch(self, stand_in: object) -> None:
         """Learn when nothing can lead to this run any more: its stand-in and its callback manager are both gone."""
@@ -113,18 +117,17 @@ class Run:
             return not self.place.is_executing()
         return self.is_chain and self.place.style is Style.ORDINARY and not self.place.could_go_on()
 
-    def skip_finished_ancestors(self) -> None:
-        """Make the nearest open ancestor the parent, so that no lineage grows with runs that start each other."""
-        while self.parent is not None and self.parent.is_over:
-            self.parent = self.parent.parent
+    def close(self) -> Attributes:
+        """Let go of what a finished run does not need, and return what its span was to get.
 
-    def forget(self) -> None:
-        """Let go of what a finished run does not need; its lineage stays."""
+        Its lineage stays, without the ancestors that are over: none grows with runs that start each other.
+        """
         self.place.forget()
-        self._stand_in = None
-        self.partial = None
-        self.chunks.clear()
-        self.handlers = ()
+        self.parent = self.open_ancestor()
+        attributes, self.attributes = self.attributes, _NOTHING
+        self.span, self.chunks, self.handlers = INVALID_SPAN, [], ()
+        self._stand_in = self.partial = None
+        return attributes
 
     @property
     def _is_seen_executing(self) -> bool:
@@ -162,7 +165,7 @@ class RunTable:
         """Enter a run that has its span and its parent."""
         self._open[run.run_id] = run
         if run.parent is not None:
-            run.parent.children[run.run_id] = run
+            run.parent.children.add(run)
         if not run.is_chain and run.place.style is not Style.ORDINARY:
             self.roam(run)
         self._remember(run)
@@ -173,13 +176,24 @@ class RunTable:
         if run.place.style is Style.GENERATOR:
             self.roaming_frames[run.place.frame_id] = run
 
-    def end(self, run: Run, ending: Ending, at_ns: int | None = None) -> None:
-        """End a run's span, after those of its descendants that can't be executing any more."""
-        self._close(run, ending, at_ns or time.time_ns(), run.place)
+    def take(self, run_id: UUID | None) -> Run | None:
+        """Take an open run out, to end it: whoever gets it has to."""
+        return self._open.pop(run_id, None) if run_id is not None else None
+
+    def end(self, run: Run, attributes: Attributes, error: str | None = None, at_ns: int | None = None) -> None:
+        """End the span of a run that was taken, after those of its descendants that can't be executing any more.
+
+        Args:
+            run: the run.
+            attributes: what its span gets last.
+            error: the description of the status ERROR; None leaves the status unset.
+            at_ns: the time of the end; now if None.
+        """
+        self._end(run, attributes, error, at_ns or time.time_ns(), run.place)
 
     def abandon(self, run: Run) -> None:
-        """End a run that LangChain will not end."""
-        self._abandon(run, time.time_ns(), run.place, "abandoned")
+        """End an open run that LangChain will not end."""
+        attempt(self._abandon, run, time.time_ns(), run.place, "abandoned", default=None)
 
     def sweep(self) -> None:
         """Abandon the open runs that can't be executing any more, the latest first."""
@@ -191,29 +205,35 @@ class RunTable:
         """Return the trace id of a run that is open, or was one of the last few thousand to start."""
         return self._traces.get(run_id) or self._older_traces.get(run_id)
 
-    def _close(self, run: Run, ending: Ending, at_ns: int, ended: Place) -> None:
-        if self._open.pop(run.run_id, None) is None:
-            return
+    def _end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place) -> None:
         run.is_over = True
-        run.skip_finished_ancestors()
-        self._settle(run)
-        was_cancelled = ending.attributes.get(semconv.RUN_OUTCOME) == "cancelled"
-        for child in reversed(run.children.copy().values()):
-            if not child.outlives(ended):
-                self._abandon(child, at_ns, ended, "cancelled" if was_cancelled else "abandoned")
-            elif run.parent is not None:
-                run.parent.children[child.run_id] = child
+        if self.roaming:
+            self._settle(run)
+        if run.children:
+            was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
+            self._end_below(run, at_ns, ended, "cancelled" if was_cancelled else "abandoned")
         if run.parent is not None:
-            run.parent.children.pop(run.run_id, None)
-        run.forget()
-        if run.owns_span:
-            attempt(_end_span, run.span, ending, at_ns, default=None)
+            run.parent.children.discard(run)
+        span = run.span
+        known = run.close()
+        # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
+        if run.owns_span and span.is_recording():
+            _end_span(span, {**known, **attributes} if known else attributes, error, at_ns)
+
+    def _end_below(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
+        for child in sorted(run.children.copy(), key=_started, reverse=True):
+            if not child.outlives(ended):
+                attempt(self._abandon, child, at_ns, ended, outcome, default=None)
+            elif (ancestor := run.open_ancestor()) is not None:
+                ancestor.children.add(child)
 
     def _abandon(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
+        if self.take(run.run_id) is None:
+            return
         if run.place.was_cancelled():
             outcome = "cancelled"
         partial = attempt(run.partial, run, default=_NOTHING) if run.partial is not None else _NOTHING
-        self._close(run, Ending({**partial, semconv.RUN_OUTCOME: outcome}), at_ns, ended)
+        self._end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
 
     def _settle(self, run: Run) -> None:
         self.roaming.pop(run.run_id, None)
@@ -226,10 +246,13 @@ class RunTable:
         self._traces[run.run_id] = run.span.get_span_context().trace_id
 
 
-def _end_span(span: Span, ending: Ending, at_ns: int) -> None:
-    # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
-    if span.is_recording():
-        span.set_attributes(ending.attributes)
-        if ending.error is not None:
-            span.set_status(Status(StatusCode.ERROR, ending.error))
-        span.end(at_ns)
+def _started(run: Run) -> int:
+    return run.started_ns
+
+
+def _end_span(span: Span, attributes: Attributes, error: str | None, at_ns: int) -> None:
+    if attributes:
+        span.set_attributes(attributes)
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR, error))
+    span.end(at_ns)

@@ -25,9 +25,7 @@ class Settings(BaseSettings):
 
     capture_content: CaptureContent = Field(
         default="span",
-        validation_alias=AliasChoices(
-            "RUNSPAN_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-        ),
+        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
         description=(
             "Where messages, tool arguments and results, queries, documents, tags and texts of errors go:"
             " `span` puts them on the spans, `none` leaves them out."

@@ -14,7 +14,7 @@ from opentelemetry.util.types import AnyValue
 
 from runspan import reaper
 from runspan._version import __version__
-from runspan.context import attach, find_ambience
+from runspan.context import attach, find_parent
 from runspan.place import starting_frame
 from runspan.runs import Run, RunTable
 
@@ -56,15 +56,12 @@ class Tracing:
         """
         reaper.start()
         run = Run(run_id, parent_id, self.table, starting_frame(), is_chain=is_chain)
-        ambience = find_ambience(self.table, parent_id, run.place)
-        run.parent = ambience.parent
+        run.parent, run.span, base = find_parent(self.table, parent_id, run.place)
         run.owns_span = not is_hidden
-        run.span = ambience.parent_span
         if run.owns_span:
-            parent_context = trace.set_span_in_context(ambience.parent_span)
-            run.span = self.tracer.start_span(name, parent_context, kind, attributes)
+            run.span = self.tracer.start_span(name, trace.set_span_in_context(run.span), kind, attributes)
         self.table.add(run)
-        attach(run, ambience.base)
+        attach(run, base)
         return run
 
 

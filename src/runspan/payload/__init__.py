@@ -13,7 +13,6 @@ from runspan.payload.start import (
     completion_start,
     origin,
     retriever_start,
-    tags,
     tool_start,
 )
 from runspan.payload.text import clean
@@ -37,7 +36,6 @@ __all__ = [
     "output_messages",
     "query",
     "retriever_start",
-    "tags",
     "to_json",
     "tool_arguments",
     "tool_result",

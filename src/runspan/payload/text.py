@@ -26,7 +26,9 @@ def clean(text: str) -> str:
 
 def text_in(value: object) -> str | None:
     """Return a value that is a text and not empty."""
-    return clean(value) if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else clean(value)
 
 
 def text_at(source: object, *keys: str) -> str | None:
@@ -40,6 +42,8 @@ def text_at(source: object, *keys: str) -> str | None:
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:
     """Return any value in words, of bounded length; a placeholder if its own code fails."""
+    if type(value) is str:
+        return clean(value[:_LONGEST_DESCRIPTION])
     return clean(attempt(by, value, default=unprintable(value))[:_LONGEST_DESCRIPTION])
 
 
