@@ -1,8 +1,56 @@
-# One place for every chore. Everything installs into .venv; the system's Python is only asked to make it.
+# One place for every chore. All of it installs into .venv*; the system's Python is only asked to make them.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help
-help:  ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lowest upstream clean
+
+help:  ## list what there is to do
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-10s %s\n' "$$n" "$$t"; done
+
+# A target made by `$(call venv,DIR,WHAT)` has a Python of its own with WHAT installed.
+define venv
+	@command -v $(PYTHON) >/dev/null || { echo "Missing: $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) can't make virtual environments. Install its venv module (Debian: apt install python3-venv)."; exit 1; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@$(1)/bin/python $(PIP) $(2) || { echo "Installing into $(1) failed. Is a package index reachable? pip's own words stand above."; exit 1; }
+	@touch $@
+endef
+
+$(VENV)/.demo: pyproject.toml
+	$(call venv,$(VENV),-e '.[demo]')
+
+$(VENV)/.dev: pyproject.toml
+	$(call venv,$(VENV),-e '.[test$(COMMA)lint]')
+
+COMMA := ,
+LOWEST := -e . langchain-core==1.0.0 langgraph==1.0.0 langchain==1.0.0 pytest pytest-asyncio pytest-timeout
+.venv-lowest/.lowest: pyproject.toml
+	$(call venv,.venv-lowest,$(LOWEST))
+
+demo: $(VENV)/.demo  ## run a traced chain, no key needed, and see its trace
+	@$(BIN)/python examples/callbacks_at_runtime.py
+
+test: $(VENV)/.dev  ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## check format, rules and types
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
+
+format: $(VENV)/.dev  ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## print what an invocation costs, beside bare spans
+	@$(BIN)/python benchmarks/invocations.py
+
+lowest: .venv-lowest/.lowest  ## run the tests of the current span on the lowest supported LangChain and LangGraph
+	@.venv-lowest/bin/python -m pytest tests/context -m "not newest"
+
+upstream:  ## run LangChain's own unit tests with our handler in every invocation
+	@$(PYTHON) upstream/run.py
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .venv-lowest .venv-upstream .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

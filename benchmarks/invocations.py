@@ -1,7 +1,7 @@
 """What an invocation costs: four workloads, four subjects, taken in turns, as a table.
 
-Run by ``make bench``. Times are the median of calls taken in turns, in microseconds per invocation; with ``--callgrind`` it does a
-single workload and subject for an instruction count instead.
+Run by ``make bench``. Times are medians, in microseconds per invocation. With ``--callgrind`` it does nothing but one
+workload of one subject, for an instruction count by valgrind.
 """
 
 import argparse

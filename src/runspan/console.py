@@ -161,7 +161,7 @@ def _tokens(attributes: Mapping[str, object]) -> str:
     counts = {"in": attributes.get(semconv.INPUT_TOKENS), "out": attributes.get(semconv.OUTPUT_TOKENS)}
     text = ", ".join(f"{count} {direction}" for direction, count in counts.items() if count is not None)
     cached = attributes.get(semconv.CACHE_READ_TOKENS)
-    return f"{text} ({cached} cached)" if text and cached is not None else text
+    return f"{text} ({cached} cached)" if text and cached else text
 
 
 def _outcome(span: ReadableSpan, attributes: Mapping[str, object]) -> str:

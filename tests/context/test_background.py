@@ -63,7 +63,7 @@ async def test_a_task_that_outlives_everything_is_the_callers(tracing):
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream"])
 async def test_a_task_that_outlives_its_node_is_under_the_graph(tracing, way):
-    """While the graph goes on, a task that an ended node started is under the graph, before and after runs of its own."""
+    """While the graph goes on, a task that an ended node started is under the graph, and so are its runs."""
     go_on, done = asyncio.Event(), asyncio.Event()
 
     async def later():

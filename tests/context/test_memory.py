@@ -17,6 +17,8 @@ pytestmark = pytest.mark.usefixtures("quiet")
 class Payload(str):
     """A text that can be watched."""
 
+    __slots__ = ("__weakref__",)
+
 
 def collected(references: list[weakref.ref]) -> bool:
     gc.collect()
