@@ -1,0 +1,118 @@
+"""What keeps the code readable: layers, public names, documented tests, true documents."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runspan
+from runspan import Settings
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "runspan"
+
+# What each layer may import: of ours, and of others besides the standard library.
+LAYERS = {
+    "_version": (set(), set()),
+    "_guard": (set(), set()),
+    "semconv": (set(), set()),
+    "settings": (set(), {"pydantic", "pydantic_settings"}),
+    "place": (set(), set()),
+    "payload": ({"payload", "semconv", "_guard"}, {"langchain_core", "orjson", "pydantic"}),
+    "reaper": ({"runs", "_guard"}, set()),
+    "runs": ({"place", "reaper", "semconv", "_guard"}, {"opentelemetry"}),
+    "context": ({"place", "runs"}, {"opentelemetry", "langchain_core.runnables.config"}),
+    "tracing": ({"context", "place", "reaper", "runs", "_version"}, {"opentelemetry"}),
+    "handler": ({"payload", "semconv", "runs", "settings", "tracing", "_guard"}, {"langchain_core", "opentelemetry"}),
+    "console": ({"semconv"}, {"opentelemetry"}),
+    "export": ({"export", "_guard"}, {"grpc", "opentelemetry"}),
+    "setup": ({"console", "export", "tracing"}, {"opentelemetry"}),
+    "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
+    "__init__": ({"_version", "handler", "settings", "setup"}, set()),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"runspan.{alias.name}" for alias in node.names) if node.module == "runspan" else None
+            names.add(node.module or "")
+    return names - {"runspan"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_layers(path):
+    """A file imports nothing but what its layer may know."""
+    layer = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    ours, others = LAYERS[layer]
+    for name in imports(path):
+        first = name.split(".")[0]
+        if first == "runspan":
+            assert name.split(".")[1] in ours, f"{layer} must not import {name}"
+        elif first not in sys.stdlib_module_names:
+            assert any(name == each or name.startswith(f"{each}.") for each in others), f"{layer} imports {name}"
+
+
+def test_public_names():
+    """What the package exports is there, sorted, and nothing else is public."""
+    assert runspan.__all__ == sorted(runspan.__all__)
+    for name in runspan.__all__:
+        assert getattr(runspan, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = runspan.nothing
+
+
+def test_the_handler_costs_no_exporter():
+    """Importing the package, and making a handler, imports no exporter, SDK or demo."""
+    code = (
+        "import sys, runspan; runspan.OpenTelemetryCallbackHandler();"
+        "print([m for m in sys.modules if m.startswith(('opentelemetry.exporter', 'opentelemetry.sdk', 'grpc',"
+        " 'langgraph', 'starlette'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_patched_and_nothing_private_is_used():
+    """No file of ours sets attributes of LangChain's, LangGraph's or OpenTelemetry's modules, or reads private ones."""
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("langchain", "langgraph", "opentel")):
+                parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                assert not [part for part in parts if part.startswith("_")], f"{path.name}: {node.module}"
+        assert not re.search(r"setattr\(|monkeypatch|wrapt", path.read_text()), path.name
+
+
+def test_every_test_says_what_it_shows():
+    """Each test has a sentence that says the behaviour."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                sentence = ast.get_docstring(node) or ""
+                assert sentence.endswith("."), f"{path.name}: {node.name}"
+
+
+def test_the_readme_lists_every_setting():
+    """Each option stands in the README's table with its variable and default."""
+    readme = (ROOT / "README.md").read_text()
+    for name, field in Settings.model_fields.items():
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
+        assert all(f"`{variable}`" in row for variable in field.validation_alias.choices)
+        assert f"`{field.default}`" in row
+
+
+def test_the_readme_is_true():
+    """Files and make targets that the README names exist."""
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z]+)", readme):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
+        assert (ROOT / path).exists(), path
