@@ -1,0 +1,153 @@
+"""What is heard during the tests: LangChain's runs, runspan's spans, log lines that tell of a fault.
+
+Each is given a function that tells the test that runs now.
+"""
+# ruff: noqa: INP001  modules beside a script, no package
+
+import gc
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+
+from runspan import OpenTelemetryCallbackHandler, Settings, _guard, semconv
+
+# LangChain tells of a handler's exceptions, runspan of its faults, OpenTelemetry of wrong use, in their logs only.
+_LANGCHAIN: Final = "langchain_core"
+_LOGGERS: Final = (_LANGCHAIN, "runspan", "opentelemetry")
+_OF_OURS: Final = f"Error in {OpenTelemetryCallbackHandler.__name__}"
+
+_CurrentTest = Callable[[], str]
+
+
+class Runs(BaseCallbackHandler):
+    """A handler that does nothing but count, for each test, the runs that start and those of them that don't finish."""
+
+    # As runspan's handler has it.
+    run_inline = True
+
+    def __init__(self, current_test: _CurrentTest) -> None:
+        self.handler = self
+        self._current_test = current_test
+        self._began: list[str] = []
+        self._unfinished: list[str] = []
+        self._open: dict[UUID, _Run] = {}
+
+    def on_chain_start(self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **__: Any) -> None:
+        """Count a run, but not one with the id of a run that is open: some tests give the same to both."""
+        if run_id not in self._open:
+            self._began.append(self._current_test())
+            self._open[run_id] = _Run(parent_run_id, self._current_test())
+
+    on_chat_model_start = on_llm_start = on_tool_start = on_retriever_start = on_chain_start
+
+    def on_chain_end(self, *_: Any, run_id: UUID, **__: Any) -> None:
+        """Count a run as finished."""
+        self._end(run_id, is_finished=True)
+
+    on_llm_end = on_tool_end = on_retriever_end = on_chain_end
+
+    def on_chain_error(self, error: BaseException, *_: Any, run_id: UUID, **__: Any) -> None:
+        """Count a run as finished that raised, and was not merely cancelled or closed."""
+        self._end(run_id, is_finished=isinstance(error, Exception))
+
+    on_llm_error = on_tool_error = on_retriever_error = on_chain_error
+
+    def collect(self) -> dict[str, Any]:
+        """Return the counts."""
+        never_ended = [run.test for run in self._open.values()]
+        return {"began": Counter(self._began), "unfinished": Counter(self._unfinished + never_ended)}
+
+    def _end(self, run_id: UUID, *, is_finished: bool) -> None:
+        run = self._open.pop(run_id, None)
+        if run is None:
+            return
+        if not is_finished:
+            self._unfinished.append(run.test)
+        # LangChain ends the inner runs of a closed stream after the outer one, if at all.
+        for child_id in [id_ for id_, child in self._open.copy().items() if child.parent_id == run_id]:
+            self._end(child_id, is_finished=False)
+
+
+class Spans(SpanProcessor):
+    """Counts, for each test, the spans that runspan's handler starts, and which of them end how."""
+
+    def __init__(self, current_test: _CurrentTest) -> None:
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(self)
+        settings = Settings(capture_content="span")
+        self.handler = OpenTelemetryCallbackHandler(tracer_provider=provider, settings=settings)
+        self._current_test = current_test
+        # Only lists that are appended to: spans start and end in any thread, also in the midst of a collection.
+        self._began: list[_Began] = []
+        self._ended: list[_Ended] = []
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  the interface
+        """Count a span."""
+        context = span.get_span_context()
+        self._began.append(_Began((context.trace_id, context.span_id), span.name, self._current_test()))
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep how it ended."""
+        outcome = (span.attributes or {}).get(semconv.RUN_OUTCOME)
+        self._ended.append(_Ended((span.context.trace_id, span.context.span_id), outcome is not None))
+
+    def collect(self) -> dict[str, Any]:
+        """Return the counts, after all has ended that can."""
+        gc.collect()
+        self.handler.force_flush(5)
+        left_to_shutdown = self._open()
+        self.handler.shutdown(5)
+        unfinished = {span.ids for span in self._ended if span.is_unfinished}
+        return {
+            "began": Counter(span.test for span in self._began),
+            "unfinished": Counter(span.test for span in self._began if span.ids in unfinished),
+            "ended": len(self._ended),
+            "left_to_shutdown": left_to_shutdown,
+            "never_ended": self._open(),
+            "open_runs": self.handler.open_runs,
+            "faults": _guard.faults(),
+        }
+
+    def _open(self) -> list[str]:
+        ended = {span.ids for span in self._ended}
+        return [f"{span.name}, began in {span.test}" for span in self._began if span.ids not in ended]
+
+
+class LogLines(logging.Handler):
+    """Keeps the log lines that tell of a fault of runspan's, whatever the tests do with the log."""
+
+    def __init__(self, current_test: _CurrentTest) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._current_test = current_test
+        for name in _LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep LangChain's lines about our handler, and the warnings of the others."""
+        line = record.getMessage()
+        of_langchain = record.name.startswith(_LANGCHAIN)
+        if _OF_OURS in line if of_langchain else record.levelno >= logging.WARNING:
+            self.lines.append(f"{record.name}: {line}, in {self._current_test()}")
+
+
+class _Run(NamedTuple):
+    parent_id: UUID | None
+    test: str
+
+
+class _Began(NamedTuple):
+    ids: tuple[int, int]
+    name: str
+    test: str
+
+
+class _Ended(NamedTuple):
+    ids: tuple[int, int]
+    is_unfinished: bool
