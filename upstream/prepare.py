@@ -60,4 +60,5 @@ def _pip(*arguments: str) -> None:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True)
+    if subprocess.run(command, check=False).returncode:
+        raise SystemExit(f"This failed, see above; it needs a package index: {' '.join(command)}")
