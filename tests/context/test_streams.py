@@ -5,7 +5,7 @@ import contextvars
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from langchain_core.runnables import RunnableGenerator, RunnableParallel
+from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnableParallel
 from langgraph.graph import END, START, StateGraph
 from opentelemetry import trace
 
@@ -243,3 +243,76 @@ def test_time_to_first_chunk_is_there_only_on_streams(tracing):
     assert 0 < streamed.attributes["gen_ai.response.time_to_first_chunk"] < 5
     assert streamed.attributes["gen_ai.request.stream"] is True
     assert "gen_ai.response.time_to_first_chunk" not in whole.attributes
+
+
+class EndlessModel(ChattyModel):
+    """A model that says one word and thinks for ever."""
+
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
+        async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
+            yield chunk
+            await asyncio.Event().wait()
+
+
+def _talking_graph(tracing, model=ChattyModel):
+    async def atalk(state: State) -> State:
+        answer = await model(tracing=tracing).ainvoke("x")
+        tracing.mark("node work")
+        return {"values": [answer.content]}
+
+    def talk(state: State) -> State:
+        answer = ChattyModel(tracing=tracing).invoke("x")
+        tracing.mark("node work")
+        return {"values": [answer.content]}
+
+    graph = StateGraph(State)
+    graph.add_node("talk", RunnableLambda(talk, afunc=atalk, name="body"))
+    graph.add_edge(START, "talk")
+    graph.add_edge("talk", END)
+    return graph.compile()
+
+
+TALK = """\
+LangGraph
+  talk
+    body
+      chat
+        chunk
+        chunk
+        chunk
+      node work"""
+
+
+WHOLE = TALK.replace("        chunk\n" * 3, "        http\n")
+
+
+@pytest.mark.parametrize("mode", ["messages", "values", "updates", ["messages", "updates"]])
+def test_a_graph_streamed_in_every_mode(tracing, mode):
+    """Whatever a graph streams, its nodes and models keep their spans, the reader's stay outside."""
+    for _ in _talking_graph(tracing).stream({"values": []}, tracing.config, stream_mode=mode):
+        tracing.mark("caller")
+    text = "\n".join(line for line in tracing.text().splitlines() if line != "caller")
+    assert text == (TALK if "messages" in mode else WHOLE)
+
+
+@pytest.mark.parametrize("mode", ["messages", "values", "updates", ["messages", "updates"]])
+async def test_a_graph_streamed_asynchronously_in_every_mode(tracing, mode):
+    """The same asynchronously."""
+    async for _ in _talking_graph(tracing).astream({"values": []}, tracing.config, stream_mode=mode):
+        tracing.mark("caller")
+    text = "\n".join(line for line in tracing.text().splitlines() if line != "caller")
+    assert text == (TALK if "messages" in mode else WHOLE)
+
+
+async def test_a_user_who_closes_the_tab(tracing):
+    """A graph's stream that is left while its model talks ends, with the text so far, and nothing goes on."""
+    graph = _talking_graph(tracing, EndlessModel)
+    stream = graph.astream({"values": []}, tracing.config, stream_mode="messages")
+    async for _ in stream:
+        break
+    await stream.aclose()
+    await until_none_open(tracing)
+    chat = tracing.one("chat")
+    assert chat.attributes["langchain.run.outcome"] in {"abandoned", "cancelled"}
+    assert '"content":"th' in chat.attributes["gen_ai.output.messages"]
+    assert all(span.status.is_ok for span in tracing.spans)
