@@ -11,6 +11,7 @@ from uuid import UUID
 from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext
 
 from runspan.place import Place, Style, run_ids_on_stack
@@ -18,6 +19,9 @@ from runspan.runs import Run, RunTable
 
 # The innermost stand-in, also where a user's span covers it: it tells in which run that span was opened.
 _STAND_IN_KEY: Final = otel.create_key("runspan-stand-in")
+# OpenTelemetry's key of the current span, as its public function writes it: with it one new context is enough for a
+# run, where functions that set one value each make two or three.
+(_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
 
 @final
@@ -77,43 +81,45 @@ class StandIn(Span):
         return getattr(_answer(self), name)
 
 
-def attach(run: Run, base: Span) -> None:
-    """Make the run current here and in what is started from here; it is never detached."""
+def with_span(span: Span, here: Context) -> Context:
+    """Return the context with another current span."""
+    return Context({**here, _SPAN_KEY: span})
+
+
+def attach(run: Run, base: Span, here: Context) -> None:
+    """Make the run current in this context and in what is started from it; it is never detached."""
     stand_in = StandIn(run, base)
     run.watch(stand_in)
-    otel.attach(trace.set_span_in_context(stand_in, otel.set_value(_STAND_IN_KEY, stand_in)))
+    otel.attach(Context({**here, _SPAN_KEY: stand_in, _STAND_IN_KEY: stand_in}))
 
 
-def find_parent(table: RunTable, named_parent_id: UUID | None, place: Place) -> tuple[Run | None, Span, Span]:
+def find_parent(
+    table: RunTable, named_parent_id: UUID | None, place: Place, here: Context
+) -> tuple[Run | None, Span, Span]:
     """Find the parent of a run that starts here, the parent of its span, and what its stand-in covers.
 
     LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
     the user opened within it, is nearer. Without a name that this table knows, what is current counts.
     """
-    base = trace.get_current_span()
-    if type(base) is StandIn and _is_plainly(base.run, named_parent_id, place):
-        return base.run, base.run.span, base
+    named = table.find(named_parent_id)
+    base = here.get(_SPAN_KEY)
     if type(base) is StandIn:
+        if base.run is named and _works_plainly(named, place):
+            return named, named.span, base
         run, span = _find_executing(base, table, started_by=place)
         base = _without_past(base, table, place)
     else:
-        run, _ = _find_executing(otel.get_value(_STAND_IN_KEY), table, by_config_alone=True)
-        span = base
-    named = table.find(named_parent_id)
-    if named is None or (run is not None and run.is_within(named)):
+        run, _ = _find_executing(here.get(_STAND_IN_KEY), table, by_config_alone=True)
+        base = span = trace.get_current_span(here)
+    # Looking for what executes may have ended the named run: a tool that timed out here.
+    if named is None or named.is_over or (run is not None and run.is_within(named)):
         return run, span, base
     return named, named.span, base
 
 
-def _is_plainly(run: Run, named_parent_id: UUID | None, place: Place) -> bool:
-    """Tell whether the run is the named parent, and an open chain, so that there is nothing nearer: the usual case."""
-    return (
-        run.is_chain
-        and run.run_id == named_parent_id
-        and not run.is_over
-        and run.place.style is Style.ORDINARY
-        and run.place.frame_id != place.frame_id
-    )
+def _works_plainly(run: Run, place: Place) -> bool:
+    """Tell whether the open run is a chain in which nothing can be nearer to the place: the usual case."""
+    return run.is_chain and run.place.style is Style.ORDINARY and run.place.frame_id != place.frame_id
 
 
 def _answer(stand_in: StandIn) -> Span:

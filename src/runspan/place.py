@@ -18,7 +18,9 @@ from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final
 from uuid import UUID
 
-_MANAGER_MODULE: Final = "langchain_core.callbacks.manager"
+from langchain_core.callbacks import manager as langchain_manager
+
+_MANAGER_GLOBALS: Final = vars(langchain_manager)
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _OWN_PACKAGE: Final = __name__.partition(".")[0]
 
@@ -41,7 +43,8 @@ class Place:
 
     __slots__ = ("__weakref__", "_manager", "_task", "frame_id", "style", "thread_id")
 
-    def __init__(self, frame: FrameType, manager: object | None, on_gone: Callable[[object], None]) -> None:
+    def __init__(self, on_gone: Callable[[object], None]) -> None:
+        frame, manager = _starting_frame()
         self.frame_id = id(frame)
         self.style = _style(frame)
         self.thread_id = _thread_id()
@@ -64,7 +67,7 @@ class Place:
 
     def is_same_task(self, other: "Place") -> bool:
         """Tell whether two runs started in the same task, or in the same thread outside of tasks."""
-        return self.thread_id == other.thread_id and self._started_in() is other._started_in()
+        return self.thread_id == other.thread_id and self._started_in() is other._started_in()  # noqa: SLF001  of the same class
 
     def is_same_frame(self, other: "Place") -> bool:
         """Tell whether one frame started both; ``other`` is the later."""
@@ -72,7 +75,7 @@ class Place:
 
     def is_on_present_stack(self) -> bool:
         """Tell whether the starting frame is on the stack of the caller."""
-        return not self.is_gone() and self._is_on(sys._getframe(1))
+        return not self.is_gone() and self._is_on(sys._getframe(1))  # noqa: SLF001  a documented function of CPython
 
     def is_executing(self) -> bool:
         """Tell whether the starting frame is executing, in whatever thread or task it started."""
@@ -82,14 +85,14 @@ class Place:
 
     def is_executing_elsewhere(self) -> bool:
         """Tell whether the starting frame is on the stack of its thread, or awaited by its task."""
-        if self._is_on(sys._current_frames().get(self.thread_id)):
+        if self._is_on(sys._current_frames().get(self.thread_id)):  # noqa: SLF001  a documented function of CPython
             return True
         return self._task is not None and self._is_awaited()
 
     def could_go_on(self) -> bool:
         """Tell whether the thread or task that the run started in can still execute anything."""
         if self._task is None:
-            return self.thread_id in sys._current_frames()
+            return self.thread_id in sys._current_frames()  # noqa: SLF001  a documented function of CPython
         task = self._task()
         return task is not None and not task.done()
 
@@ -126,25 +129,26 @@ class Place:
         return isinstance(awaited, Awaitable) and self.has_manager and not self.is_gone()
 
 
-def starting_frame() -> tuple[FrameType, object | None]:
+def _starting_frame() -> tuple[FrameType, object | None]:
     """Return the frame that started the run being announced, and the callback manager that announces it.
 
     A handler that somebody drives by hand has no manager: then it is the first frame outside of this package.
     """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__") != _MANAGER_MODULE:
+    here = sys._getframe(1)  # noqa: SLF001  a documented function of CPython
+    frame: FrameType | None = here
+    while frame is not None and frame.f_globals is not _MANAGER_GLOBALS:
         frame = frame.f_back
     if frame is None:
-        return _first_foreign_frame(sys._getframe(1)), None
+        return _first_foreign_frame(here), None
     manager, frame = frame, frame.f_back
-    while frame is not None and frame.f_globals.get("__name__") == _MANAGER_MODULE:
+    while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
     return frame or manager, manager.f_locals.get("self")
 
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
     """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  a documented function of CPython
     while frame is not None:
         manager = frame.f_locals.get("run_manager") if _takes_run_manager(frame.f_code) else None
         yield id(frame), getattr(manager, "run_id", None)

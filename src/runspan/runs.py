@@ -5,20 +5,20 @@ of the table is atomic, and whoever takes it out ends its span.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
 from typing import Final
 from uuid import UUID
 from weakref import ref
 
-from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper, semconv
 from runspan._guard import attempt
 from runspan.place import Place, Style
 
-_REMEMBERED_TRACES: Final = 4096
+_REMEMBERED_RUNS: Final = 4096
 
 Attributes = Mapping[str, AnyValue]
 _NOTHING: Final[Attributes] = {}
@@ -58,7 +58,6 @@ class Run:
         run_id: UUID,
         named_parent_id: UUID | None,
         table: "RunTable",
-        started_by: tuple[FrameType, object | None],
         *,
         is_chain: bool,
     ) -> None:
@@ -66,9 +65,10 @@ class Run:
         self.named_parent_id = named_parent_id
         self.table = table
         self.is_chain = is_chain
-        self.place = Place(*started_by, self._on_gone)
+        self.place = Place(self._on_gone)
         self.is_over = False
-        self.children: set[Run] = set()
+        self.children: dict[Run, None] = {}
+        """Those that are open, the oldest first."""
         self.handlers: tuple[object, ...] = ()
         self.attributes: Attributes = _NOTHING
         """What the span gets when the run ends: each time an SDK span is given some costs as much as a few of them."""
@@ -144,17 +144,16 @@ class RunTable:
     """The open runs of one tracer provider."""
 
     def __init__(self) -> None:
-        self._open: dict[UUID, Run] = {}
+        self._open: dict[UUID | None, Run] = {}
         self.roaming: dict[UUID, Run] = {}
         """Open model runs that may execute where their stand-in is not (see ``context``)."""
         self.roaming_frames: dict[int, Run] = {}
         """The same, those started by a generator, by the identity of its frame."""
-        self._traces: dict[UUID, int] = {}
-        self._older_traces: dict[UUID, int] = {}
+        self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
     def find(self, run_id: UUID | None) -> Run | None:
         """Return the open run with this id."""
-        return self._open.get(run_id) if run_id is not None else None
+        return self._open.get(run_id)
 
     def open_runs(self) -> Iterator[Run]:
         """Yield the runs that are open now, the oldest first."""
@@ -165,10 +164,10 @@ class RunTable:
         """Enter a run that has its span and its parent."""
         self._open[run.run_id] = run
         if run.parent is not None:
-            run.parent.children.add(run)
+            run.parent.children[run] = None
         if not run.is_chain and run.place.style is not Style.ORDINARY:
             self.roam(run)
-        self._remember(run)
+        self._started.append((run.run_id, run.span.get_span_context()))
 
     def roam(self, run: Run) -> None:
         """Note a model run that may execute where its stand-in is not."""
@@ -178,7 +177,7 @@ class RunTable:
 
     def take(self, run_id: UUID | None) -> Run | None:
         """Take an open run out, to end it: whoever gets it has to."""
-        return self._open.pop(run_id, None) if run_id is not None else None
+        return self._open.pop(run_id, None)
 
     def end(self, run: Run, attributes: Attributes, error: str | None = None, at_ns: int | None = None) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
@@ -202,8 +201,11 @@ class RunTable:
                 self.abandon(run)
 
     def trace_id(self, run_id: UUID) -> int | None:
-        """Return the trace id of a run that is open, or was one of the last few thousand to start."""
-        return self._traces.get(run_id) or self._older_traces.get(run_id)
+        """Return the trace id of a run that was one of the last few thousand to start."""
+        # The copy is made at once: other threads start runs meanwhile.
+        return next(
+            (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id), None
+        )
 
     def _end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place) -> None:
         run.is_over = True
@@ -213,7 +215,7 @@ class RunTable:
             was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
             self._end_below(run, at_ns, ended, "cancelled" if was_cancelled else "abandoned")
         if run.parent is not None:
-            run.parent.children.discard(run)
+            run.parent.children.pop(run, None)
         span = run.span
         known = run.close()
         # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
@@ -221,11 +223,11 @@ class RunTable:
             _end_span(span, {**known, **attributes} if known else attributes, error, at_ns)
 
     def _end_below(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
-        for child in sorted(run.children.copy(), key=_started, reverse=True):
+        for child in reversed(list(run.children)):
             if not child.outlives(ended):
                 attempt(self._abandon, child, at_ns, ended, outcome, default=None)
             elif (ancestor := run.open_ancestor()) is not None:
-                ancestor.children.add(child)
+                ancestor.children[child] = None
 
     def _abandon(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
         if self.take(run.run_id) is None:
@@ -239,15 +241,6 @@ class RunTable:
         self.roaming.pop(run.run_id, None)
         if self.roaming_frames.get(run.place.frame_id) is run:
             del self.roaming_frames[run.place.frame_id]
-
-    def _remember(self, run: Run) -> None:
-        if len(self._traces) >= _REMEMBERED_TRACES:
-            self._older_traces, self._traces = self._traces, {}
-        self._traces[run.run_id] = run.span.get_span_context().trace_id
-
-
-def _started(run: Run) -> int:
-    return run.started_ns
 
 
 def _end_span(span: Span, attributes: Attributes, error: str | None, at_ns: int) -> None:

@@ -8,14 +8,13 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from opentelemetry import trace
+from opentelemetry import context as otel
 from opentelemetry.trace import ProxyTracerProvider, SpanKind, TracerProvider
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper
 from runspan._version import __version__
-from runspan.context import attach, find_parent
-from runspan.place import starting_frame
+from runspan.context import attach, find_parent, with_span
 from runspan.runs import Run, RunTable
 
 _tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
@@ -55,13 +54,14 @@ class Tracing:
         A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
         """
         reaper.start()
-        run = Run(run_id, parent_id, self.table, starting_frame(), is_chain=is_chain)
-        run.parent, run.span, base = find_parent(self.table, parent_id, run.place)
+        run = Run(run_id, parent_id, self.table, is_chain=is_chain)
+        here = otel.get_current()
+        run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
         run.owns_span = not is_hidden
         if run.owns_span:
-            run.span = self.tracer.start_span(name, trace.set_span_in_context(run.span), kind, attributes)
+            run.span = self.tracer.start_span(name, with_span(run.span, here), kind, attributes)
         self.table.add(run)
-        attach(run, base)
+        attach(run, base, here)
         return run
 
 
