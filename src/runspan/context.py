@@ -5,6 +5,8 @@ run is what executes here, else what was current before. So a context that is le
 their reasons are in ARCHITECTURE.md.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final, final
 from uuid import UUID
 
@@ -106,8 +108,9 @@ def find_parent(
     if type(base) is StandIn:
         if base.run is named and _works_plainly(named, place):
             return named, named.span, base
-        run, span = _find_executing(base, table, started_by=place)
-        base = _without_past(base, table, place)
+        is_sibling = functools.partial(_is_sibling, table, place, named)
+        run, span = _find_executing(base, table, is_sibling)
+        base = _without_past(base, is_sibling)
     else:
         run, _ = _find_executing(here.get(_STAND_IN_KEY), table, by_config_alone=True)
         base = span = trace.get_current_span(here)
@@ -127,19 +130,22 @@ def _answer(stand_in: StandIn) -> Span:
 
 
 def _find_executing(
-    span: object, table: RunTable | None = None, *, started_by: Place | None = None, by_config_alone: bool = False
+    span: object,
+    table: RunTable | None = None,
+    is_sibling: Callable[[Run], bool] = lambda _: False,
+    *,
+    by_config_alone: bool = False,
 ) -> tuple[Run | None, Span]:
     """Follow the stand-ins to the first whose run executes here; without one, to the span below them.
 
-    Looked through are the stand-ins of other tables than the given one, and of runs that the given frame started:
-    they are the siblings of the one that it starts now.
+    Looked through are the stand-ins of other tables than the given one, and of siblings of the run that starts now.
     """
     passed: list[Run] = []
     while type(span) is StandIn:
         run = span.run
         if table is None or run.table is table:
             executing = None
-            if not run.is_over and not (started_by is not None and _is_sibling(run, table, started_by)):
+            if not run.is_over and not is_sibling(run):
                 executing = _executing_for(run, passed, by_config_alone)
             if executing is not None:
                 return executing, executing.span
@@ -222,18 +228,21 @@ def _roaming_on_stack(run: Run) -> Run | None:
     return None
 
 
-def _is_sibling(run: Run, table: RunTable | None, place: Place) -> bool:
-    """Tell whether the frame of the place started the run too: ``batch`` starts several before any of them works."""
-    if run.table is not table or not run.place.is_same_frame(place):
+def _is_sibling(table: RunTable, place: Place, named: Run | None, run: Run) -> bool:
+    """Tell whether the frame that starts a run started another beside it: ``batch`` starts all before any works.
+
+    A frame in which somebody drives the handler by hand starts the ancestors of the new run, too.
+    """
+    if run.table is not table or not run.place.is_same_frame(place) or (named is not None and named.is_within(run)):
         return False
     if not run.is_chain:
         run.table.roam(run)
     return True
 
 
-def _without_past(span: Span, table: RunTable, place: Place) -> Span:
+def _without_past(span: Span, is_sibling: Callable[[Run], bool]) -> Span:
     """Leave out the stand-ins of siblings and of runs that are over: no chain of them grows in a long-lived context."""
-    while type(span) is StandIn and (span.run.is_over or _is_sibling(span.run, table, place)):
+    while type(span) is StandIn and (span.run.is_over or is_sibling(span.run)):
         span = span.base
     below = span
     while type(below) is StandIn:

@@ -146,7 +146,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         """
         self._is_shut_down = True
         for run in reversed(list(self._tracing.table.open_runs())):
-            if run.handlers == (self,):
+            run.handlers = tuple(each for each in run.handlers if each is not self)
+            if not run.handlers:
                 run.table.abandon(run)
         return self.force_flush(timeout)
 
@@ -218,7 +219,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         tracing = self._current_tracing()
         run = tracing.table.find(run_id)
         if run is not None:
-            run.handlers += (self,)
+            run.handlers = (*(each for each in run.handlers if each is not self), self)
             return
         start = attempt(subject.describe, *facts, default=subject.unknown)
         tags = event.get("tags")
@@ -231,7 +232,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
             subject.span_kind,
             {**start.attributes, **origin},
             is_chain=subject.is_chain,
-            is_hidden=_HIDDEN_TAG in (tags or ()),
+            is_hidden=isinstance(tags, list) and _HIDDEN_TAG in tags,
         )
         run.handlers = (self,)
         if subject.is_model:
@@ -246,7 +247,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         if run is not None:
             is_told = facts and run.owns_span and run.span.is_recording()
             attributes = attempt(describe, *facts, default=_NOTHING) if is_told else _NOTHING
-            table.end(run, _with_stream(run, attributes), at_ns=at_ns)
+            if run.first_chunk_ns:
+                attributes = _with_stream(run, attributes)
+            table.end(run, attributes, at_ns=at_ns)
 
     def _fail(self, event: _Event, error: BaseException, response: object = None) -> None:
         at_ns = time.time_ns()

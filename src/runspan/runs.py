@@ -201,7 +201,10 @@ class RunTable:
                 self.abandon(run)
 
     def trace_id(self, run_id: UUID) -> int | None:
-        """Return the trace id of a run that was one of the last few thousand to start."""
+        """Return the trace id of a run that is open, or was one of the last few thousand to start."""
+        run = self.find(run_id)
+        if run is not None:
+            return run.span.get_span_context().trace_id
         # The copy is made at once: other threads start runs meanwhile.
         return next(
             (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id), None
