@@ -22,6 +22,7 @@ from runspan._guard import faults
 from tests.context.shapes import Model, Retriever, body, tool
 from tests.tracing import Tracing
 
+
 def test_trace_id_for_a_run(tracing):
     """The trace id of a run is known while it is open and for a while after."""
     run_id, unknown = uuid.uuid4(), uuid.uuid4()
@@ -276,7 +277,25 @@ class Hostile:
 CYCLE = {}
 CYCLE["self"] = CYCLE
 JUNK = st.sampled_from(
-    [None, 0, -1, 2**70, 1.5, float("nan"), "", "text", "\ud800", b"\xff", [], [[]], {}, CYCLE, {1: {2}}, object, Hostile()]
+    [
+        None,
+        0,
+        -1,
+        2**70,
+        1.5,
+        float("nan"),
+        "",
+        "text",
+        "\ud800",
+        b"\xff",
+        [],
+        [[]],
+        {},
+        CYCLE,
+        {1: {2}},
+        object,
+        Hostile(),
+    ]
 )
 EVENTS = {
     "on_chain_start": ("on_chain_end", "on_chain_error"),

@@ -319,3 +319,23 @@ def test_what_cannot_be_used_changes_nothing(monkeypatch, variable, arguments, m
     with pytest.raises(ValueError, match=r".") as raised:
         configure(**arguments)
     assert str(raised.value) == message
+
+
+def test_what_is_open_at_the_end_of_the_process_is_delivered():
+    """A stream that a script left early and still holds when it ends is in the trace, as abandoned."""
+    with HttpReceiver() as receiver:
+        run_python(
+            f"""
+            from langchain_core.language_models import FakeListChatModel
+            from runspan import OpenTelemetryCallbackHandler
+
+            configure(endpoint={receiver.endpoint!r})
+            model = FakeListChatModel(responses=["three"])
+            stream = model.stream("x", config={{"callbacks": [OpenTelemetryCallbackHandler()]}})
+            next(stream)
+            """
+        )
+        (span,) = receiver.received()
+    assert span["name"] == "chat"
+    assert span["attributes"]["langchain.run.outcome"] == "abandoned"
+    assert '"content":"t"' in span["attributes"]["gen_ai.output.messages"]

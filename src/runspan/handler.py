@@ -151,7 +151,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
                 run.table.abandon(run)
         return self.force_flush(timeout)
 
-    def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
+    def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Start a chain, prompt, parser, graph or node."""
         facts = serialized, event.get("name"), event.get("run_type")
         attempt(self._begin, event, _CHAIN, facts, default=None)
@@ -174,15 +174,15 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         facts = serialized, event.get("name"), event.get("metadata")
         attempt(self._begin, event, _RETRIEVER, facts, (query,), default=None)
 
-    def on_llm_new_token(self, token: Any = "", *, chunk: Any = None, **event: Any) -> None:
+    def on_llm_new_token(self, token: Any = "", *, chunk: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
         attempt(self._note_chunk, event, chunk, default=None)
 
-    def on_stream_event(self, event: Any = None, **where: Any) -> None:
+    def on_stream_event(self, event: Any = None, **where: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Note the moment of the first event of ``stream_events(version="v3")``."""
         attempt(self._note_chunk, where, None, default=None)
 
-    def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
+    def on_chain_end(self, outputs: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """End a chain, prompt, parser, graph or node."""
         attempt(self._end, event, default=None)
 
@@ -247,9 +247,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         if run is not None:
             is_told = facts and run.owns_span and run.span.is_recording()
             attributes = attempt(describe, *facts, default=_NOTHING) if is_told else _NOTHING
-            if run.first_chunk_ns:
-                attributes = _with_stream(run, attributes)
-            table.end(run, attributes, at_ns=at_ns)
+            table.end(run, _with_stream(run, attributes), at_ns=at_ns)
 
     def _fail(self, event: _Event, error: BaseException, response: object = None) -> None:
         at_ns = time.time_ns()

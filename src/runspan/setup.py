@@ -18,6 +18,7 @@ from runspan.export.direct import DirectSpanProcessor
 from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
 from runspan.export.per_process import PerProcessExporter
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.tracing import end_open_runs
 
 _logger = logging.getLogger("runspan")
 _EXPORTERS = ("otlp", "console", "none")
@@ -44,7 +45,12 @@ class Handle:
         deadline = time.monotonic() + timeout
         for processor in self._processors:
             processor.shutdown(max(deadline - time.monotonic(), 0))
-        atexit.unregister(self.shutdown)
+        atexit.unregister(self.close_at_exit)
+
+    def close_at_exit(self, timeout: float) -> None:
+        """End the runs that are open, then shut down; the end of the process calls it."""
+        end_open_runs(self.tracer_provider)
+        self.shutdown(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +105,7 @@ def configure(
         processors = _processors(exporters, target, exit_timeout)
         provider = _provider_with(processors, service_name, resource_attributes or {})
         handle = _Present.handle = Handle(provider, processors)
-        atexit.register(handle.shutdown, exit_timeout)
+        atexit.register(handle.close_at_exit, exit_timeout)
         return handle
 
 

@@ -65,6 +65,13 @@ class Tracing:
         return run
 
 
+def end_open_runs(provider: TracerProvider) -> None:
+    """End what is open, as at the end of the process: a stream that was left early may never be collected."""
+    table = _tables.get(provider)
+    for run in reversed(list(table.open_runs())) if table is not None else ():
+        run.table.abandon(run)
+
+
 @functools.cache
 def _tell_of_no_provider() -> None:
     logging.getLogger("runspan").info(
