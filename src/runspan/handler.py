@@ -5,6 +5,7 @@ import operator
 import threading
 import time
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.payload import Failure, Kind, Start
+from runspan.place import frame_at
 from runspan.runs import Attributes, Run
 from runspan.settings import Settings
 from runspan.tracing import Tracing
@@ -45,7 +47,7 @@ def _no_content(*_: object) -> Attributes:
 
 
 def _unknown(kind: Kind, operation: str) -> Start:
-    return Start(kind, operation, {semconv.OPERATION: operation, semconv.RUN_TYPE: kind.value})
+    return Start(kind, operation, {semconv.OPERATION: operation, semconv.RUN_TYPE: str(kind)})
 
 
 _INTERNAL: Final = SpanKind.INTERNAL
@@ -154,25 +156,25 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Start a chain, prompt, parser, graph or node."""
         facts = serialized, event.get("name"), event.get("run_type")
-        attempt(self._begin, event, _CHAIN, facts, default=None)
+        attempt(self._begin, frame_at(1), event, _CHAIN, facts, default=None)
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
-        attempt(self._begin, event, _CHAT, _model_facts(serialized, event), messages, default=None)
+        attempt(self._begin, frame_at(1), event, _CHAT, _model_facts(serialized, event), messages, default=None)
 
     def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
         """Start a completion model; LangChain gives one prompt in a list."""
-        attempt(self._begin, event, _COMPLETION, _model_facts(serialized, event), (prompts,), default=None)
+        attempt(self._begin, frame_at(1), event, _COMPLETION, _model_facts(serialized, event), (prompts,), default=None)
 
     def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
         """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
         facts = serialized, event.get("name"), event.get("tool_call_id")
-        attempt(self._begin, event, _TOOL, facts, (event.get("inputs"), input_str), default=None)
+        attempt(self._begin, frame_at(1), event, _TOOL, facts, (event.get("inputs"), input_str), default=None)
 
     def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
         """Start a retriever."""
         facts = serialized, event.get("name"), event.get("metadata")
-        attempt(self._begin, event, _RETRIEVER, facts, (query,), default=None)
+        attempt(self._begin, frame_at(1), event, _RETRIEVER, facts, (query,), default=None)
 
     def on_llm_new_token(self, token: Any = "", *, chunk: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
@@ -209,7 +211,14 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         """End a model that raised or was left early; ``response`` is an ``LLMResult`` of what had come until then."""
         attempt(self._fail, event, error, event.get("response"), default=None)
 
-    def _begin(self, event: _Event, subject: _Subject, facts: Iterable[object], content: Iterable[object] = ()) -> None:
+    def _begin(
+        self,
+        caller: FrameType,
+        event: _Event,
+        subject: _Subject,
+        facts: Iterable[object],
+        content: Iterable[object] = (),
+    ) -> None:
         """Start the run of an event, or join the one that another handler started."""
         run_id = event["run_id"]
         if run_id is None:
@@ -226,11 +235,12 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         told = tags if self._captures else None
         origin = attempt(payload.origin, run_id, event.get("metadata"), told, default=_NOTHING)
         run = tracing.begin(
+            caller,
             run_id,
             event.get("parent_run_id"),
-            start.name,
-            subject.span_kind,
-            {**start.attributes, **origin},
+            name=start.name,
+            kind=subject.span_kind,
+            attributes={**start.attributes, **origin},
             is_chain=subject.is_chain,
             is_hidden=isinstance(tags, list) and _HIDDEN_TAG in tags,
         )
@@ -246,8 +256,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         run = table.take(event.get("run_id"))
         if run is not None:
             is_told = facts and run.owns_span and run.span.is_recording()
-            attributes = attempt(describe, *facts, default=_NOTHING) if is_told else _NOTHING
-            table.end(run, _with_stream(run, attributes), at_ns=at_ns)
+            attributes = describe(*facts) if is_told else _NOTHING
+            table.end(run, _with_stream(run, attributes), None, at_ns)
 
     def _fail(self, event: _Event, error: BaseException, response: object = None) -> None:
         at_ns = time.time_ns()
@@ -255,7 +265,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         run = table.take(event.get("run_id"))
         if run is not None:
             failure = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
-            so_far = attempt(self._model_answer, response, default=_NOTHING) if response is not None else _NOTHING
+            so_far = self._model_answer(response) if response is not None else _NOTHING
             attributes = {**_with_stream(run, so_far), **_told(failure)}
             message = failure.message if self._captures else ""
             table.end(run, attributes, message if failure.outcome == "error" else None, at_ns)
@@ -267,11 +277,12 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
             run.chunks.append(chunk)
 
     def _content(self, describe: Callable[..., Attributes], value: object) -> Attributes:
-        return describe(value) if self._captures else _NOTHING
+        return attempt(describe, value, default=_NOTHING) if self._captures else _NOTHING
 
-    def _model_answer(self, response: LLMResult) -> Attributes:
+    def _model_answer(self, response: object) -> Attributes:
         answer = attempt(payload.answer, response, default=_NOTHING)
-        return {**answer, **payload.output_messages(response)} if self._captures else answer
+        messages = attempt(payload.output_messages, response, default=_NOTHING) if self._captures else _NOTHING
+        return {**answer, **messages}
 
     def _partial_answer(self, run: Run) -> Attributes:
         chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]

@@ -20,9 +20,11 @@ from uuid import UUID
 
 from langchain_core.callbacks import manager as langchain_manager
 
+frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+_frames_of_threads = sys._current_frames  # noqa: SLF001  the same
+
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-_OWN_PACKAGE: Final = __name__.partition(".")[0]
 
 
 class Style(enum.Enum):
@@ -39,12 +41,17 @@ class Style(enum.Enum):
 
 
 class Place:
-    """The function, thread and task that started a run."""
+    """The function, thread and task that started a run.
+
+    Args:
+        caller: the frame that called the handler.
+        on_gone: called when the callback manager that started the run no longer exists.
+    """
 
     __slots__ = ("__weakref__", "_manager", "_task", "frame_id", "style", "thread_id")
 
-    def __init__(self, on_gone: Callable[[object], None]) -> None:
-        frame, manager = _starting_frame()
+    def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
+        frame, manager = _starting_frame(caller)
         self.frame_id = id(frame)
         self.style = _style(frame)
         self.thread_id = _thread_id()
@@ -75,7 +82,7 @@ class Place:
 
     def is_on_present_stack(self) -> bool:
         """Tell whether the starting frame is on the stack of the caller."""
-        return not self.is_gone() and self._is_on(sys._getframe(1))  # noqa: SLF001  a documented function of CPython
+        return not self.is_gone() and self._is_on(frame_at(1))
 
     def is_executing(self) -> bool:
         """Tell whether the starting frame is executing, in whatever thread or task it started."""
@@ -85,14 +92,14 @@ class Place:
 
     def is_executing_elsewhere(self) -> bool:
         """Tell whether the starting frame is on the stack of its thread, or awaited by its task."""
-        if self._is_on(sys._current_frames().get(self.thread_id)):  # noqa: SLF001  a documented function of CPython
+        if self._is_on(_frames_of_threads().get(self.thread_id)):
             return True
         return self._task is not None and self._is_awaited()
 
     def could_go_on(self) -> bool:
         """Tell whether the thread or task that the run started in can still execute anything."""
         if self._task is None:
-            return self.thread_id in sys._current_frames()  # noqa: SLF001  a documented function of CPython
+            return self.thread_id in _frames_of_threads()
         task = self._task()
         return task is not None and not task.done()
 
@@ -129,17 +136,16 @@ class Place:
         return isinstance(awaited, Awaitable) and self.has_manager and not self.is_gone()
 
 
-def _starting_frame() -> tuple[FrameType, object | None]:
+def _starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
     """Return the frame that started the run being announced, and the callback manager that announces it.
 
-    A handler that somebody drives by hand has no manager: then it is the first frame outside of this package.
+    A handler that somebody drives by hand has no manager: then it is the frame that called the handler.
     """
-    here = sys._getframe(1)  # noqa: SLF001  a documented function of CPython
-    frame: FrameType | None = here
+    frame: FrameType | None = caller
     while frame is not None and frame.f_globals is not _MANAGER_GLOBALS:
         frame = frame.f_back
     if frame is None:
-        return _first_foreign_frame(here), None
+        return caller, None
     manager, frame = frame, frame.f_back
     while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
@@ -148,24 +154,18 @@ def _starting_frame() -> tuple[FrameType, object | None]:
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
     """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  a documented function of CPython
+    frame: FrameType | None = frame_at(1)
     while frame is not None:
         manager = frame.f_locals.get("run_manager") if _takes_run_manager(frame.f_code) else None
         yield id(frame), getattr(manager, "run_id", None)
         frame = frame.f_back
 
 
-def _first_foreign_frame(frame: FrameType) -> FrameType:
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(_OWN_PACKAGE):
-        frame = frame.f_back
-    return frame
-
-
 def _style(frame: FrameType) -> Style:
     flags = frame.f_code.co_flags
     if flags & _GENERATOR_FLAGS:
         return Style.GENERATOR
-    if frame.f_globals.get("__name__", "").startswith("asyncio."):
+    if frame.f_globals.get("__package__") == "asyncio":
         return Style.DETACHED
     return Style.NESTED if flags & inspect.CO_NESTED else Style.ORDINARY
 

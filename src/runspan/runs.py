@@ -7,6 +7,7 @@ of the table is atomic, and whoever takes it out ends its span.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Final
 from uuid import UUID
 from weakref import ref
@@ -58,6 +59,7 @@ class Run:
         run_id: UUID,
         named_parent_id: UUID | None,
         table: "RunTable",
+        caller: FrameType,
         *,
         is_chain: bool,
     ) -> None:
@@ -65,7 +67,7 @@ class Run:
         self.named_parent_id = named_parent_id
         self.table = table
         self.is_chain = is_chain
-        self.place = Place(self._on_gone)
+        self.place = Place(caller, self._on_gone)
         self.is_over = False
         self.children: dict[Run, None] = {}
         """Those that are open, the oldest first."""
@@ -145,15 +147,13 @@ class RunTable:
 
     def __init__(self) -> None:
         self._open: dict[UUID | None, Run] = {}
+        self.find: Callable[[UUID | None], Run | None] = self._open.get
+        """Returns the open run with an id, else None."""
         self.roaming: dict[UUID, Run] = {}
         """Open model runs that may execute where their stand-in is not (see ``context``)."""
         self.roaming_frames: dict[int, Run] = {}
         """The same, those started by a generator, by the identity of its frame."""
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
-
-    def find(self, run_id: UUID | None) -> Run | None:
-        """Return the open run with this id."""
-        return self._open.get(run_id)
 
     def open_runs(self) -> Iterator[Run]:
         """Yield the runs that are open now, the oldest first."""
@@ -179,16 +179,33 @@ class RunTable:
         """Take an open run out, to end it: whoever gets it has to."""
         return self._open.pop(run_id, None)
 
-    def end(self, run: Run, attributes: Attributes, error: str | None = None, at_ns: int | None = None) -> None:
+    def end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place | None = None) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
 
         Args:
             run: the run.
             attributes: what its span gets last.
             error: the description of the status ERROR; None leaves the status unset.
-            at_ns: the time of the end; now if None.
+            at_ns: the time of the end.
+            ended: where the run began that ended by itself, and this one with it; None if it is the run.
         """
-        self._end(run, attributes, error, at_ns or time.time_ns(), run.place)
+        run.is_over = True
+        if self.roaming:
+            self._settle(run)
+        if run.children:
+            was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
+            self._end_below(run, at_ns, ended or run.place, "cancelled" if was_cancelled else "abandoned")
+        if run.parent is not None:
+            run.parent.children.pop(run, None)
+        span = run.span
+        known = run.close()
+        # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
+        if run.owns_span and span.is_recording():
+            if known or attributes:
+                span.set_attributes({**known, **attributes})
+            if error is not None:
+                span.set_status(Status(StatusCode.ERROR, error))
+            span.end(at_ns)
 
     def abandon(self, run: Run) -> None:
         """End an open run that LangChain will not end."""
@@ -210,21 +227,6 @@ class RunTable:
             (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id), None
         )
 
-    def _end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place) -> None:
-        run.is_over = True
-        if self.roaming:
-            self._settle(run)
-        if run.children:
-            was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
-            self._end_below(run, at_ns, ended, "cancelled" if was_cancelled else "abandoned")
-        if run.parent is not None:
-            run.parent.children.pop(run, None)
-        span = run.span
-        known = run.close()
-        # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
-        if run.owns_span and span.is_recording():
-            _end_span(span, {**known, **attributes} if known else attributes, error, at_ns)
-
     def _end_below(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
         for child in reversed(list(run.children)):
             if not child.outlives(ended):
@@ -238,17 +240,9 @@ class RunTable:
         if run.place.was_cancelled():
             outcome = "cancelled"
         partial = attempt(run.partial, run, default=_NOTHING) if run.partial is not None else _NOTHING
-        self._end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
+        self.end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
 
     def _settle(self, run: Run) -> None:
         self.roaming.pop(run.run_id, None)
         if self.roaming_frames.get(run.place.frame_id) is run:
             del self.roaming_frames[run.place.frame_id]
-
-
-def _end_span(span: Span, attributes: Attributes, error: str | None, at_ns: int) -> None:
-    if attributes:
-        span.set_attributes(attributes)
-    if error is not None:
-        span.set_status(Status(StatusCode.ERROR, error))
-    span.end(at_ns)

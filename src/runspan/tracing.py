@@ -4,6 +4,7 @@ import functools
 import logging
 import threading
 from collections.abc import Mapping
+from types import FrameType
 from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -40,21 +41,32 @@ class Tracing:
 
     def begin(
         self,
+        caller: FrameType,
         run_id: UUID,
         parent_id: UUID | None,
+        *,
         name: str,
         kind: SpanKind,
         attributes: Mapping[str, AnyValue],
-        *,
         is_chain: bool,
         is_hidden: bool,
     ) -> Run:
         """Start a run: find its parent, start its span, make it current.
 
         A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
+
+        Args:
+            caller: the frame that called the handler.
+            run_id: the run.
+            parent_id: the run that LangChain names as its parent.
+            name: the name of the span.
+            kind: the kind of the span.
+            attributes: what samplers may see.
+            is_chain: whether LangChain reports the end of the run however it ends.
+            is_hidden: whether the run gets no span.
         """
         reaper.start()
-        run = Run(run_id, parent_id, self.table, is_chain=is_chain)
+        run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
         here = otel.get_current()
         run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
         run.owns_span = not is_hidden

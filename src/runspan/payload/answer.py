@@ -18,18 +18,19 @@ _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reaso
 def answer(response: LLMResult) -> Attributes:
     """Return response id and model, finish reasons and usage, as far as the provider tells them."""
     generations = [generation for batch in response.generations for generation in batch]
-    message = next((found for found in map(_message, generations) if found), None)
+    message = next(filter(None, map(_message, generations)), None)
     metadata = message.response_metadata if message else None
-    attributes: Attributes = {}
+    # Usage first: it is a dictionary of its own, to add to.
+    attributes = _usage(message, response.llm_output)
     if response_id := text_at(metadata, "id") or text_at(response.llm_output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id
     if model := text_at(metadata, "model_name", "model") or text_at(response.llm_output, "model_name", "model"):
         attributes[semconv.RESPONSE_MODEL] = model
-    reasons = [finish_reason(generation) for generation in generations]
+    reasons = list(map(finish_reason, generations))
     if any(reasons):
         # One for each, in order; where one is missing among others the conventions want "error".
         attributes[semconv.FINISH_REASONS] = [reason or "error" for reason in reasons]
-    return attributes | _usage(message, response.llm_output)
+    return attributes
 
 
 def finish_reason(generation: Generation) -> str | None:

@@ -33,7 +33,7 @@ _ROLES: Final = {
 
 def input_messages(messages: Sequence[BaseMessage]) -> Attributes:
     """Return what a chat model is asked, in the order sent."""
-    return {semconv.INPUT_MESSAGES: to_json([_message(message) for message in messages])}
+    return {semconv.INPUT_MESSAGES: to_json(list(map(_message, messages)))}
 
 
 def input_prompts(prompts: Sequence[str]) -> Attributes:
@@ -58,14 +58,11 @@ def _answer(generation: Generation) -> dict[str, Any]:
 
 
 def _message(message: BaseMessage) -> dict[str, Any]:
-    role = _role(message)
-    named = {"name": message.name} if message.name else {}
-    return {"role": role, **named, "parts": _parts(message, role)}
-
-
-def _role(message: BaseMessage) -> str:
     # A ChatMessage has a role of its own; what users derive from BaseMessage has one or only a type.
-    return _ROLES.get(message.type) or getattr(message, "role", None) or message.type
+    role = _ROLES.get(message.type) or getattr(message, "role", None) or message.type
+    if message.name:
+        return {"role": role, "name": message.name, "parts": _parts(message, role)}
+    return {"role": role, "parts": _parts(message, role)}
 
 
 def _parts(message: BaseMessage, role: str) -> list[_Part]:
@@ -74,11 +71,13 @@ def _parts(message: BaseMessage, role: str) -> list[_Part]:
         return [_call_response(call_id, message.content)]
     if not isinstance(message, AIMessage):
         return _content(message.content)
+    reasoning = _reasoning_beside(message) if message.additional_kwargs else []
     # Arguments of an invalid call are no JSON; they are told as the model wrote them.
-    calls = [
-        _call(call["name"], call["args"], call["id"]) for call in (*message.tool_calls, *message.invalid_tool_calls)
-    ]
-    return _reasoning_beside(message) + _content(message.content, leave_out=_CALL_TYPES if calls else ()) + calls
+    calls = (*message.tool_calls, *message.invalid_tool_calls)
+    if not calls:
+        return reasoning + _content(message.content)
+    told = [_call(call["name"], call["args"], call["id"]) for call in calls]
+    return reasoning + _content(message.content, leave_out=_CALL_TYPES) + told
 
 
 def _reasoning_beside(message: AIMessage) -> list[_Part]:

@@ -49,7 +49,7 @@ def chain_start(serialized: _Serialized, run_name: str | None, run_type: str | N
     kind_name = text_in(run_type)
     kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
     name = text_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
-    return Start(kind, name, {semconv.RUN_TYPE: kind.value})
+    return Start(kind, name, {semconv.RUN_TYPE: str(kind)})
 
 
 def chat_start(
@@ -89,7 +89,7 @@ def origin(run_id: UUID, metadata: _Metadata, tags: Sequence[str] | None) -> Att
     """Return where a run belongs: its id, its tags, and the node and step of the graph that it runs in."""
     attributes: Attributes = {semconv.RUN_ID: str(run_id)}
     if tags:
-        attributes[semconv.TAGS] = [describe(tag) for tag in tags]
+        attributes[semconv.TAGS] = list(map(describe, tags))
     if metadata and "langgraph_node" in metadata:
         if node := text_at(metadata, "langgraph_node"):
             attributes[semconv.GRAPH_NODE] = node
@@ -116,7 +116,7 @@ def _start(kind: Kind, target: str | None, attributes: Attributes) -> Start:
 
 
 def _attributes(kind: Kind, usual_name: str | None, run_name: str | None) -> Attributes:
-    attributes: Attributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: kind.value}
+    attributes: Attributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: str(kind)}
     if (name := text_in(run_name)) and name != usual_name:
         attributes[semconv.RUN_NAME] = name
     return attributes

@@ -35,7 +35,7 @@ def text_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary."""
     if isinstance(source, dict):
         for key in keys:
-            if text := text_in(source.get(key)):
+            if (found := source.get(key)) and (text := text_in(found)):
                 return text
     return None
 
