@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,11 +19,11 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.payload import Failure, Kind, Start
-from runspan.place import frame_at
 from runspan.runs import Attributes, Run
 from runspan.settings import Settings
 from runspan.tracing import Tracing
 
+_frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 _NOTHING: Final[Attributes] = {}
@@ -156,25 +157,27 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Start a chain, prompt, parser, graph or node."""
         facts = serialized, event.get("name"), event.get("run_type")
-        attempt(self._begin, frame_at(1), event, _CHAIN, facts, default=None)
+        attempt(self._begin, _frame_at(1), event, _CHAIN, facts, default=None)
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
-        attempt(self._begin, frame_at(1), event, _CHAT, _model_facts(serialized, event), messages, default=None)
+        attempt(self._begin, _frame_at(1), event, _CHAT, _model_facts(serialized, event), messages, default=None)
 
     def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
         """Start a completion model; LangChain gives one prompt in a list."""
-        attempt(self._begin, frame_at(1), event, _COMPLETION, _model_facts(serialized, event), (prompts,), default=None)
+        attempt(
+            self._begin, _frame_at(1), event, _COMPLETION, _model_facts(serialized, event), (prompts,), default=None
+        )
 
     def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
         """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
         facts = serialized, event.get("name"), event.get("tool_call_id")
-        attempt(self._begin, frame_at(1), event, _TOOL, facts, (event.get("inputs"), input_str), default=None)
+        attempt(self._begin, _frame_at(1), event, _TOOL, facts, (event.get("inputs"), input_str), default=None)
 
     def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
         """Start a retriever."""
         facts = serialized, event.get("name"), event.get("metadata")
-        attempt(self._begin, frame_at(1), event, _RETRIEVER, facts, (query,), default=None)
+        attempt(self._begin, _frame_at(1), event, _RETRIEVER, facts, (query,), default=None)
 
     def on_llm_new_token(self, token: Any = "", *, chunk: Any = None, **event: Any) -> None:  # noqa: ARG002  LangChain gives it
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""

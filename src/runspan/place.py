@@ -20,7 +20,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import manager as langchain_manager
 
-frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+_frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
 
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
@@ -82,7 +82,7 @@ class Place:
 
     def is_on_present_stack(self) -> bool:
         """Tell whether the starting frame is on the stack of the caller."""
-        return not self.is_gone() and self._is_on(frame_at(1))
+        return not self.is_gone() and self._is_on(_frame_at(1))
 
     def is_executing(self) -> bool:
         """Tell whether the starting frame is executing, in whatever thread or task it started."""
@@ -154,7 +154,7 @@ def _starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
     """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
-    frame: FrameType | None = frame_at(1)
+    frame: FrameType | None = _frame_at(1)
     while frame is not None:
         manager = frame.f_locals.get("run_manager") if _takes_run_manager(frame.f_code) else None
         yield id(frame), getattr(manager, "run_id", None)
