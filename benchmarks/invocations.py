@@ -6,6 +6,7 @@ workload of one subject, for an instruction count by valgrind.
 
 import argparse
 import operator
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -133,14 +134,18 @@ def subjects(workload: Workload) -> dict[str, Callable[[], Any]]:
 def measure(workload: Workload) -> dict[str, float]:
     """Return the cost of each subject, in microseconds: the median of single invocations, taken in turns.
 
-    In turns, so that each finds the processor's caches as the others left them, as in an application.
+    In turns, and in another order each time: the subject that comes right after one of its kind finds the SDK's code
+    in the processor's caches, which in an application holds for none.
     """
     compared = subjects(workload)
     samples: dict[str, list[float]] = {name: [] for name in compared}
+    order = list(compared)
+    shuffle = random.Random(1).shuffle
     for _ in range(workload.times):
-        for name, call in compared.items():
+        shuffle(order)
+        for name in order:
             begun = time.perf_counter()
-            call()
+            compared[name]()
             samples[name].append((time.perf_counter() - begun) * 1e6)
     return {name: statistics.median(times) for name, times in samples.items()}
 
