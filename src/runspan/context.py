@@ -104,25 +104,32 @@ def find_parent(
     the user opened within it, is nearer. Without a name that this table knows, what is current counts.
     """
     named = table.find(named_parent_id)
+    named_span = named.span if named is not None else trace.INVALID_SPAN
     base = here.get(_SPAN_KEY)
     if type(base) is StandIn:
         if base.run is named and _works_plainly(named, place):
-            return named, named.span, base
+            return named, named_span, base
         is_sibling = functools.partial(_is_sibling, table, place, named)
         run, span = _find_executing(base, table, is_sibling)
         base = _without_past(base, is_sibling)
     else:
         run, _ = _find_executing(here.get(_STAND_IN_KEY), table, by_config_alone=True)
         base = span = trace.get_current_span(here)
-    # Looking for what executes may have ended the named run: a tool that timed out here.
+    # The named run may be over by now: a tool that timed out here is ended by the look at it.
     if named is None or named.is_over or (run is not None and run.is_within(named)):
         return run, span, base
-    return named, named.span, base
+    return named, named_span, base
 
 
 def _works_plainly(run: Run, place: Place) -> bool:
-    """Tell whether the open run is a chain in which nothing can be nearer to the place: the usual case."""
-    return run.is_chain and run.place.style is Style.ORDINARY and run.place.frame_id != place.frame_id
+    """Tell whether the run is an open chain in which nothing can be nearer to the place: the usual case."""
+    place_of_run = run.place
+    return (
+        run.is_chain
+        and place_of_run.style is Style.ORDINARY
+        and place_of_run.frame_id != place.frame_id
+        and not run.is_over
+    )
 
 
 def _answer(stand_in: StandIn) -> Span:
@@ -144,11 +151,11 @@ def _find_executing(
     while type(span) is StandIn:
         run = span.run
         if table is None or run.table is table:
-            executing = None
-            if not run.is_over and not is_sibling(run):
-                executing = _executing_for(run, passed, by_config_alone)
+            executing = None if run.is_over or is_sibling(run) else _executing_for(run, passed, by_config_alone)
             if executing is not None:
-                return executing, executing.span
+                found = executing.span
+                if not executing.is_over:  # else another thread has ended it meanwhile, and taken its span
+                    return executing, found
             passed.append(run)
         span = span.base
     return None, span if isinstance(span, Span) else trace.INVALID_SPAN

@@ -220,12 +220,10 @@ class RunTable:
     def trace_id(self, run_id: UUID) -> int | None:
         """Return the trace id of a run that is open, or was one of the last few thousand to start."""
         run = self.find(run_id)
-        if run is not None:
-            return run.span.get_span_context().trace_id
+        trace_id = run.span.get_span_context().trace_id if run is not None else 0
         # The copy is made at once: other threads start runs meanwhile.
-        return next(
-            (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id), None
-        )
+        started = (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id)
+        return trace_id or next(started, None)
 
     def _end_below(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
         for child in reversed(list(run.children)):
