@@ -1,12 +1,15 @@
 """Work that outlives the run it was started in."""
 
 import asyncio
+import contextvars
 import threading
 
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
+from opentelemetry import trace
 
+from runspan.context import StandIn
 from tests.context.shapes import Model, State, body
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -109,8 +112,6 @@ async def test_a_task_that_outlives_its_node_is_under_the_graph(tracing, way):
 
 def test_a_thread_that_outlives_its_run_keeps_the_run_in_it(tracing):
     """A run in a thread that outlives the lambda it was started in goes on, with its own true end."""
-    import contextvars
-
     go_on = threading.Event()
     threads = []
 
@@ -154,10 +155,6 @@ def test_a_stream_held_by_an_ended_run_ends_with_it(tracing):
 
 def test_many_calls_in_one_context_leave_nothing_in_it(tracing):
     """A long-lived context does not grow with the calls made in it."""
-    from opentelemetry import trace
-
-    from runspan.context import StandIn
-
     for _ in range(200):
         body(tracing, "one").invoke("x", tracing.config)
     last = trace.get_current_span()

@@ -127,6 +127,34 @@ async def test_a_worker_that_lives_on_after_a_timeout_leaves_the_run(tracing):
     assert tracing.text() == "request\n  execute_tool hands_off [abandoned]\n  caller\n  late"
 
 
+async def test_a_task_that_lives_on_after_a_timeout_leaves_the_run(tracing):
+    """The task of a timed out tool that works on is under the caller's span, once the tool is over."""
+    go_on = asyncio.Event()
+    workers = []
+
+    async def work():
+        tracing.mark("early")
+        await go_on.wait()
+        tracing.mark("late")
+        await body(tracing, "aside").ainvoke("x")
+
+    @make_tool
+    async def shielding(x: str) -> str:
+        """Wait for a task that no cancellation reaches."""
+        workers.append(asyncio.create_task(work()))
+        await asyncio.shield(workers[0])
+        return x
+
+    with tracing.span("request"):
+        await timed_out(shielding.ainvoke("x", tracing.config))
+        tracing.mark("caller")
+        go_on.set()
+        await workers[0]
+    assert tracing.text() == (
+        "request\n  execute_tool shielding [abandoned]\n    early\n  caller\n  late\n  aside\n    aside work"
+    )
+
+
 async def test_a_sync_tool_that_works_on_after_a_timeout_ends_by_itself(tracing):
     """A sync tool that nobody waits for any more is still executing: it keeps its spans and its own true end."""
     go_on = threading.Event()

@@ -5,9 +5,13 @@ import asyncio
 import pytest
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
-from opentelemetry import trace
+from langchain_core.tools import tool as make_tool
+from langgraph.graph import END, START, StateGraph
+from opentelemetry import context, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tests.context.shapes import Model, body, tool
+from tests.context.shapes import Model, State, body, tool
+from tests.tracing import sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -87,10 +91,6 @@ request
 
 def test_a_graph_read_within_a_later_span_keeps_its_nodes(tracing):
     """A node that starts while the consumer has opened another span is under the graph, not under that span."""
-    from langgraph.graph import END, START, StateGraph
-
-    from tests.context.shapes import State
-
     graph = StateGraph(State)
     graph.add_node("one", lambda state: {"values": [1]})
     graph.add_node("two", lambda state: {"values": [2]})
@@ -126,9 +126,29 @@ async def test_gather_in_a_run(tracing):
     assert tracing.one("b work").parent == tracing.one("b").context
 
 
+async def test_gather_in_a_node(tracing):
+    """Tasks that a node of a graph gathers are under the node, with the runs and spans in them."""
+
+    async def ask(name):
+        with tracing.span(name):
+            await Model(tracing=tracing).ainvoke("x")
+
+    async def node(state: State) -> State:
+        await asyncio.gather(ask("a"), ask("b"))
+        return {"values": [1]}
+
+    graph = StateGraph(State)
+    graph.add_node("wide", node)
+    graph.add_edge(START, "wide")
+    graph.add_edge("wide", END)
+    await graph.compile().ainvoke({"values": []}, tracing.config)
+    assert sorted_text(tracing.text()) == (
+        "LangGraph\n  wide\n    a\n      chat\n        http\n    b\n      chat\n        http"
+    )
+
+
 async def test_gather_in_a_tool(tracing):
     """Tasks and threads that a tool waits for are under the tool."""
-    from langchain_core.tools import tool as make_tool
 
     async def part():
         await asyncio.sleep(0)
@@ -179,9 +199,6 @@ def test_what_is_left_of_a_run_answers_for_the_caller(tracing):
 
 def test_a_trace_from_elsewhere_is_joined(tracing):
     """A remote parent, as a web server sets it, is the parent of the root run."""
-    from opentelemetry import context
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
     carrier = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     token = context.attach(TraceContextTextMapPropagator().extract(carrier))
     body(tracing, "one").invoke("x", tracing.config)
