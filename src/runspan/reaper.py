@@ -4,6 +4,7 @@ A finalizer runs wherever a collection strikes, even inside an exporter that hol
 seen to hang. So it only reports the run, to a queue made for that, and this thread ends it.
 """
 
+import contextlib
 import os
 import threading
 from queue import SimpleQueue
@@ -24,8 +25,11 @@ def report(run: "Run") -> None:
 def start() -> None:
     """See to it that the thread runs; called before there is anything to report."""
     global _thread  # noqa: PLW0603  one thread per process
-    if _thread is None:
-        _thread = threading.Thread(target=_work, name="runspan-reaper", daemon=True)
+    if _thread is not None:
+        return
+    _thread = threading.Thread(target=_work, name="runspan-reaper", daemon=True)
+    # No more threads, or Python is exiting: then a flush, or the end of the process, ends what is lost.
+    with contextlib.suppress(RuntimeError):
         _thread.start()
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import os
 import threading
+import warnings
 import weakref
 
 import pytest
@@ -117,3 +119,31 @@ async def test_thousands_of_mixed_runs_leave_nothing(tracing):
     after = await measured(30)  # 300 of each: some 5,000 runs
     assert tracing.handler.open_runs == 0
     assert after <= before + 5
+
+
+def test_lost_runs_end_in_a_forked_child_too(tracing):
+    """A forked worker ends the runs that it loses; the thread that did so in its parent is not there."""
+
+    class Hanging(Model):
+        async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+            await asyncio.Event().wait()
+
+    async def lose():
+        task = asyncio.create_task(Hanging(tracing=tracing).ainvoke("x", tracing.config))
+        await asyncio.sleep(0.01)
+        assert tracing.handler.open_runs == 1
+        task.cancel()  # LangChain reports no end of it
+        await asyncio.wait([task])
+
+    asyncio.run(lose())
+    tracing.settle()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, from Python 3.12 on
+        child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(lose())
+            tracing.settle()
+        finally:
+            os._exit(tracing.handler.open_runs)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
