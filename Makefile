@@ -16,7 +16,7 @@ define venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) can't make virtual environments. Install its venv module (Debian: apt install python3-venv)."; exit 1; }
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	@$(1)/bin/python $(PIP) $(2) || { echo "Installing into $(1) failed. Is a package index reachable? pip's own words stand above."; exit 1; }
+	@$(1)/bin/python $(PIP) $(2) >$(1)/pip.log 2>&1 || { echo "Installing into $(1) failed; is a package index reachable? $$(grep ERROR $(1)/pip.log | tail -n 1 | tr -s " ") (more in $(1)/pip.log)"; exit 1; }
 	@touch $@
 endef
 

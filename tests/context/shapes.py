@@ -3,6 +3,7 @@
 import asyncio
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 from langchain.agents import create_agent
@@ -15,6 +16,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from langchain_core.tools import StructuredTool
 from langgraph.graph import END, START, StateGraph
+from langgraph.pregel import Pregel
 
 from tests.tracing import Tracing
 
@@ -149,6 +151,16 @@ class State(TypedDict, total=False):
     """The state of the graphs."""
 
     values: Annotated[list[Any], operator.add]
+
+
+def straight_graph(**nodes: Any) -> Pregel:
+    """Make a graph of nodes that follow each other."""
+    graph = StateGraph(State)
+    for name, node in nodes.items():
+        graph.add_node(name, node)
+    for before, after in pairwise([START, *nodes, END]):
+        graph.add_edge(before, after)
+    return graph.compile()
 
 
 class Shape(NamedTuple):
@@ -286,14 +298,11 @@ def _retry(t: Tracing) -> Shape:
 
 
 def _graph(t: Tracing) -> Shape:
-    graph = StateGraph(State)
-    graph.add_node("one", _node(t, "one"))
-    graph.add_node("two", body(t, "ask", lambda state: "x") | Model(tracing=t) | _node(t, "two"))
-    graph.add_edge(START, "one")
-    graph.add_edge("one", "two")
-    graph.add_edge("two", END)
+    graph = straight_graph(
+        one=_node(t, "one"), two=body(t, "ask", lambda state: "x") | Model(tracing=t) | _node(t, "two")
+    )
     return Shape(
-        graph.compile(),
+        graph,
         {"values": ["x"]},
         """\
 LangGraph
@@ -348,18 +357,10 @@ LangGraph
 
 
 def _subgraph(t: Tracing) -> Shape:
-    inner = StateGraph(State)
-    inner.add_node("deep", _node(t, "deep"))
-    inner.add_edge(START, "deep")
-    inner.add_edge("deep", END)
-    outer = StateGraph(State)
-    outer.add_node("sub", inner.compile())
-    outer.add_node("after", _node(t, "after"))
-    outer.add_edge(START, "sub")
-    outer.add_edge("sub", "after")
-    outer.add_edge("after", END)
+    inner = straight_graph(deep=_node(t, "deep"))
+    outer = straight_graph(sub=inner, after=_node(t, "after"))
     return Shape(
-        outer.compile(),
+        outer,
         {"values": ["x"]},
         """\
 LangGraph

@@ -6,11 +6,10 @@ import threading
 
 import pytest
 from langchain_core.runnables import RunnableLambda
-from langgraph.graph import END, START, StateGraph
 from opentelemetry import trace
 
 from runspan.context import StandIn
-from tests.context.shapes import Model, State, body
+from tests.context.shapes import Model, State, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -86,16 +85,11 @@ async def test_a_task_that_outlives_its_node_is_under_the_graph(tracing, way):
         tracing.mark("two work")
         return {"values": [2]}
 
-    graph = StateGraph(State)
-    graph.add_node("one", one)
-    graph.add_node("two", two)
-    graph.add_edge(START, "one")
-    graph.add_edge("one", "two")
-    graph.add_edge("two", END)
+    graph = straight_graph(one=one, two=two)
     if way == "ainvoke":
-        await graph.compile().ainvoke({"values": []}, tracing.config)
+        await graph.ainvoke({"values": []}, tracing.config)
     else:
-        async for _ in graph.compile().astream({"values": []}, tracing.config):
+        async for _ in graph.astream({"values": []}, tracing.config):
             tracing.mark("caller")
     lines = [line for line in tracing.text().splitlines() if line != "caller"]
     assert lines == [

@@ -9,9 +9,8 @@ import weakref
 
 import pytest
 from langchain_core.runnables import RunnableLambda
-from langgraph.graph import END, START, StateGraph
 
-from tests.context.shapes import Model, State, body
+from tests.context.shapes import Model, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -86,11 +85,7 @@ async def test_thousands_of_mixed_runs_leave_nothing(tracing):
 
     chain = body(tracing, "a") | Model(tracing=tracing)
     failing = body(tracing, "a") | body(tracing, "b", fail)
-    graph = StateGraph(State)
-    graph.add_node("one", body(tracing, "do one", lambda state: {"values": [1]}))
-    graph.add_edge(START, "one")
-    graph.add_edge("one", END)
-    compiled = graph.compile()
+    graph = straight_graph(one=body(tracing, "do one", lambda state: {"values": [1]}))
 
     async def left_early():
         async for _ in chain.astream("x", tracing.config):
@@ -100,7 +95,7 @@ async def test_thousands_of_mixed_runs_leave_nothing(tracing):
         await chain.ainvoke("x", tracing.config)
         await asyncio.gather(failing.ainvoke("x", tracing.config), return_exceptions=True)
         await left_early()
-        await compiled.ainvoke({"values": []}, tracing.config)
+        await graph.ainvoke({"values": []}, tracing.config)
         task = asyncio.create_task(chain.ainvoke("x", tracing.config))
         await asyncio.sleep(0)
         task.cancel()

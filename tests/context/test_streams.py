@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnableParallel
-from langgraph.graph import END, START, StateGraph
 from opentelemetry import trace
 
 from runspan.context import StandIn
-from tests.context.shapes import ChattyModel, Model, State, SyncStreamModel, body
+from tests.context.shapes import ChattyModel, Model, State, SyncStreamModel, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -145,13 +144,11 @@ def test_a_stream_read_from_another_thread_keeps_its_trace(tracing):
 
 def test_a_stream_whose_context_is_dropped_at_each_step_goes_on(tracing):
     """A web server reads a graph's stream step by step in copied contexts; nothing is cut short by that."""
-    graph = StateGraph(State)
-    graph.add_node("one", body(tracing, "do one", lambda state: {"values": [1]}))
-    graph.add_node("two", body(tracing, "do two", lambda state: {"values": [2]}))
-    graph.add_edge(START, "one")
-    graph.add_edge("one", "two")
-    graph.add_edge("two", END)
-    stream = graph.compile().stream({"values": []}, tracing.config)
+    graph = straight_graph(
+        one=body(tracing, "do one", lambda state: {"values": [1]}),
+        two=body(tracing, "do two", lambda state: {"values": [2]}),
+    )
+    stream = graph.stream({"values": []}, tracing.config)
     steps = 0
     while contextvars.copy_context().run(next, stream, None) is not None:
         steps += 1
@@ -265,11 +262,7 @@ def _talking_graph(tracing, model=ChattyModel):
         tracing.mark("node work")
         return {"values": [answer.content]}
 
-    graph = StateGraph(State)
-    graph.add_node("talk", RunnableLambda(talk, afunc=atalk, name="body"))
-    graph.add_edge(START, "talk")
-    graph.add_edge("talk", END)
-    return graph.compile()
+    return straight_graph(talk=RunnableLambda(talk, afunc=atalk, name="body"))
 
 
 TALK = """\

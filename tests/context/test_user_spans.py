@@ -6,11 +6,10 @@ import pytest
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool as make_tool
-from langgraph.graph import END, START, StateGraph
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tests.context.shapes import Model, State, body, tool
+from tests.context.shapes import Model, State, body, straight_graph, tool
 from tests.tracing import sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -91,13 +90,8 @@ request
 
 def test_a_graph_read_within_a_later_span_keeps_its_nodes(tracing):
     """A node that starts while the consumer has opened another span is under the graph, not under that span."""
-    graph = StateGraph(State)
-    graph.add_node("one", lambda state: {"values": [1]})
-    graph.add_node("two", lambda state: {"values": [2]})
-    graph.add_edge(START, "one")
-    graph.add_edge("one", "two")
-    graph.add_edge("two", END)
-    stream = graph.compile().stream({"values": []}, tracing.config)
+    graph = straight_graph(one=lambda state: {"values": [1]}, two=lambda state: {"values": [2]})
+    stream = graph.stream({"values": []}, tracing.config)
     next(stream)
     with tracing.span("second"):
         next(stream)
@@ -137,11 +131,8 @@ async def test_gather_in_a_node(tracing):
         await asyncio.gather(ask("a"), ask("b"))
         return {"values": [1]}
 
-    graph = StateGraph(State)
-    graph.add_node("wide", node)
-    graph.add_edge(START, "wide")
-    graph.add_edge("wide", END)
-    await graph.compile().ainvoke({"values": []}, tracing.config)
+    graph = straight_graph(wide=node)
+    await graph.ainvoke({"values": []}, tracing.config)
     assert sorted_text(tracing.text()) == (
         "LangGraph\n  wide\n    a\n      chat\n        http\n    b\n      chat\n        http"
     )

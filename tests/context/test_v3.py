@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 from langchain_core.runnables import RunnableLambda
-from langgraph.graph import END, START, StateGraph
 
-from tests.context.shapes import ChattyModel, Model, State, SyncStreamModel, body
+from tests.context.shapes import ChattyModel, Model, SyncStreamModel, body, straight_graph
 
 pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.newest]
 
@@ -72,14 +71,11 @@ LangGraph
 
 
 def _graph(tracing):
-    graph = StateGraph(State)
-    graph.add_node("one", body(tracing, "do one", lambda state: {"values": ["one"]}))
-    ask = body(tracing, "ask", lambda state: "x")
-    graph.add_node("two", ask | Model(tracing=tracing) | body(tracing, "do two", lambda message: {"values": ["two"]}))
-    graph.add_edge(START, "one")
-    graph.add_edge("one", "two")
-    graph.add_edge("two", END)
-    return graph.compile()
+    last = body(tracing, "do two", lambda message: {"values": ["two"]})
+    return straight_graph(
+        one=body(tracing, "do one", lambda state: {"values": ["one"]}),
+        two=body(tracing, "ask", lambda state: "x") | Model(tracing=tracing) | last,
+    )
 
 
 def test_events_of_a_graph(tracing):
