@@ -12,8 +12,8 @@ import weakref
 from collections import deque
 from itertools import count
 
-from opentelemetry.context import attach, set_value
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.context import Context, attach, set_value
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from runspan._guard import attempt
@@ -75,6 +75,11 @@ class DeliveringSpanProcessor(SpanProcessor):
         self._losses_told = 0
         self._refusals = count(1)
         self._refused = self._refused_noted = 0
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  the interface's
+        """See to it that the worker runs: from Python 3.12 on no thread starts any more when the last spans end."""
+        if self._worker is None and not self._closed:
+            self._start_worker()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span."""
