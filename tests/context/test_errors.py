@@ -3,8 +3,11 @@
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool as make_tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, interrupt
 
-from tests.context.shapes import Model, SyncModel, body
+from tests.context.shapes import Model, State, SyncModel, body
 
 
 @make_tool
@@ -71,3 +74,22 @@ def test_an_error_that_the_user_handles_stays_inside(tracing):
 
     RunnableLambda(careful, name="careful").invoke("x", tracing.config)
     assert tracing.text() == "careful\n  execute_tool broken [error]\n  chat\n    http"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_interrupted_graph_is_no_failure(tracing):
+    """A node that asks a human ends as interrupted; the graph, and its resumption, are in order."""
+
+    def ask(state: State) -> State:
+        return {"values": [interrupt("may I?")]}
+
+    graph = StateGraph(State)
+    graph.add_node("ask", ask)
+    graph.add_edge(START, "ask")
+    compiled = graph.compile(checkpointer=InMemorySaver())
+    config = {**tracing.config, "configurable": {"thread_id": "1"}}
+    compiled.invoke({"values": []}, config)
+    compiled.invoke(Command(resume="yes"), config)
+    assert tracing.text() == "LangGraph\n  ask [interrupted]\nLangGraph\n  ask"
+    assert tracing.named("ask")[0].attributes["langgraph.node"] == "ask"
+    assert tracing.named("ask")[0].attributes["langgraph.step"] == 1
