@@ -77,6 +77,14 @@ def test_two_handlers_on_one_provider_make_one_span_per_run(tracing):
     assert tracing.text() == "RunnableSequence\n  first\n    first work\n  chat\n    http"
 
 
+def test_one_handler_in_a_constructor_and_at_runtime(tracing):
+    """The same handler in both places is heard once."""
+    model = Model(tracing=tracing, callbacks=[tracing.handler])
+    (body(tracing, "first") | model).invoke("x", tracing.config)
+    model.invoke("x", tracing.config)
+    assert tracing.text() == "RunnableSequence\n  first\n    first work\n  chat\n    http\nchat\n  http"
+
+
 def test_handlers_on_two_providers_make_traces_of_their_own(tracing):
     """Handlers on different providers each make a whole trace, and neither hangs below the other's."""
     second = Tracing()
