@@ -339,3 +339,23 @@ def test_what_is_open_at_the_end_of_the_process_is_delivered():
     assert span["name"] == "chat"
     assert span["attributes"]["langchain.run.outcome"] == "abandoned"
     assert '"content":"t"' in span["attributes"]["gen_ai.output.messages"]
+
+
+def test_a_handler_made_before_the_provider_is_set():
+    """A handler finds the provider that is set after it was made, and flushes it."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            from langchain_core.runnables import RunnableLambda
+            from runspan import OpenTelemetryCallbackHandler
+
+            handler = OpenTelemetryCallbackHandler()
+            tell(handler.force_flush(1))
+            configure(endpoint={receiver.endpoint!r})
+            tell(handler.force_flush(5))
+            RunnableLambda(lambda x: x, name="one").invoke("x", {{"callbacks": [handler]}})
+            tell(handler.force_flush(5))
+            """
+        )
+        assert names(receiver) == ["one"]
+    assert ended.told == [False, True, True]

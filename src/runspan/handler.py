@@ -129,16 +129,20 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
             Whether the provider says, in time, that all is delivered. OpenTelemetry's own batch processor says so
             even if it is not; the one of ``runspan.configure`` tells the truth.
         """
-        self._tracing.table.sweep()
-        flush = getattr(self._tracing.provider, "force_flush", None)
+        tracing = self._current_tracing()
+        tracing.table.sweep()
+        flush = getattr(tracing.provider, "force_flush", None)
+        if flush is None:
+            return False
         delivered: list[bool] = []
-        if flush is not None:
-            # Other processors don't keep to the timeout.
-            work = threading.Thread(
-                target=lambda: delivered.append(flush(int(timeout * 1000))), name="runspan-flush", daemon=True
-            )
-            work.start()
-            work.join(timeout)
+
+        def work() -> None:
+            delivered.append(attempt(flush, int(timeout * 1000), default=False))
+
+        # In a thread, since other processors don't keep to the timeout.
+        thread = threading.Thread(target=work, name="runspan-flush", daemon=True)
+        thread.start()
+        thread.join(timeout)
         return delivered == [True]
 
     def shutdown(self, timeout: float = 4.0) -> bool:
