@@ -3,7 +3,6 @@
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -46,10 +45,15 @@ class Tracing:
         (span,) = self.named(name)
         return span
 
-    def text(self) -> str:
-        """Return the finished traces as an indented text, after checking that they are sound."""
-        check_sound(self.spans)
-        return as_text(self.spans)
+    def text(self, *, without: str | None = None, outliving: str | None = None) -> str:
+        """Return the finished traces as an indented text, after checking that they are sound.
+
+        Args:
+            without: leave out the lines of this name at the top, such as the caller's.
+            outliving: the name of a span that goes on after its parent.
+        """
+        check_sound(self.spans, outliving)
+        return "\n".join(line for line in as_text(self.spans).splitlines() if line != without)
 
     def settle(self) -> None:
         """Wait for the runs that only a finalizer reports."""
@@ -65,8 +69,8 @@ def current_name() -> str | None:
     return getattr(trace.get_current_span(), "name", None)
 
 
-def check_sound(spans: tuple[ReadableSpan, ...]) -> None:
-    """Check that each span ended once, in its parent's trace, and not after its parent."""
+def check_sound(spans: tuple[ReadableSpan, ...], outliving: str | None = None) -> None:
+    """Check that each span ended once, in its parent's trace, and not after its parent but for the outliving one."""
     by_id = {span.context.span_id: span for span in spans}
     assert len(by_id) == len(spans), "a span ended twice"
     for span in spans:
@@ -76,6 +80,7 @@ def check_sound(spans: tuple[ReadableSpan, ...]) -> None:
         assert parent is not None, f"the parent of {span.name} has not ended"
         assert parent.context.trace_id == span.context.trace_id
         assert parent.start_time <= span.start_time
+        assert span.name == outliving or span.end_time <= parent.end_time, f"{span.name} ended after {parent.name}"
 
 
 def as_text(spans: tuple[ReadableSpan, ...]) -> str:
@@ -111,10 +116,3 @@ def sorted_text(text: str) -> str:
 def _label(span: ReadableSpan) -> str:
     notes = [span.attributes.get("langchain.run.outcome"), None if span.status.is_ok else "error"]
     return " ".join([span.name, *(f"[{note}]" for note in notes if note)])
-
-
-@contextmanager
-def no_open_runs(tracing: Tracing) -> Iterator[None]:
-    """Check at the end that no run is left open."""
-    yield
-    assert tracing.handler.open_runs == 0

@@ -59,26 +59,21 @@ class Model(SyncModel):
             yield chunk
 
 
-class ChattyModel(Model):
-    """A model that opens a span for each chunk."""
+class SyncStreamModel(SyncModel):
+    """A model that streams, but not asynchronously, and opens a span for each chunk."""
 
     def _stream(self, messages, stop=None, run_manager=None, **kwargs) -> Iterator[ChatGenerationChunk]:
         for chunk in _chunks(self._answer(messages)):
             self.tracing.mark("chunk")
             yield chunk
+
+
+class ChattyModel(SyncStreamModel, Model):
+    """A model that opens a span for each chunk, speaking every way."""
 
     async def _astream(self, messages, stop=None, run_manager=None, **kwargs) -> AsyncIterator[ChatGenerationChunk]:
         for chunk in _chunks(self._answer(messages)):
             await asyncio.sleep(0)
-            self.tracing.mark("chunk")
-            yield chunk
-
-
-class SyncStreamModel(SyncModel):
-    """A model that streams, but not asynchronously."""
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs) -> Iterator[ChatGenerationChunk]:
-        for chunk in _chunks(self._answer(messages)):
             self.tracing.mark("chunk")
             yield chunk
 

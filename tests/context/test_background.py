@@ -39,7 +39,7 @@ async def test_a_task_that_outlives_its_run_keeps_the_runs_in_it(tracing):
     tracing.mark("caller")
     go_on.set()
     await tasks[0]
-    assert tracing.text() == "node\n  aside\n    late\n    chat\n      http\ncaller"
+    assert tracing.text(outliving="aside") == "node\n  aside\n    late\n    chat\n      http\ncaller"
     assert "langchain.run.outcome" not in tracing.one("aside").attributes
 
 
@@ -91,7 +91,7 @@ async def test_a_task_that_outlives_its_node_is_under_the_graph(tracing, way):
     else:
         async for _ in graph.astream({"values": []}, tracing.config):
             tracing.mark("caller")
-    lines = [line for line in tracing.text().splitlines() if line != "caller"]
+    lines = tracing.text(without="caller").splitlines()
     assert lines == [
         "LangGraph",
         "  one",
@@ -128,7 +128,7 @@ def test_a_thread_that_outlives_its_run_keeps_the_run_in_it(tracing):
     tracing.mark("caller")
     go_on.set()
     threads[0].join(5)
-    assert tracing.text() == "node\n  inner\n    late\ncaller"
+    assert tracing.text(outliving="inner") == "node\n  inner\n    late\ncaller"
 
 
 def test_a_stream_held_by_an_ended_run_ends_with_it(tracing):

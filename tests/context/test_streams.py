@@ -132,14 +132,7 @@ def test_a_stream_read_from_another_thread_keeps_its_trace(tracing):
         with ThreadPoolExecutor(1) as pool:
             if pool.submit(read).result() is None:
                 break
-    lines = tracing.text().splitlines()
-    assert [line for line in lines if line != "caller"] == [
-        "RunnableSequence",
-        "  first",
-        "    first work",
-        "  chat",
-        "    http",
-    ]
+    assert tracing.text(without="caller") == "RunnableSequence\n  first\n    first work\n  chat\n    http"
 
 
 def test_a_stream_whose_context_is_dropped_at_each_step_goes_on(tracing):
@@ -165,8 +158,7 @@ def test_streams_read_alternately_do_not_mix(tracing):
     for _ in zip(one, two, strict=True):
         tracing.mark("caller")
     whole = CHATTY.removesuffix("\ncaller")
-    lines = tracing.text().splitlines()
-    assert "\n".join(line for line in lines if line != "caller") == f"{whole}\n{whole}"
+    assert tracing.text(without="caller") == f"{whole}\n{whole}"
     assert all(span.parent is None for span in tracing.named("caller"))
 
 
@@ -284,8 +276,7 @@ def test_a_graph_streamed_in_every_mode(tracing, mode):
     """Whatever a graph streams, its nodes and models keep their spans, the reader's stay outside."""
     for _ in _talking_graph(tracing).stream({"values": []}, tracing.config, stream_mode=mode):
         tracing.mark("caller")
-    text = "\n".join(line for line in tracing.text().splitlines() if line != "caller")
-    assert text == (TALK if "messages" in mode else WHOLE)
+    assert tracing.text(without="caller") == (TALK if "messages" in mode else WHOLE)
 
 
 @pytest.mark.parametrize("mode", ["messages", "values", "updates", ["messages", "updates"]])
@@ -293,8 +284,7 @@ async def test_a_graph_streamed_asynchronously_in_every_mode(tracing, mode):
     """The same asynchronously."""
     async for _ in _talking_graph(tracing).astream({"values": []}, tracing.config, stream_mode=mode):
         tracing.mark("caller")
-    text = "\n".join(line for line in tracing.text().splitlines() if line != "caller")
-    assert text == (TALK if "messages" in mode else WHOLE)
+    assert tracing.text(without="caller") == (TALK if "messages" in mode else WHOLE)
 
 
 async def test_a_user_who_closes_the_tab(tracing):

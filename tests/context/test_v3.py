@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from langchain_core.runnables import RunnableLambda
 
-from tests.context.shapes import ChattyModel, Model, SyncStreamModel, body, straight_graph
+from tests.context.shapes import SHAPES, ChattyModel, SyncStreamModel
 
 pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.newest]
 
@@ -16,12 +16,7 @@ def test_events_of_a_model(tracing, model):
     for _ in model(tracing=tracing).stream_events("x", tracing.config, version="v3"):
         tracing.mark("caller")
     tracing.mark("caller")
-    assert [line for line in tracing.text().splitlines() if line != "caller"] == [
-        "chat",
-        "  chunk",
-        "  chunk",
-        "  chunk",
-    ]
+    assert tracing.text(without="caller") == "chat\n  chunk\n  chunk\n  chunk"
 
 
 async def test_events_of_a_model_asynchronously(tracing):
@@ -33,12 +28,7 @@ async def test_events_of_a_model_asynchronously(tracing):
         while tracing.handler.open_runs:  # the model's own task reports its end after the last event
             await asyncio.sleep(0)
     tracing.mark("caller")
-    assert [line for line in tracing.text().splitlines() if line != "caller"] == [
-        "chat",
-        "  chunk",
-        "  chunk",
-        "  chunk",
-    ]
+    assert tracing.text(without="caller") == "chat\n  chunk\n  chunk\n  chunk"
     assert tracing.one("chat").attributes["gen_ai.response.time_to_first_chunk"] > 0
 
 
@@ -56,40 +46,20 @@ async def test_a_model_in_a_lambda(tracing):
     assert tracing.text() == "outer\n  chat\n    chunk\n    chunk\n    chunk\n  after"
 
 
-GRAPH = """\
-LangGraph
-  one
-    do one
-      do one work
-  two
-    ask
-      ask work
-    chat
-      http
-    do two
-      do two work"""
-
-
-def _graph(tracing):
-    last = body(tracing, "do two", lambda message: {"values": ["two"]})
-    return straight_graph(
-        one=body(tracing, "do one", lambda state: {"values": ["one"]}),
-        two=body(tracing, "ask", lambda state: "x") | Model(tracing=tracing) | last,
-    )
-
-
 def test_events_of_a_graph(tracing):
     """A graph that is read event by event has its nodes and models in place, and the reader's spans outside."""
-    for _ in _graph(tracing).stream_events({"values": []}, tracing.config, version="v3"):
+    shape = SHAPES["graph"](tracing)
+    for _ in shape.runnable.stream_events(shape.given, tracing.config, version="v3"):
         tracing.mark("caller")
     tracing.mark("caller")
-    assert "\n".join(line for line in tracing.text().splitlines() if line != "caller") == GRAPH
+    assert tracing.text(without="caller") == shape.trace
 
 
 async def test_events_of_a_graph_asynchronously(tracing):
     """The same asynchronously."""
-    stream = await _graph(tracing).astream_events({"values": []}, tracing.config, version="v3")
+    shape = SHAPES["graph"](tracing)
+    stream = await shape.runnable.astream_events(shape.given, tracing.config, version="v3")
     async for _ in stream:
         tracing.mark("caller")
     tracing.mark("caller")
-    assert "\n".join(line for line in tracing.text().splitlines() if line != "caller") == GRAPH
+    assert tracing.text(without="caller") == shape.trace
