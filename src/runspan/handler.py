@@ -35,8 +35,8 @@ class _Subject(NamedTuple):
     """How a kind of run becomes a span."""
 
     describe: Callable[..., Start]
-    unknown: Start
-    """What the run is called if nothing can be read from what LangChain says of it."""
+    kind: Kind
+    """What is known of the run if nothing can be read from what LangChain says of it."""
     content: Callable[..., Attributes]
     span_kind: SpanKind = SpanKind.CLIENT
     is_chain: bool = False
@@ -47,20 +47,11 @@ def _no_content(*_: object) -> Attributes:
     return _NOTHING
 
 
-def _unknown(kind: Kind, operation: str) -> Start:
-    return Start(kind, operation, {semconv.OPERATION: operation, semconv.RUN_TYPE: str(kind)})
-
-
-_INTERNAL: Final = SpanKind.INTERNAL
-_CHAIN: Final = _Subject(
-    payload.chain_start, Start(Kind.CHAIN, "chain", {semconv.RUN_TYPE: "chain"}), _no_content, _INTERNAL, is_chain=True
-)
-_CHAT: Final = _Subject(payload.chat_start, _unknown(Kind.CHAT, "chat"), payload.input_messages, is_model=True)
-_COMPLETION: Final = _Subject(
-    payload.completion_start, _unknown(Kind.COMPLETION, "text_completion"), payload.input_prompts, is_model=True
-)
-_TOOL: Final = _Subject(payload.tool_start, _unknown(Kind.TOOL, "execute_tool"), payload.tool_arguments, _INTERNAL)
-_RETRIEVER: Final = _Subject(payload.retriever_start, _unknown(Kind.RETRIEVER, "retrieval"), payload.query)
+_CHAIN: Final = _Subject(payload.chain_start, Kind.CHAIN, _no_content, SpanKind.INTERNAL, is_chain=True)
+_CHAT: Final = _Subject(payload.chat_start, Kind.CHAT, payload.input_messages, is_model=True)
+_COMPLETION: Final = _Subject(payload.completion_start, Kind.COMPLETION, payload.input_prompts, is_model=True)
+_TOOL: Final = _Subject(payload.tool_start, Kind.TOOL, payload.tool_arguments, SpanKind.INTERNAL)
+_RETRIEVER: Final = _Subject(payload.retriever_start, Kind.RETRIEVER, payload.query)
 
 
 class OpenTelemetryCallbackHandler(BaseCallbackHandler):
@@ -237,7 +228,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         if run is not None:
             run.handlers = (*(each for each in run.handlers if each is not self), self)
             return
-        start = attempt(subject.describe, *facts, default=subject.unknown)
+        start = attempt(subject.describe, *facts, default=None) or payload.unknown_start(subject.kind)
         tags = event.get("tags")
         told = tags if self._captures else None
         origin = attempt(payload.origin, run_id, event.get("metadata"), told, default=_NOTHING)

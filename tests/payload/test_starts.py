@@ -20,6 +20,7 @@ from runspan.payload import (
     origin,
     retriever_start,
     tool_start,
+    unknown_start,
 )
 
 CHAT = {"lc": 1, "type": "constructor", "id": ["langchain", "chat_models", "anthropic", "ChatAnthropic"]}
@@ -236,3 +237,18 @@ def test_real_runs_have_the_expected_names():
     ]
     assert starts.seen[2].attributes["gen_ai.provider.name"] == "anthropic"
     assert starts.seen[3].attributes["gen_ai.tool.call.id"] == "call_1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "attributes"),
+    [
+        (Kind.CHAIN, "chain", {}),
+        (Kind.CHAT, "chat", {"gen_ai.operation.name": "chat"}),
+        (Kind.COMPLETION, "text_completion", {"gen_ai.operation.name": "text_completion"}),
+        (Kind.TOOL, "execute_tool", {"gen_ai.operation.name": "execute_tool"}),
+        (Kind.RETRIEVER, "retrieval", {"gen_ai.operation.name": "retrieval"}),
+    ],
+)
+def test_a_run_of_which_only_the_kind_is_known(kind, name, attributes):
+    """Where nothing can be read of a run, its span has the name of its kind's operation."""
+    assert unknown_start(kind) == Start(kind, name, {"langchain.run.type": str(kind), **attributes})

@@ -14,6 +14,7 @@ from runspan.payload.start import (
     origin,
     retriever_start,
     tool_start,
+    unknown_start,
 )
 from runspan.payload.text import clean
 
@@ -40,4 +41,5 @@ __all__ = [
     "tool_arguments",
     "tool_result",
     "tool_start",
+    "unknown_start",
 ]

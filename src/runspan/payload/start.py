@@ -44,6 +44,13 @@ _OPERATIONS: Final = {
 }
 
 
+def unknown_start(kind: Kind) -> Start:
+    """Start a run of which nothing can be read but its kind."""
+    if kind in _OPERATIONS:
+        return _start(kind, None, _attributes(kind, None, None))
+    return Start(kind, str(kind), {semconv.RUN_TYPE: str(kind)})
+
+
 def chain_start(serialized: _Serialized, run_name: str | None, run_type: str | None) -> Start:
     """Start a chain, prompt or parser; it has no operation of the conventions, so no attribute of theirs."""
     kind_name = text_in(run_type)
