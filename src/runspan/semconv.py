@@ -50,5 +50,8 @@ RUN_TYPE: Final = "langchain.run.type"
 RUN_NAME: Final = "langchain.run.name"
 RUN_OUTCOME: Final = "langchain.run.outcome"
 TAGS: Final = "langchain.tags"
+# What goes into a chain, prompt, parser, graph or node and comes out of it, as JSON.
+INPUTS: Final = "langchain.inputs"
+OUTPUTS: Final = "langchain.outputs"
 GRAPH_NODE: Final = "langgraph.node"
 GRAPH_STEP: Final = "langgraph.step"
