@@ -21,10 +21,11 @@ class Tracing:
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.tracer = self.provider.get_tracer("test")
         self.handler = OpenTelemetryCallbackHandler(tracer_provider=self.provider, settings=settings)
+        self.driven_by_langchain: list = []
 
     @property
     def config(self) -> dict:
-        return {"callbacks": [self.handler]}
+        return {"callbacks": [*self.driven_by_langchain, self.handler]}
 
     def span(self, name: str):
         """Open a span as instrumented code does."""

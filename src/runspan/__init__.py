@@ -1,21 +1,46 @@
-"""LangChain runs as OpenTelemetry spans, by a callback handler passed at runtime."""
+"""LangChain runs as OpenTelemetry spans, and spans as callbacks, by a callback handler passed at runtime."""
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 from runspan._version import __version__
 from runspan.handler import OpenTelemetryCallbackHandler
 from runspan.settings import Settings
 
 if TYPE_CHECKING:
+    from runspan.ai_only import AiOnlySpanProcessor
+    from runspan.block import invocation
+    from runspan.callback_processor import CallbackSpanProcessor
+    from runspan.export.otlp_processor import OtlpSpanProcessor
+    from runspan.playback import replay
     from runspan.setup import Handle, configure
 
-__all__ = ["Handle", "OpenTelemetryCallbackHandler", "Settings", "__version__", "configure"]
+__all__ = [
+    "AiOnlySpanProcessor",
+    "CallbackSpanProcessor",
+    "Handle",
+    "OpenTelemetryCallbackHandler",
+    "OtlpSpanProcessor",
+    "Settings",
+    "__version__",
+    "configure",
+    "invocation",
+    "replay",
+]
+
+# People who need the handler alone don't pay for importing the SDK and its exporters.
+_IMPORTED_WHEN_ASKED_FOR: Final = {
+    "AiOnlySpanProcessor": "runspan.ai_only",
+    "CallbackSpanProcessor": "runspan.callback_processor",
+    "Handle": "runspan.setup",
+    "OtlpSpanProcessor": "runspan.export.otlp_processor",
+    "configure": "runspan.setup",
+    "invocation": "runspan.block",
+    "replay": "runspan.playback",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # People with a provider of their own need neither the SDK's exporters nor the time to import them.
-    if name in {"Handle", "configure"}:
-        from runspan import setup  # noqa: PLC0415  imported when first asked for
-
-        return getattr(setup, name)
+    if module := _IMPORTED_WHEN_ASKED_FOR.get(name):
+        return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'runspan' has no attribute {name!r}")

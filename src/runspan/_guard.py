@@ -7,7 +7,7 @@ and logged once for each place and kind of error; the run goes on and its span s
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -28,20 +28,34 @@ def attempt(function: Callable[..., _T], *args: object, default: _D) -> _T | _D:
         return default
 
 
+async def attempt_async(
+    function: Callable[..., Awaitable[_T]], *args: object, default: _D, **keywords: object
+) -> _T | _D:
+    """Await a call that may fail; a failure is counted and gives the default."""
+    try:
+        return await function(*args, **keywords)
+    except Exception as error:  # noqa: BLE001  the guard
+        _note(function, error)
+        return default
+
+
 def faults() -> int:
     """Return how many errors the guard has kept from the application in this process."""
     return sum(_faults.values())
 
 
 def _note(function: Callable[..., object], error: Exception) -> None:
+    function = getattr(function, "func", function)  # of a partial
     where = getattr(function, "__qualname__", type(function).__name__)
     key = (where, type(error).__qualname__)
     _faults[key] = count = next(_counters[key])
     if count == 1:
+        is_ours = getattr(function, "__module__", "").startswith("runspan")
         _logger.warning(
-            "%s failed with %s; the span goes on without what it would have added, and further ones like it are only"
-            " counted. If the payload looks ordinary, please report it with the traceback (logger 'runspan', DEBUG).",
+            "%s failed with %s; the run and its span go on without what it would have done, and further failures like"
+            " it are only counted. %s (The traceback: logger 'runspan', level DEBUG.)",
             where,
             key[1],
+            "If the payload looks ordinary, please report it." if is_ours else "It is not runspan's own.",
         )
         _logger.debug("The first failure of %s", where, exc_info=error)

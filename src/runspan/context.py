@@ -6,7 +6,7 @@ their reasons are in ARCHITECTURE.md.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, final
 from uuid import UUID
 
@@ -24,6 +24,8 @@ _STAND_IN_KEY: Final = otel.create_key("runspan-stand-in")
 # OpenTelemetry's key of the current span, as its public function writes it: with it one new context is enough for a
 # run, where functions that set one value each make two or three.
 (_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+# In the context that a run's span starts with: tells span processors whose span it is.
+_STARTING_KEY: Final = otel.create_key("runspan-starting")
 
 
 @final
@@ -83,9 +85,31 @@ class StandIn(Span):
         return getattr(_answer(self), name)
 
 
-def with_span(span: Span, here: Context) -> Context:
-    """Return the context with another current span."""
-    return Context({**here, _SPAN_KEY: span})
+def starting(run: Run, here: Context) -> Context:
+    """Return the context to start the span of a run with, while the run's own ``span`` is still its parent's."""
+    return Context({**here, _SPAN_KEY: run.span, _STARTING_KEY: run})
+
+
+def run_starting(context: Context) -> Run | None:
+    """Return the run whose span starts with this context, None if it is a span of somebody else's."""
+    run = context.get(_STARTING_KEY)
+    return run if isinstance(run, Run) else None
+
+
+def runs_executing(context: Context, apart_from: RunTable | None = None) -> Iterator[Run]:
+    """Yield the innermost run that executes in a context, for each table of runs but the given one."""
+    span = context.get(_SPAN_KEY)
+    is_covered = type(span) is not StandIn
+    stand_in = context.get(_STAND_IN_KEY) if is_covered else span
+    seen = {apart_from}
+    while type(stand_in) is StandIn:
+        table = stand_in.run.table
+        if table not in seen:
+            seen.add(table)
+            run, _ = _find_executing(stand_in, table, by_config_alone=is_covered)
+            if run is not None:
+                yield run
+        stand_in = stand_in.base
 
 
 def attach(run: Run, base: Span, here: Context) -> None:

@@ -5,10 +5,10 @@ of the table is atomic, and whoever takes it out ends its span.
 """
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 from weakref import ref
 
@@ -18,6 +18,13 @@ from opentelemetry.util.types import AnyValue
 from runspan import reaper, semconv
 from runspan._guard import attempt
 from runspan.place import Place, Style
+from runspan.scope import NOBODY, Scope
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
+
+    from runspan.dispatch import Outbox
+    from runspan.routing import Router
 
 _REMEMBERED_RUNS: Final = 4096
 
@@ -32,18 +39,22 @@ class Run:
         "__weakref__",
         "_stand_in",
         "attributes",
+        "captures",
         "children",
         "chunks",
         "first_chunk_ns",
         "handlers",
         "is_chain",
+        "is_model",
         "is_over",
         "named_parent_id",
+        "outbox",
         "owns_span",
         "parent",
         "partial",
         "place",
         "run_id",
+        "scope",
         "span",
         "started_ns",
         "table",
@@ -71,7 +82,14 @@ class Run:
         self.is_over = False
         self.children: dict[Run, None] = {}
         """Those that are open, the oldest first."""
+        self.is_model = False
+        self.captures = False
+        """Whether content may go onto the span: all handlers of the run have to allow it."""
+        self.scope: Scope = NOBODY
+        self.outbox: Outbox | None = None
+        """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
         self.handlers: tuple[object, ...] = ()
+        """Those that were told of the run, the first is the one that speaks for it."""
         self.attributes: Attributes = _NOTHING
         """What the span gets when the run ends: each time an SDK span is given some costs as much as a few of them."""
         self.started_ns = time.time_ns()
@@ -119,6 +137,10 @@ class Run:
             return not self.place.is_executing()
         return self.is_chain and self.place.style is Style.ORDINARY and not self.place.could_go_on()
 
+    def audience(self) -> "Audience | None":
+        """Return who is to be told of the run's events, None if nobody."""
+        return Audience(self.scope.callbacks, self.outbox) if self.scope.callbacks else None
+
     def close(self) -> Attributes:
         """Let go of what a finished run does not need, and return what its span was to get.
 
@@ -128,6 +150,7 @@ class Run:
         self.parent = self.open_ancestor()
         attributes, self.attributes = self.attributes, _NOTHING
         self.span, self.chunks, self.handlers = INVALID_SPAN, [], ()
+        self.scope, self.outbox = NOBODY, None
         self._stand_in = self.partial = None
         return attributes
 
@@ -142,6 +165,13 @@ class Run:
             reaper.report(self)
 
 
+class Audience(NamedTuple):
+    """Who is told of an event, and by what way."""
+
+    callbacks: "tuple[BaseCallbackHandler, ...]"
+    outbox: "Outbox | None"
+
+
 class RunTable:
     """The open runs of one tracer provider."""
 
@@ -153,6 +183,9 @@ class RunTable:
         """Open model runs that may execute where their stand-in is not (see ``context``)."""
         self.roaming_frames: dict[int, Run] = {}
         """The same, those started by a generator, by the identity of its frame."""
+        self.router: Router | None = None
+        """Tells span processors of the spans in their scope; None until somebody brings one."""
+        self._abandoned: OrderedDict[UUID, Audience] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
     def open_runs(self) -> Iterator[Run]:
@@ -178,6 +211,10 @@ class RunTable:
     def take(self, run_id: UUID | None) -> Run | None:
         """Take an open run out, to end it: whoever gets it has to."""
         return self._open.pop(run_id, None)
+
+    def take_abandoned(self, run_id: UUID | None) -> Audience | None:
+        """Return once who listened to a run that was abandoned: LangChain may still tell how it ended."""
+        return self._abandoned.pop(run_id, None) if run_id is not None else None
 
     def end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place | None = None) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
@@ -206,6 +243,11 @@ class RunTable:
             if error is not None:
                 span.set_status(Status(StatusCode.ERROR, error))
             span.end(at_ns)
+
+    def close(self, run: Run) -> None:
+        """End an open run of which no event tells."""
+        if self.take(run.run_id) is run:
+            self.end(run, _NOTHING, None, time.time_ns())
 
     def abandon(self, run: Run) -> None:
         """End an open run that LangChain will not end."""
@@ -237,8 +279,15 @@ class RunTable:
             return
         if run.place.was_cancelled():
             outcome = "cancelled"
+        self._remember(run)
         partial = attempt(run.partial, run, default=_NOTHING) if run.partial is not None else _NOTHING
         self.end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
+
+    def _remember(self, run: Run) -> None:
+        if audience := run.audience():
+            self._abandoned[run.run_id] = audience
+            if len(self._abandoned) > _REMEMBERED_RUNS:
+                self._abandoned.popitem(last=False)
 
     def _settle(self, run: Run) -> None:
         self.roaming.pop(run.run_id, None)

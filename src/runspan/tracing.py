@@ -10,13 +10,15 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
+from opentelemetry import trace
 from opentelemetry.trace import ProxyTracerProvider, SpanKind, TracerProvider
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper
 from runspan._version import __version__
-from runspan.context import attach, find_parent, with_span
+from runspan.context import attach, find_parent, starting
 from runspan.runs import Run, RunTable
+from runspan.scope import NOBODY, Scope
 
 _tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
 _tables_lock: Final = threading.Lock()
@@ -39,6 +41,14 @@ class Tracing:
             return self
         return Tracing(provider, self.table)
 
+    def listen(self) -> None:
+        """Have the spans of the provider, and those of the global one, reach the scopes they start in."""
+        # Who brings no listeners needs no SDK.
+        from runspan.routing import route  # noqa: PLC0415  the reason above
+
+        self.table.router = route(self.provider)
+        route(trace.get_tracer_provider())
+
     def begin(
         self,
         caller: FrameType,
@@ -50,6 +60,7 @@ class Tracing:
         attributes: Mapping[str, AnyValue],
         is_chain: bool,
         is_hidden: bool,
+        scope: Scope = NOBODY,
     ) -> Run:
         """Start a run: find its parent, start its span, make it current.
 
@@ -64,17 +75,29 @@ class Tracing:
             attributes: what samplers may see.
             is_chain: whether LangChain reports the end of the run however it ends.
             is_hidden: whether the run gets no span.
+            scope: the listeners that its handler brings; those of its parent hear it anyway.
         """
         reaper.start()
         run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
         here = otel.get_current()
         run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
+        run.scope = self._inherited(run).joined(scope)
         run.owns_span = not is_hidden
         if run.owns_span:
-            run.span = self.tracer.start_span(name, with_span(run.span, here), kind, attributes)
+            run.span = self.tracer.start_span(name, starting(run, here), kind, attributes)
         self.table.add(run)
         attach(run, base, here)
         return run
+
+    def _inherited(self, run: Run) -> Scope:
+        """Return the scope of a run that has its parent, and not yet a span of its own."""
+        inherited = NOBODY
+        if run.parent is not None:
+            inherited, run.outbox = run.parent.scope, run.parent.outbox
+        if self.table.router is not None:
+            # A span of the user's may be what is left of an invocation that is over.
+            inherited = inherited.joined(self.table.router.scope_of(run.span.get_span_context()))
+        return inherited
 
 
 def end_open_runs(provider: TracerProvider) -> None:

@@ -13,6 +13,7 @@ from runspan.payload.start import (
     completion_start,
     origin,
     retriever_start,
+    tags,
     tool_start,
     unknown_start,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "output_messages",
     "query",
     "retriever_start",
+    "tags",
     "to_json",
     "tool_arguments",
     "tool_result",

@@ -1,0 +1,83 @@
+"""Runtime handlers for code that is not LangChain's."""
+
+import sys
+from collections.abc import Iterable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry import context as otel
+from opentelemetry.trace import TracerProvider
+
+from runspan.handler import OpenTelemetryCallbackHandler
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+
+_frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+
+
+class invocation:  # noqa: N801  read as the statement that it is used in
+    """Listen to the spans of a block of code, as a handler listens to those of an invocation.
+
+    Works with ``with`` and ``async with``; the latter waits at its end for async handlers. No span is made for the
+    block. Spans of other libraries are heard if a tracer provider that takes span processors is set.
+
+    Args:
+        callbacks: ordinary callback handlers; they hear the spans that mean a call of a model, a tool and so on.
+        span_processors: OpenTelemetry span processors; they hear every span.
+        tracer_provider: whose spans are meant; those of the global provider are heard in any case.
+
+    Raises:
+        TypeError: if a listener is no callback handler or no span processor; it names the value.
+
+    Example:
+        >>> with runspan.invocation(callbacks=[LoggingHandler()]):
+        ...     anthropic.Anthropic().messages.create(...)
+    """
+
+    def __init__(
+        self,
+        *,
+        callbacks: Iterable[BaseCallbackHandler] = (),
+        span_processors: "Iterable[SpanProcessor]" = (),
+        tracer_provider: TracerProvider | None = None,
+    ) -> None:
+        self.handler = OpenTelemetryCallbackHandler(
+            callbacks=callbacks, span_processors=span_processors, tracer_provider=tracer_provider
+        )
+        self._blocks: list[_Block] = []
+
+    def __enter__(self) -> OpenTelemetryCallbackHandler:
+        """Return a handler with the same listeners: to flush them, or to pass to LangChain."""
+        self._blocks.append(_Block(self.handler, _frame_at(1)))
+        return self.handler
+
+    def __exit__(self, *_: object) -> None:
+        """End the block."""
+        self._blocks.pop().close()
+
+    async def __aenter__(self) -> OpenTelemetryCallbackHandler:
+        """Return a handler with the same listeners."""
+        self._blocks.append(_Block(self.handler, _frame_at(1)))
+        return self.handler
+
+    async def __aexit__(self, *_: object) -> None:
+        """End the block when async handlers have been told."""
+        self._blocks.pop().close()
+        await self.handler.aflush()
+
+
+class _Block:
+    """One time through a block: a run without a span and without events, to carry the scope."""
+
+    def __init__(self, handler: OpenTelemetryCallbackHandler, caller: FrameType) -> None:
+        self._before = otel.get_current()
+        self._run = handler.open_block(caller)
+        self._within = otel.get_current()
+
+    def close(self) -> None:
+        self._run.table.close(self._run)
+        # Not a detach: the block may end in another context than it began in, and there the closed run does no harm.
+        if otel.get_current() is self._within:
+            otel.attach(self._before)

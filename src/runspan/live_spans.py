@@ -1,0 +1,51 @@
+"""What is known of spans between their start and their end.
+
+A processor is given one object when a span starts and another when it ends, so spans are told apart by their ids. A
+span that is dropped without an end is forgotten as soon as it is garbage. Nothing here takes a lock: spans start and
+end in the middle of a collection, too.
+"""
+
+from typing import Any, Generic, TypeVar
+from weakref import ref
+
+from opentelemetry.trace import SpanContext
+
+_T = TypeVar("_T")
+_Key = tuple[int, int]
+
+
+class LiveSpans(Generic[_T]):
+    """A value for each span that has started and not ended."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_Key, _Entry[_T]] = {}
+
+    def put(self, span: Any, value: _T) -> None:
+        """Keep a value until the span ends or is garbage; ``span`` is what ``on_start`` was given."""
+        key = _key(span.get_span_context())
+        self._entries[key] = _Entry(ref(span, lambda _: self._entries.pop(key, None)), value)
+
+    def get(self, context: SpanContext | None) -> _T | None:
+        """Return the value of a span that is live, else None."""
+        entry = self._entries.get(_key(context)) if context is not None else None
+        return entry.value if entry is not None else None
+
+    def pop(self, context: SpanContext | None) -> _T | None:
+        """Return the value of a span that ends now, and forget it."""
+        entry = self._entries.pop(_key(context), None) if context is not None else None
+        return entry.value if entry is not None else None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class _Entry(Generic[_T]):
+    __slots__ = ("_span", "value")
+
+    def __init__(self, span: "ref[Any]", value: _T) -> None:
+        self._span = span
+        self.value = value
+
+
+def _key(context: SpanContext) -> _Key:
+    return context.trace_id, context.span_id

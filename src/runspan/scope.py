@@ -1,0 +1,48 @@
+"""Who hears a run and all that happens within it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
+    from opentelemetry.sdk.trace import SpanProcessor
+
+_T = TypeVar("_T")
+
+
+class Scope(NamedTuple):
+    """The listeners that handlers brought: immutable, so a run shares its parent's unless it adds to it."""
+
+    processors: "tuple[SpanProcessor, ...]" = ()
+    """They hear the spans."""
+    callbacks: "tuple[BaseCallbackHandler, ...]" = ()
+    """They hear the events of the runs, and of other spans that mean a run."""
+
+    def joined(self, other: "Scope") -> "Scope":
+        """Return both; who is in both is there once."""
+        if other is self or other is NOBODY:
+            return self
+        if self is NOBODY:
+            return other
+        new = other.without(self)
+        return self if new is NOBODY else Scope(self.processors + new.processors, self.callbacks + new.callbacks)
+
+    def without(self, other: "Scope") -> "Scope":
+        """Return who is not in the other."""
+        processors = only_new(self.processors, other.processors)
+        callbacks = only_new(self.callbacks, other.callbacks)
+        return Scope(processors, callbacks) if processors or callbacks else NOBODY
+
+
+NOBODY: Final = Scope()
+
+
+def only_new(candidates: Iterable[_T], known: Iterable[_T]) -> tuple[_T, ...]:
+    """Return those that are not known, each once; told apart by identity, for listeners may call themselves equal."""
+    seen = {id(each) for each in known}
+    new = []
+    for each in candidates:
+        if id(each) not in seen:
+            seen.add(id(each))
+            new.append(each)
+    return tuple(new)
