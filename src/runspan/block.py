@@ -55,7 +55,7 @@ class invocation:  # noqa: N801  read as the statement that it is used in
 
     def __exit__(self, *_: object) -> None:
         """End the block."""
-        self._blocks.pop().close()
+        self._close()
 
     async def __aenter__(self) -> OpenTelemetryCallbackHandler:
         """Return a handler with the same listeners."""
@@ -64,8 +64,14 @@ class invocation:  # noqa: N801  read as the statement that it is used in
 
     async def __aexit__(self, *_: object) -> None:
         """End the block when async handlers have been told."""
-        self._blocks.pop().close()
+        self._close()
         await self.handler.aflush()
+
+    def _close(self) -> None:
+        # Tasks may share one object: the block to end is the one that is current, if there is one.
+        block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
+        self._blocks.remove(block)
+        block.close()
 
 
 class _Block:
@@ -76,8 +82,11 @@ class _Block:
         self._run = handler.open_block(caller)
         self._within = otel.get_current()
 
+    def is_current(self) -> bool:
+        return otel.get_current() is self._within
+
     def close(self) -> None:
         self._run.table.close(self._run)
         # Not a detach: the block may end in another context than it began in, and there the closed run does no harm.
-        if otel.get_current() is self._within:
+        if self.is_current():
             otel.attach(self._before)
