@@ -1,4 +1,4 @@
-"""A chain of a prompt and a model; handlers passed at runtime log it and trace it.
+"""A chain of a prompt and a model; a handler passed at runtime traces it, and drives a handler that logs it.
 
     python examples/callbacks_at_runtime.py [invoke | stream | ainvoke | astream]
 
@@ -83,8 +83,8 @@ def main(way: str = "invoke") -> None:
         nullcontext() if is_real() else AnthropicServer() as server,
     ):
         HTTPX2ClientInstrumentor().instrument()
-        handlers = [LoggingHandler(), runspan.OpenTelemetryCallbackHandler()]
-        call(make_chain(server), way, {"callbacks": handlers})
+        handler = runspan.OpenTelemetryCallbackHandler(callbacks=[LoggingHandler()])
+        call(make_chain(server), way, {"callbacks": [handler]})
 
 
 if __name__ == "__main__":

@@ -16,22 +16,78 @@ SOURCE = ROOT / "src" / "runspan"
 
 # What each layer may import: of ours, and of others besides the standard library.
 LAYERS = {
+    # What has no part in the way of an event.
     "_version": (set(), set()),
     "_guard": (set(), set()),
     "semconv": (set(), set()),
     "settings": (set(), {"pydantic", "pydantic_settings"}),
-    "place": (set(), {"langchain_core.callbacks"}),
+    # What LangChain says, as attributes; what attributes say, as LangChain would.
+    "event": (set(), set()),
     "payload": ({"payload", "semconv", "_guard"}, {"langchain_core", "orjson", "pydantic"}),
+    "rebuild": (
+        {"rebuild", "event", "payload", "semconv", "_guard"},
+        {"langchain_core", "opentelemetry.util.types", "orjson"},
+    ),
+    # Runs, their spans, and what is current.
+    "place": (set(), {"langchain_core.callbacks"}),
+    "scope": (set(), {"langchain_core.callbacks", "opentelemetry.sdk.trace"}),
     "reaper": ({"runs", "_guard"}, set()),
-    "runs": ({"place", "reaper", "semconv", "_guard"}, {"opentelemetry"}),
+    "runs": (
+        {"dispatch", "place", "reaper", "routing", "scope", "semconv", "_guard"},
+        {"langchain_core.callbacks", "opentelemetry"},
+    ),
     "context": ({"place", "runs"}, {"opentelemetry", "langchain_core.runnables.config"}),
-    "tracing": ({"context", "place", "reaper", "runs", "_version"}, {"opentelemetry"}),
-    "handler": ({"payload", "semconv", "runs", "settings", "tracing", "_guard"}, {"langchain_core", "opentelemetry"}),
+    "tracing": ({"context", "place", "reaper", "routing", "runs", "scope", "_version"}, {"opentelemetry"}),
+    # Listeners.
+    "dispatch": ({"event", "scope", "_guard"}, {"langchain_core.callbacks"}),
+    "live_spans": (set(), {"opentelemetry"}),
+    "foreign": (
+        {"context", "dispatch", "event", "live_spans", "payload", "rebuild", "runs", "scope", "semconv", "_guard"},
+        {"langchain_core.callbacks", "opentelemetry"},
+    ),
+    "routing": ({"context", "foreign", "live_spans", "runs", "scope", "_guard"}, {"opentelemetry"}),
+    "checks": (set(), {"langchain_core.callbacks", "opentelemetry"}),
+    "callback_processor": (
+        {"checks", "context", "dispatch", "foreign", "scope"},
+        {"langchain_core.callbacks", "opentelemetry"},
+    ),
+    "listeners": (
+        {"callback_processor", "checks", "dispatch", "scope", "_guard"},
+        {"langchain_core.callbacks", "opentelemetry"},
+    ),
+    # What joins them.
+    "bridge": (
+        {"dispatch", "event", "payload", "routing", "runs", "scope", "semconv", "tracing", "_guard"},
+        {"langchain_core", "opentelemetry"},
+    ),
+    "flush": ({"_guard"}, set()),
+    "handler": (
+        {"bridge", "flush", "listeners", "payload", "runs", "scope", "settings"},
+        {"langchain_core", "opentelemetry"},
+    ),
+    "block": ({"handler"}, {"langchain_core.callbacks", "opentelemetry"}),
+    "recording": (set(), {"google.protobuf", "opentelemetry", "orjson"}),
+    "playback": ({"checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
+    # Where spans go.
+    "ai_only": ({"_guard"}, {"opentelemetry"}),
     "console": ({"semconv"}, {"opentelemetry"}),
     "export": ({"export", "_guard"}, {"grpc", "opentelemetry"}),
     "setup": ({"console", "export", "tracing"}, {"opentelemetry"}),
     "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
-    "__init__": ({"_version", "handler", "settings", "setup"}, set()),
+    "__init__": (
+        {
+            "ai_only",
+            "block",
+            "callback_processor",
+            "export",
+            "handler",
+            "playback",
+            "settings",
+            "setup",
+            "_version",
+        },
+        set(),
+    ),
 }
 
 

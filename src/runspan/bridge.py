@@ -45,13 +45,15 @@ class Subject(NamedTuple):
     describe: Callable[..., Start]
     kind: Kind
     """What is known of the run if nothing can be read from what LangChain says of it."""
-    content: Callable[..., Attributes] | None = None
+    content: Callable[..., Attributes]
     span_kind: SpanKind = SpanKind.CLIENT
     is_chain: bool = False
     is_model: bool = False
 
 
-CHAIN: Final = Subject("on_chain_start", payload.chain_start, Kind.CHAIN, None, SpanKind.INTERNAL, is_chain=True)
+CHAIN: Final = Subject(
+    "on_chain_start", payload.chain_start, Kind.CHAIN, payload.inputs, SpanKind.INTERNAL, is_chain=True
+)
 CHAT: Final = Subject("on_chat_model_start", payload.chat_start, Kind.CHAT, payload.input_messages, is_model=True)
 COMPLETION: Final = Subject(
     "on_llm_start", payload.completion_start, Kind.COMPLETION, payload.input_prompts, is_model=True
@@ -109,15 +111,13 @@ class Bridge:
 
     def end(self, name: str, args: _Args, event: _Event, describe: Callable[..., Attributes] | None = None) -> None:
         """End the run of an event; ``describe`` tells what its result says."""
-        audience = attempt(self._end, event, describe, args[0], default=None)
-        if audience is not None:
-            dispatch(audience.callbacks, Event(name, args, event), audience.outbox)
+        at_ns = time.time_ns()
+        self._conclude(Event(name, args, event), lambda run: self._end(run, describe, args[0], at_ns))
 
     def fail(self, name: str, args: _Args, event: _Event) -> None:
         """End the run of an event without a result; a model may have come to a part of it."""
-        audience = attempt(self._fail, event.get("run_id"), args[0], event.get("response"), default=None)
-        if audience is not None:
-            dispatch(audience.callbacks, Event(name, args, event), audience.outbox)
+        at_ns = time.time_ns()
+        self._conclude(Event(name, args, event), lambda run: self._fail(run, args[0], event.get("response"), at_ns))
 
     def pass_on(self, name: str, args: _Args, event: _Event, chunk: object = None, *, is_chunk: bool = False) -> None:
         """Pass on what happens in the midst of a run; ``chunk`` is what a model streamed."""
@@ -236,7 +236,7 @@ class Bridge:
             run.is_model, run.partial = True, self._partial_answer
         if self._captures and (tags or content) and _takes_attributes(run):
             told = attempt(payload.tags, tags, default=_NOTHING) if tags else _NOTHING
-            asked = attempt(subject.content, *content, default=_NOTHING) if content and subject.content else _NOTHING
+            asked = attempt(subject.content, *content, default=_NOTHING) if content else _NOTHING
             run.attributes = {**told, **asked}
         return run
 
@@ -247,35 +247,36 @@ class Bridge:
             is_told = True
         finally:
             # A handler raised: LangChain gives up before the run begins, and will not end it.
-            if not is_told:
-                attempt(self._fail, run.run_id, sys.exception(), None, default=None)
+            if not is_told and run.table.take(run.run_id) is run:
+                attempt(self._fail, run, sys.exception(), None, time.time_ns(), default=None)
 
-    def _end(self, event: _Event, describe: Callable[..., Attributes] | None, result: object) -> Audience | None:
-        at_ns = time.time_ns()
+    def _conclude(self, event: Event, end: Callable[[Run], None]) -> None:
+        """Tell of the end of a run, then end its span: what an exporter prints comes after what handlers print."""
+        run, audience = attempt(self._take, event.kwargs.get("run_id"), default=(None, None))
+        try:
+            if audience is not None:
+                dispatch(audience.callbacks, event, audience.outbox)
+        finally:
+            if run is not None:
+                attempt(end, run, default=None)
+
+    def _take(self, run_id: UUID | None) -> tuple[Run | None, Audience | None]:
         table = self._tracing.table
-        run = table.take(event.get("run_id"))
-        if run is None:
-            return table.take_abandoned(event.get("run_id"))
-        audience = run.audience()
+        run = table.take(run_id)
+        return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
+
+    def _end(self, run: Run, describe: Callable[..., Attributes] | None, result: object, at_ns: int) -> None:
         attributes = _NOTHING
         if describe is not None and _takes_attributes(run):
             attributes = self._described(run, describe, result)
-        table.end(run, _with_stream(run, attributes), None, at_ns)
-        return audience
+        run.table.end(run, _with_stream(run, attributes), None, at_ns)
 
-    def _fail(self, run_id: UUID | None, error: BaseException, response: object) -> Audience | None:
-        at_ns = time.time_ns()
-        table = self._tracing.table
-        run = table.take(run_id)
-        if run is None:
-            return table.take_abandoned(run_id)
-        audience = run.audience()
+    def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
         failure = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
         so_far = self.model_answer(response, captures=run.captures) if response is not None else _NOTHING
         message = failure.message if run.captures else ""
         attributes = {**_with_stream(run, so_far), **_told(failure)}
-        table.end(run, attributes, message if failure.outcome == "error" else None, at_ns)
-        return audience
+        run.table.end(run, attributes, message if failure.outcome == "error" else None, at_ns)
 
     def _note(self, run_id: UUID | None, chunk: object, is_chunk: bool) -> Audience | None:
         run = self._tracing.table.find(run_id)

@@ -142,7 +142,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
         facts = serialized, event.get("name"), event.get("run_type")
-        self._bridge.start(_frame_at(1), CHAIN, (serialized, inputs), event, facts=facts)
+        content = (inputs,) if self.settings.capture_chains else ()
+        self._bridge.start(_frame_at(1), CHAIN, (serialized, inputs), event, facts=facts, content=content)
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
@@ -175,7 +176,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
         """End a chain, prompt, parser, graph or node."""
-        self._bridge.end("on_chain_end", (outputs,), event)
+        self._bridge.end("on_chain_end", (outputs,), event, payload.outputs if self.settings.capture_chains else None)
 
     def on_llm_end(self, response: Any = None, **event: Any) -> None:
         """End a model of either kind; ``response`` is an ``LLMResult``."""

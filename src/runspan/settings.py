@@ -32,6 +32,15 @@ class Settings(BaseSettings):
         ),
     )
 
+    capture_chains: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"),
+        description=(
+            "Whether content includes what goes into chains, prompts, parsers, graphs and nodes and comes out of them:"
+            " `langchain.inputs` and `langchain.outputs`, as JSON. A graph's state is told again at each node."
+        ),
+    )
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)

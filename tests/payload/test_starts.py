@@ -79,7 +79,11 @@ def test_a_chain_is_named_as_langchain_names_it(serialized, run_name, run_type, 
 )
 def test_a_chat_model_is_named_by_its_model(run_name, metadata, invocation_params, name, attributes):
     """A chat model's span is named by the model asked for; what is not known is left out."""
-    always = {"gen_ai.operation.name": "chat", "langchain.run.type": "chat_model"}
+    always = {
+        "gen_ai.operation.name": "chat",
+        "langchain.run.type": "chat_model",
+        "langchain.run.name": "ChatAnthropic",
+    }
     start = chat_start(CHAT, run_name, metadata, invocation_params)
     assert start == Start(Kind.CHAT, name, always | attributes)
 
@@ -228,7 +232,7 @@ def test_real_runs_have_the_expected_names():
     assert [(start.kind, start.name, start.attributes.get("langchain.run.name")) for start in starts.seen] == [
         ("chain", "RunnableSequence", None),
         ("prompt", "ChatPromptTemplate", None),
-        ("chat_model", "chat claude-sonnet-4-5", None),
+        ("chat_model", "chat claude-sonnet-4-5", "ChatAnthropic"),
         ("tool", "execute_tool double", None),
         ("retriever", "retrieval", "Shelf"),
         ("chain", "count", None),

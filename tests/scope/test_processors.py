@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import NoOpTracerProvider
 
+import runspan
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from runspan._guard import faults
 from tests.context.shapes import SHAPES, Model, body, straight_graph
@@ -359,8 +361,32 @@ def test_nothing_is_kept(tracing):
         RunnableLambda(work).invoke("x", {"callbacks": [handler]})
         del handler, processor
     tracing.settle()
-    gc.collect()
+    deadline = time.monotonic() + 20
+    while any(each() for each in kept) and time.monotonic() < deadline:
+        gc.collect()
+        with runspan.invocation(span_processors=[Processor()], tracer_provider=tracing.provider):
+            tracing.mark("the next")
+        time.sleep(0.05)
     assert [each() for each in kept] == [None] * 6
+
+
+def test_a_span_that_a_collection_ends(tracing):
+    """A span in a generator that is collected in a cycle reaches the processors that heard it start."""
+    processor = Processor()
+
+    def steps(cycle):
+        with tracing.span("of a generator"):
+            yield cycle
+
+    def work(given):
+        cycle = []
+        cycle.append(steps(cycle))
+        next(cycle[0])
+        return given
+
+    RunnableLambda(work).invoke("x", {"callbacks": [listener(tracing, processor)]})
+    gc.collect()
+    assert processor.ended == ["work", "of a generator"]
 
 
 def test_the_tree_that_a_processor_gets(tracing):

@@ -4,7 +4,7 @@ from runspan.payload.answer import answer
 from runspan.payload.content import Attributes, AttributeValue, to_json
 from runspan.payload.failure import Failure, failure
 from runspan.payload.messages import input_messages, input_prompts, output_messages
-from runspan.payload.results import documents, query, tool_arguments, tool_result
+from runspan.payload.results import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.start import (
     Kind,
     Start,
@@ -34,8 +34,10 @@ __all__ = [
     "failure",
     "input_messages",
     "input_prompts",
+    "inputs",
     "origin",
     "output_messages",
+    "outputs",
     "query",
     "retriever_start",
     "tags",

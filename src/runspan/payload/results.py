@@ -1,4 +1,4 @@
-"""What tools are given and return, what retrievers are asked and find."""
+"""What tools are given and return, what retrievers are asked and find, what goes through chains."""
 
 import numbers
 from collections.abc import Mapping, Sequence
@@ -28,6 +28,16 @@ def tool_result(output: object) -> Attributes:
     """Return a tool's result: text as it is, also the text of a ``ToolMessage``; all else as JSON."""
     result = output.content if isinstance(output, ToolMessage) else output
     return {semconv.TOOL_RESULT: clean(result) if isinstance(result, str) else to_json(result)}
+
+
+def inputs(value: object) -> Attributes:
+    """Return what a chain, prompt, parser, graph or node is given."""
+    return {semconv.INPUTS: to_json(value)}
+
+
+def outputs(value: object) -> Attributes:
+    """Return what a chain, prompt, parser, graph or node gives."""
+    return {semconv.OUTPUTS: to_json(value)}
 
 
 def query(text: str) -> Attributes:

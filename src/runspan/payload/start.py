@@ -47,7 +47,7 @@ _OPERATIONS: Final = {
 def unknown_start(kind: Kind) -> Start:
     """Start a run of which nothing can be read but its kind."""
     if kind in _OPERATIONS:
-        return _start(kind, None, _attributes(kind, None, None))
+        return _start(kind, None, _attributes(kind, None))
     return Start(kind, str(kind), {semconv.RUN_TYPE: str(kind)})
 
 
@@ -76,7 +76,8 @@ def completion_start(
 def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str | None) -> Start:
     """Start a call of a tool."""
     name = _serialized_name(serialized) or text_in(run_name) or "tool"
-    attributes = _attributes(Kind.TOOL, name, run_name)
+    given_name = text_in(run_name)
+    attributes = _attributes(Kind.TOOL, given_name if given_name != name else None)
     attributes[semconv.TOOL_NAME] = name
     attributes[semconv.TOOL_TYPE] = "function"
     if description := text_at(serialized, "description"):
@@ -88,7 +89,7 @@ def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str 
 
 def retriever_start(serialized: _Serialized, run_name: str | None, metadata: _Metadata) -> Start:  # noqa: ARG001  no source of data is known from it yet
     """Start a search of a retriever."""
-    attributes = _attributes(Kind.RETRIEVER, _serialized_name(serialized), run_name)
+    attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or _serialized_name(serialized))
     return _start(Kind.RETRIEVER, None, attributes)
 
 
@@ -111,7 +112,7 @@ def tags(given: Sequence[str]) -> Attributes:
 def _model_start(
     kind: Kind, serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
 ) -> Start:
-    attributes = _attributes(kind, _serialized_name(serialized), run_name)
+    attributes = _attributes(kind, text_in(run_name) or _serialized_name(serialized))
     if name := provider(metadata):
         attributes[semconv.PROVIDER] = name
     model = text_at(invocation_params, "model", "model_name", "model_id") or text_at(metadata, "ls_model_name")
@@ -125,9 +126,9 @@ def _start(kind: Kind, target: str | None, attributes: Attributes) -> Start:
     return Start(kind, f"{operation} {target}" if target else operation, attributes)
 
 
-def _attributes(kind: Kind, usual_name: str | None, run_name: str | None) -> Attributes:
+def _attributes(kind: Kind, name: str | None) -> Attributes:
     attributes: Attributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: str(kind)}
-    if (name := text_in(run_name)) and name != usual_name:
+    if name:
         attributes[semconv.RUN_NAME] = name
     return attributes
 
