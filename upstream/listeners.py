@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler, Settings, _guard, semconv
+from runspan.event import IGNORED_BY
 
 # LangChain tells of a handler's exceptions, runspan of its faults, OpenTelemetry of wrong use, in their logs only.
 _LANGCHAIN: Final = "langchain_core"
@@ -74,14 +75,61 @@ class Runs(BaseCallbackHandler):
             self._end(child_id, is_finished=False)
 
 
+class Events(BaseCallbackHandler):
+    """Notes each event, by run: which it is, its arguments (by identity, but ``serialized``), names of keywords."""
+
+    def __init__(self, current_test: _CurrentTest) -> None:
+        self.by_run: dict[UUID, list[tuple[Any, ...]]] = {}
+        self.tests: dict[UUID, str] = {}
+        self._current_test = current_test
+
+    def note(self, event: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Note one."""
+        self.tests.setdefault(keywords["run_id"], self._current_test())
+        told = tuple(map(id, args[1:] if event.endswith("_start") else args))
+        self.by_run.setdefault(keywords["run_id"], []).append((event, *told, *sorted(keywords)))
+
+
+class Watched(OpenTelemetryCallbackHandler):
+    """Notes what LangChain tells runspan's handler, before it hears it."""
+
+    def __init__(self, current_test: _CurrentTest, **options: Any) -> None:
+        super().__init__(**options)
+        self.natively = Events(current_test)
+
+
+def _noting(event: str) -> Any:
+    def note(self: Events, *args: Any, **keywords: Any) -> None:
+        self.note(event, args, keywords)
+
+    return note
+
+
+def _watching(event: str) -> Any:
+    def watch(self: Watched, *args: Any, **keywords: Any) -> None:
+        self.natively.note(event, args, keywords)
+        getattr(super(Watched, self), event)(*args, **keywords)
+
+    return watch
+
+
+for _event in IGNORED_BY:
+    setattr(Events, _event, _noting(_event))
+    setattr(Watched, _event, _watching(_event))
+
+
 class Spans(SpanProcessor):
-    """Counts, for each test, the spans that runspan's handler starts, and which of them end how."""
+    """Counts, for each test, the spans that runspan's handler starts, and which of them end how.
+
+    The handler drives a callback handler, too, and keeps what LangChain tells, to compare.
+    """
 
     def __init__(self, current_test: _CurrentTest) -> None:
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(self)
         settings = Settings(capture_content="span")
-        self.handler = OpenTelemetryCallbackHandler(tracer_provider=provider, settings=settings)
+        self._driven = Events(current_test)
+        self.handler = Watched(current_test, callbacks=[self._driven], tracer_provider=provider, settings=settings)
         self._current_test = current_test
         # Only lists that are appended to: spans start and end in any thread, also in the midst of a collection.
         self._began: list[_Began] = []
@@ -104,6 +152,7 @@ class Spans(SpanProcessor):
         left_to_shutdown = self._open()
         self.handler.shutdown(5)
         unfinished = {span.ids for span in self._ended if span.is_unfinished}
+        natively = self.handler.natively.by_run
         return {
             "began": Counter(span.test for span in self._began),
             "unfinished": Counter(span.test for span in self._began if span.ids in unfinished),
@@ -112,6 +161,12 @@ class Spans(SpanProcessor):
             "never_ended": self._open(),
             "open_runs": self.handler.open_runs,
             "faults": _guard.faults(),
+            "events": sum(map(len, natively.values())),
+            "told_otherwise": [
+                f"{self.handler.natively.tests[run_id]}: {_first_difference(told, heard)}"
+                for run_id, told in natively.items()
+                if (heard := self._driven.by_run.get(run_id, [])) != _until_its_end(told) and not _is_two_runs(told)
+            ],
         }
 
     def _open(self) -> list[str]:
@@ -135,6 +190,24 @@ class LogLines(logging.Handler):
         of_langchain = record.name.startswith(_LANGCHAIN)
         if _OF_OURS in line if of_langchain else record.levelno >= logging.WARNING:
             self.lines.append(f"{record.name}: {line}, in {self._current_test()}")
+
+
+def _until_its_end(events: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Leave out that a run failed after it had ended: LangChain says so of a v3 stream when its loop is closed."""
+    ends = [at for at, event in enumerate(events) if event[0].endswith(("_end", "_error"))]
+    return events[: ends[0] + 1] if ends else events
+
+
+def _is_two_runs(events: list[tuple[Any, ...]]) -> bool:
+    """Tell whether a test gave one id to two runs."""
+    return sum(event[0].endswith("_start") for event in events) > 1
+
+
+def _first_difference(by_langchain: list[tuple[Any, ...]], by_runspan: list[tuple[Any, ...]]) -> str:
+    at = next((at for at, pair in enumerate(zip(by_langchain, by_runspan, strict=False)) if pair[0] != pair[1]), None)
+    at = min(len(by_langchain), len(by_runspan)) if at is None else at
+    started = by_langchain[0][0]
+    return f"after {started} and {at} events LangChain told {by_langchain[at:][:2]}, runspan {by_runspan[at:][:2]}"
 
 
 class _Run(NamedTuple):

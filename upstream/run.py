@@ -1,7 +1,8 @@
 """Run LangChain's own unit tests twice, with an empty handler and with runspan's in every invocation, and compare.
 
 Exits with 1 if a test fails only with runspan's, if a run gets no span or one that ends otherwise than LangChain says,
-if a span does not end by itself, or if LangChain, OpenTelemetry or runspan log a fault.
+if a span does not end by itself, if a callback handler that runspan drives hears of a run something else than LangChain
+told, or if LangChain, OpenTelemetry or runspan log a fault.
 Needs any Python from 3.11 on, and a package index the first time.
 """
 # ruff: noqa: INP001, S603, T201  a script, it prints, and what it calls stands here
@@ -35,6 +36,7 @@ def main() -> int:
     print(
         f"Spans: {_total(ours['began']):,} for {_total(empty['began']):,} runs, {ours['ended']:,} ended,"
         f" {_total(ours['unfinished'])} of them unfinished, {len(ours['left_to_shutdown'])} only by shutdown."
+        f" Events: {ours['events']:,}, {len(ours['told_otherwise'])} runs told otherwise by runspan."
         f" Open runs: {ours['open_runs']}. Faults: {ours['faults']}. Log lines: {len(ours['log_lines'])}."
     )
     print("\n".join(wrongs) or "Nothing is wrong.")
@@ -110,6 +112,7 @@ def find_leftovers(ours: Notes) -> list[str]:
         wrongs.append(f"{_total(ours['began'])} spans began and {ours['ended']} ended.")
     if ours["open_runs"]:
         wrongs.append(f"{ours['open_runs']} runs are open after the shutdown.")
+    wrongs += [f"Told otherwise: {difference}" for difference in ours["told_otherwise"]]
     if ours["faults"]:
         wrongs.append(f"The guard kept {ours['faults']} errors from the tests.")
     return wrongs

@@ -279,13 +279,13 @@ class Bridge:
         run.table.end(run, attributes, message if failure.outcome == "error" else None, at_ns)
 
     def _note(self, run_id: UUID | None, chunk: object, is_chunk: bool) -> Audience | None:
-        run = self._tracing.table.find(run_id)
-        if run is None or not run.handlers or run.handlers[0] is not self:
-            return None
-        if is_chunk:
+        table = self._tracing.table
+        run = table.find(run_id)
+        if is_chunk and run is not None and run.handlers and run.handlers[0] is self:
             run.first_chunk_ns = run.first_chunk_ns or time.time_ns()
             run.chunks.append(chunk)
-        return run.audience()
+        audience = table.audience(run_id)
+        return audience if audience is not None and audience.speaker is self else None
 
     def _described(self, run: Run, describe: Callable[..., Attributes], result: object) -> Attributes:
         if run.is_model:

@@ -139,7 +139,9 @@ class Run:
 
     def audience(self) -> "Audience | None":
         """Return who is to be told of the run's events, None if nobody."""
-        return Audience(self.scope.callbacks, self.outbox) if self.scope.callbacks else None
+        if not self.scope.callbacks:
+            return None
+        return Audience(self.scope.callbacks, self.outbox, self.handlers[0] if self.handlers else None)
 
     def close(self) -> Attributes:
         """Let go of what a finished run does not need, and return what its span was to get.
@@ -170,6 +172,8 @@ class Audience(NamedTuple):
 
     callbacks: "tuple[BaseCallbackHandler, ...]"
     outbox: "Outbox | None"
+    speaker: object
+    """The handler that speaks for the run, so that several do not tell the same."""
 
 
 class RunTable:
@@ -185,7 +189,7 @@ class RunTable:
         """The same, those started by a generator, by the identity of its frame."""
         self.router: Router | None = None
         """Tells span processors of the spans in their scope; None until somebody brings one."""
-        self._abandoned: OrderedDict[UUID, Audience] = OrderedDict()
+        self._abandoned: OrderedDict[UUID | None, Audience] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
     def open_runs(self) -> Iterator[Run]:
@@ -212,9 +216,14 @@ class RunTable:
         """Take an open run out, to end it: whoever gets it has to."""
         return self._open.pop(run_id, None)
 
+    def audience(self, run_id: UUID | None) -> Audience | None:
+        """Return who listens to a run, also to one that was abandoned: LangChain may still tell of it."""
+        run = self.find(run_id)
+        return run.audience() if run is not None else self._abandoned.get(run_id)
+
     def take_abandoned(self, run_id: UUID | None) -> Audience | None:
-        """Return once who listened to a run that was abandoned: LangChain may still tell how it ended."""
-        return self._abandoned.pop(run_id, None) if run_id is not None else None
+        """Return, once, who listened to a run that was abandoned."""
+        return self._abandoned.pop(run_id, None)
 
     def end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place | None = None) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
