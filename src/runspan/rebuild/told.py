@@ -1,0 +1,144 @@
+"""What a span says, read with care: attributes are foreign data, each may be of any type."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+from opentelemetry.util.types import AnyValue
+
+from runspan.payload import clean, to_json
+
+_DEEPEST: Final = 64
+_MOST_DOTS: Final = 15
+_LONGEST_INDEX: Final = 6  # digits
+
+Names = tuple[str, ...]
+"""Attributes that say the same; the first that can be read counts."""
+
+
+class Told(NamedTuple):
+    """What a span says."""
+
+    name: str
+    attributes: Mapping[str, AnyValue]
+    events: Sequence[tuple[str, Mapping[str, AnyValue]]] = ()
+    """Names and attributes of the span's events, in their order."""
+    error: str | None = None
+    """Description of the status ERROR; None for any other status."""
+
+
+def text(told: Told, names: Names) -> str | None:
+    """Return the first text that is not empty."""
+    return next(filter(None, (text_in(told.attributes.get(name)) for name in names)), None)
+
+
+def texts(told: Told, names: Names) -> list[str]:
+    """Return the first list of texts; a text alone is a list of one."""
+    return next(filter(None, (texts_in(told.attributes.get(name)) for name in names)), [])
+
+
+def count(told: Told, names: Names) -> int | None:
+    """Return the first integer that is not negative."""
+    values = (told.attributes.get(name) for name in names)
+    return next((value for value in values if type(value) is int and value >= 0), None)
+
+
+def number(told: Told, names: Names) -> int | float | None:
+    """Return the first number."""
+    values = (told.attributes.get(name) for name in names)
+    return next((value for value in values if isinstance(value, int | float) and not isinstance(value, bool)), None)
+
+
+def value(told: Told, names: Names) -> Any:
+    """Return the first value that is not None, texts as they are."""
+    found = (told.attributes.get(name) for name in names)
+    return plain(next((each for each in found if each is not None), None))
+
+
+def text_in(value: object) -> str | None:
+    """Return a value that is a text and not empty."""
+    return clean(value) if isinstance(value, str) and value else None
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts in a list; a text alone is a list of one."""
+    values = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+    return list(filter(None, map(text_in, values)))
+
+
+def as_text(value: object) -> str:
+    """Return a text as it is, nothing as an empty one, and other data as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else to_json(value)
+
+
+def from_json(value: object) -> Any:
+    """Return what a JSON text says; a text that is none as it is, a structured value as dictionaries and lists."""
+    if not isinstance(value, str):
+        return plain(value)
+    try:
+        return plain(orjson.loads(value))
+    except orjson.JSONDecodeError:
+        return clean(value)
+
+
+def structure_in(value: object) -> Any:
+    """Return the object or list that a JSON text holds; any other text, also ``"42"``, as it is."""
+    is_text = isinstance(value, str) and not value.lstrip().startswith(("{", "["))
+    return plain(value) if is_text else from_json(value)
+
+
+def plain(value: object, depth: int = 0) -> Any:
+    """Return a copy made of dictionaries, lists and scalars, of bounded depth."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Mapping | Sequence):
+        return _plain_parts(value, depth + 1) if depth < _DEEPEST else "<too deep>"
+    return value if value is None or isinstance(value, bool | int | float) else to_json(value)
+
+
+def _plain_parts(value: Mapping[Any, object] | Sequence[object], depth: int) -> Any:
+    if isinstance(value, Mapping):
+        return {clean(key) if isinstance(key, str) else to_json(key): plain(value[key], depth) for key in value}
+    return [plain(item, depth) for item in value]
+
+
+def tree(told: Told, prefix: str) -> dict[str, Any]:
+    """Return the attributes below a prefix as nested dictionaries: their names are split at the dots."""
+    found: dict[str, Any] = {}
+    start = f"{prefix}."
+    for name, value in told.attributes.items():
+        if name.startswith(start):
+            _plant(found, name.removeprefix(start).split(".", _MOST_DOTS), plain(value))
+    return found
+
+
+def _plant(branch: dict[str, Any], path: list[str], leaf: object) -> None:
+    *way, last = path
+    for key in way:
+        if not isinstance(branch.get(key), dict):
+            branch[key] = {}
+        branch = branch[key]
+    if not isinstance(branch.get(last), dict):
+        branch[last] = leaf
+
+
+def dicts_in(branch: object) -> list[dict[str, Any]]:
+    """Return the dictionaries in a list, or in a branch of a tree whose keys are the indices of one."""
+    if isinstance(branch, dict):
+        indices = (key for key in branch if key.isascii() and key.isdigit() and len(key) <= _LONGEST_INDEX)
+        branch = [branch[index] for index in sorted(indices, key=int)]
+    return [item for item in branch if isinstance(item, dict)] if isinstance(branch, list) else []
+
+
+def at(branch: object, *path: str) -> Any:
+    """Return what stands at a path in nested dictionaries; None if nothing does."""
+    for key in path:
+        if not isinstance(branch, dict):
+            return None
+        branch = branch.get(key)
+    return branch
