@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel, Field, SecretStr
 
 from runspan.payload import clean, to_json
@@ -94,6 +95,18 @@ Point = collections.namedtuple("Point", "x y")  # noqa: PYI024  the untyped form
 def test_each_kind_of_value_has_its_form(value, expected):
     """What JSON knows is written as it is, other values in the nearest form or in words."""
     assert to_json(value) == expected
+
+
+def test_a_prompt_keeps_its_messages():
+    """The messages of a prompt's value keep their tool calls and what those answered."""
+    call = {"name": "look", "args": {"x": 1}, "id": "call_1", "type": "tool_call"}
+    value = ChatPromptValue(messages=[AIMessage("", tool_calls=[call]), ToolMessage("seen", tool_call_id="call_1")])
+    assert json.loads(to_json(value)) == {
+        "messages": [
+            {"type": "ai", "content": "", "tool_calls": [call]},
+            {"type": "tool", "content": "seen", "tool_call_id": "call_1"},
+        ]
+    }
 
 
 def test_values_whose_own_code_fails_have_a_placeholder():

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from langchain_core.messages import BaseMessage
+from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel
 
 from runspan._guard import attempt
@@ -96,6 +97,12 @@ def _(message: BaseMessage) -> object:
     kept = ("name", "id", "tool_calls", "tool_call_id")
     named = {name: found for name in kept if (found := getattr(message, name, None))}
     return {"type": message.type, "content": message.content, **named}
+
+
+@_simpler.register
+def _(prompt: ChatPromptValue) -> object:
+    # Pydantic would dump its messages by the type that it declares, without what subclasses add.
+    return {"messages": prompt.messages}
 
 
 @_simpler.register
