@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 _NOTHING: Final[Attributes] = {}
+# What a span was given can't be taken back, but for another value.
+_NO_TAGS: Final[Attributes] = {semconv.TAGS: []}
 
 _Event = dict[str, Any]
 _Args = tuple[Any, ...]
@@ -197,8 +199,8 @@ class Bridge:
     def _join(self, run: Run) -> "tuple[BaseCallbackHandler, ...]":
         """Add this handler to a run that another one started; the strictest of them decides about content."""
         run.handlers = (*(each for each in run.handlers if each is not self), self)
-        if not self._captures:
-            run.captures, run.attributes = False, _NOTHING
+        if run.captures and not self._captures:
+            run.captures, run.attributes = False, _NO_TAGS
         new = self.scope.without(run.scope)
         if new is not NOBODY:
             run.scope = run.scope.joined(new)
@@ -218,7 +220,8 @@ class Bridge:
     ) -> Run:
         start = attempt(subject.describe, *facts, default=None) or payload.unknown_start(subject.kind)
         tags = event.get("tags")
-        origin = attempt(payload.origin, event["run_id"], event.get("metadata"), default=_NOTHING)
+        told = tags if self._captures else None
+        origin = attempt(payload.origin, event["run_id"], event.get("metadata"), told, default=_NOTHING)
         run = tracing.begin(
             caller,
             event["run_id"],
@@ -234,10 +237,8 @@ class Bridge:
         run.captures = self._captures
         if subject.is_model:
             run.is_model, run.partial = True, self._partial_answer
-        if self._captures and (tags or content) and _takes_attributes(run):
-            told = attempt(payload.tags, tags, default=_NOTHING) if tags else _NOTHING
-            asked = attempt(subject.content, *content, default=_NOTHING) if content else _NOTHING
-            run.attributes = {**told, **asked}
+        if content and self._captures and _takes_attributes(run):
+            run.attributes = attempt(subject.content, *content, default=_NOTHING)
         return run
 
     def _announce(self, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]", event: Event) -> None:

@@ -19,7 +19,6 @@ from runspan.payload import (
     completion_start,
     origin,
     retriever_start,
-    tags,
     tool_start,
     unknown_start,
 )
@@ -178,12 +177,15 @@ def test_a_retriever_tells_its_name_beside():
 def test_the_origin_is_the_run_and_its_place_in_a_graph(metadata, attributes):
     """Each run tells its id, and node and step if it runs in a graph."""
     run_id = UUID("01234567-89ab-cdef-0123-456789abcdef")
-    assert origin(run_id, metadata) == {"langchain.run.id": "01234567-89ab-cdef-0123-456789abcdef"} | attributes
+    assert origin(run_id, metadata, None) == {"langchain.run.id": "01234567-89ab-cdef-0123-456789abcdef"} | attributes
 
 
 def test_tags_are_text():
-    """Tags are a list of text that can be exported, whatever was given."""
-    assert tags(["seq:step:1", 5, "\ud800"]) == {"langchain.tags": ["seq:step:1", "5", "\ufffd"]}
+    """Tags are a list of text that can be exported, whatever was given; no tags, no attribute."""
+    run_id = UUID(int=1)
+    tagged = origin(run_id, None, ["seq:step:1", 5, "\ud800"])
+    assert tagged["langchain.tags"] == ["seq:step:1", "5", "\ufffd"]
+    assert origin(run_id, None, []) == origin(run_id, None, None) == {"langchain.run.id": str(run_id)}
 
 
 class Starts(BaseCallbackHandler):

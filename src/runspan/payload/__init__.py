@@ -13,7 +13,6 @@ from runspan.payload.start import (
     completion_start,
     origin,
     retriever_start,
-    tags,
     tool_start,
     unknown_start,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "outputs",
     "query",
     "retriever_start",
-    "tags",
     "to_json",
     "tool_arguments",
     "tool_result",

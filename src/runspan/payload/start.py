@@ -93,20 +93,17 @@ def retriever_start(serialized: _Serialized, run_name: str | None, metadata: _Me
     return _start(Kind.RETRIEVER, None, attributes)
 
 
-def origin(run_id: UUID, metadata: _Metadata) -> Attributes:
-    """Return where a run belongs: its id, and the node and step of the graph that it runs in."""
+def origin(run_id: UUID, metadata: _Metadata, tags: Sequence[str] | None) -> Attributes:
+    """Return where a run belongs: its id, its tags, and the node and step of the graph that it runs in."""
     attributes: Attributes = {semconv.RUN_ID: str(run_id)}
+    if tags:
+        attributes[semconv.TAGS] = list(map(describe, tags))
     if metadata and "langgraph_node" in metadata:
         if node := text_at(metadata, "langgraph_node"):
             attributes[semconv.GRAPH_NODE] = node
         if is_int64(step := metadata.get("langgraph_step")):
             attributes[semconv.GRAPH_STEP] = step
     return attributes
-
-
-def tags(given: Sequence[str]) -> Attributes:
-    """Return the tags of a run."""
-    return {semconv.TAGS: list(map(describe, given))}
 
 
 def _model_start(
