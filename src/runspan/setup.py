@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from runspan.console import TreeSpanExporter
+from runspan.export.batching import batching_from_environment
 from runspan.export.direct import DirectSpanProcessor
+from runspan.export.on_demand import OnDemandExporter
 from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
-from runspan.export.per_process import PerProcessExporter
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.tracing import end_open_runs
 
@@ -142,14 +143,15 @@ def _processors(exporters: set[str], target: OtlpTarget, exit_timeout: float) ->
     if "console" in exporters:
         processors.append(DirectSpanProcessor(TreeSpanExporter()))
     if "otlp" in exporters:
+        batching = batching_from_environment()
+        exporter = OnDemandExporter(target.exporter)
+        exporter.build()  # a mistake in the environment is an error of this call
         processors.append(
             DeliveringSpanProcessor(
-                PerProcessExporter(target.exporter),
+                exporter,
                 destination=target.destination,
-                max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-                max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-                schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
                 shutdown_timeout_seconds=exit_timeout,
+                **batching,
             )
         )
     return processors
@@ -182,15 +184,6 @@ def _new_provider(service_name: str | None, resource_attributes: Mapping[str, At
     provider = TracerProvider(resource=Resource.create({**resource_attributes, **named}))
     trace.set_tracer_provider(provider)
     return provider
-
-
-def _positive(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f"{variable} is {text!r}; it must be a whole number above 0.")
-    return int(text)
 
 
 def _milliseconds_until(deadline: float) -> int:

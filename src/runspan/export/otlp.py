@@ -4,6 +4,7 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variab
 credential providers are read by the exporter itself.
 """
 
+import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,11 @@ class OtlpTarget:
             return self.endpoint
         url = urlsplit(self.endpoint)
         return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    def import_early(self) -> None:
+        """Import what can't be imported any more when Python exits: the gRPC exporter, whose import starts threads."""
+        if self.protocol == GRPC:
+            importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
 
     def exporter(self) -> SpanExporter:
         """Build the exporter; imports what its protocol needs."""

@@ -1,0 +1,187 @@
+"""The end of a process, and its children, with processors that nobody shuts down."""
+
+import socket
+
+import pytest
+
+from tests.otlp_receivers import GrpcReceiver, HttpReceiver
+from tests.test_setup import MARGIN_SECONDS, names, run_python
+
+RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
+SEND = """
+import gc
+from opentelemetry.sdk.trace import TracerProvider
+from runspan.export.otlp_processor import OtlpSpanProcessor
+
+tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+
+def send(name, *arguments, **options):
+    processor = OtlpSpanProcessor(*arguments, **options)
+    span = tracer.start_span(name)
+    processor.on_start(span)
+    span.end()
+    processor.on_end(span)
+    return processor
+
+"""
+
+
+def run(code, **environment):
+    """Run lines of code in a process that can send."""
+    return run_python(SEND + code, **environment)
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_the_end_of_the_process_delivers(protocol):
+    """What is queued at the end is delivered, also of processors thrown away, and takes no longer than it must."""
+    with RECEIVERS[protocol]() as receiver:
+        ended = run(
+            f"""
+kept = [send(f"kept {{n}}", {receiver.endpoint!r}, protocol={protocol!r}) for n in range(10)]
+for n in range(10):
+    send(f"thrown away {{n}}", {receiver.endpoint!r}, protocol={protocol!r})
+gc.collect()
+"""
+        )
+        expected = [f"{name} {n}" for name in ("kept", "thrown away") for n in range(10)]
+        assert (names(receiver), ended.stderr) == (sorted(expected), [])
+    assert ended.exit_seconds < 2 + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_where_nobody_listens_the_end_is_bounded(protocol):
+    """Twenty processors whose endpoint is dead cost one deadline together; what another has is delivered."""
+    with RECEIVERS[protocol]() as receiver, socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        ended = run(
+            f"""
+kept = [send(f"lost {{n}}", {dead!r}, protocol={protocol!r}) for n in range(20)]
+send("delivered", {receiver.endpoint!r}, protocol={protocol!r})
+"""
+        )
+        assert names(receiver) == ["delivered"]
+    assert ended.exit_seconds < 4 + MARGIN_SECONDS
+    assert len(ended.stderr) == 20
+    assert {line.split(": ")[0] for line in ended.stderr} == {
+        f"could not deliver 1 span to {dead}{'/v1/traces' if protocol == 'http/protobuf' else ''}"
+    }
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_where_nobody_answers_the_end_is_bounded(protocol):
+    """Endpoints that accept and never answer cost no more than the deadline, and take nothing from another."""
+    with RECEIVERS[protocol]() as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = run(
+            f"""
+kept = [send("lost", {endpoint!r}, protocol={protocol!r}) for _ in range(20)]
+send("delivered", {receiver.endpoint!r}, protocol={protocol!r})
+"""
+        )
+        assert names(receiver) == ["delivered"]
+    assert ended.exit_seconds < 4 + MARGIN_SECONDS
+    assert len(ended.stderr) == 20
+
+
+def test_who_configures_shares_the_workers():
+    """The processor of configure and those of tenants all deliver at the end, each in its own time."""
+    with HttpReceiver() as receiver:
+        ended = run(
+            f"""
+configure(endpoint={receiver.endpoint!r})
+end("configured")
+send("tenant", {receiver.endpoint!r})
+"""
+        )
+        assert (names(receiver), ended.stderr) == (["configured", "tenant"], [])
+    assert ended.exit_seconds < 2 + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("protocol", RECEIVERS)
+def test_a_forked_child_starts_afresh(protocol):
+    """A child sends its own spans, none of its parent's, also with processors that the parent had used or that had
+    spans queued; dropping them in the child harms nobody."""
+    with RECEIVERS[protocol]() as receiver:
+        ended = run(
+            f"""
+import multiprocessing
+
+def child():
+    global used
+    span = tracer.start_span("child, old processor")
+    used[0].on_start(span)
+    span.end()
+    used[0].on_end(span)
+    tell(used[0].force_flush(10_000))
+    del used
+    gc.collect()
+    tell(send("child, new processor", {receiver.endpoint!r}, protocol={protocol!r}).force_flush(10_000))
+
+used = [send("before", {receiver.endpoint!r}, protocol={protocol!r}) for _ in range(3)]
+tell([each.force_flush(10_000) for each in used])
+queued = send("queued in the parent", {receiver.endpoint!r}, protocol={protocol!r})
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join()
+tell([process.exitcode, queued.force_flush(10_000), used[0].force_flush(10_000)])
+"""
+        )
+        assert (ended.told, ended.stderr) == ([[True] * 3, True, True, [0, True, True]], [])
+        assert names(receiver) == [
+            "before",
+            "before",
+            "before",
+            "child, new processor",
+            "child, old processor",
+            "queued in the parent",
+        ]
+
+
+def test_a_child_forked_while_all_workers_hang_starts_afresh():
+    """Workers that hang in the parent are not in the child's way."""
+    with HttpReceiver() as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = run(
+            f"""
+import multiprocessing
+
+def child():
+    tell(send("child", {receiver.endpoint!r}).force_flush(10_000))
+
+hung = [send("hangs", f"{endpoint}/{{n}}") for n in range(8)]
+tell([each.force_flush(10) for each in hung])
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join()
+tell(process.exitcode)
+for each in hung:
+    each.shutdown(0)
+"""
+        )
+        assert ended.told == [[False] * 8, True, 0]
+        assert names(receiver) == ["child"]
+
+
+def test_children_forked_while_an_exporter_is_imported_can_import_it():
+    """A fork waits for an import that a worker is about, for in the child nobody would complete it."""
+    with HttpReceiver() as receiver:
+        ended = run(
+            f"""
+import multiprocessing
+
+def child():
+    tell(send("child", {receiver.endpoint!r}).force_flush(10_000))
+
+first = send("parent", {receiver.endpoint!r})
+tell(first.force_flush(1))
+for _ in range(3):
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(20)
+    tell(process.exitcode)
+tell(first.force_flush(10_000))
+"""
+        )
+        assert ended.told[1:] == [True, 0, True, 0, True, 0, True]
+        assert names(receiver) == ["child", "child", "child", "parent"]
