@@ -46,8 +46,8 @@ format: $(VENV)/.dev  ## format the code
 bench: $(VENV)/.dev  ## print what an invocation costs, beside bare spans
 	@$(BIN)/python benchmarks/invocations.py
 
-lowest: .venv-lowest/.lowest  ## run the tests of the current span on the lowest supported LangChain and LangGraph
-	@.venv-lowest/bin/python -m pytest tests/context -m "not newest"
+lowest: .venv-lowest/.lowest  ## run the tests that lean on LangChain on its lowest supported version, and LangGraph's
+	@.venv-lowest/bin/python -m pytest tests/context $(addprefix tests/scope/test_,parity.py callbacks.py playback.py) -m "not newest"
 
 upstream:  ## run LangChain's own unit tests with our handler in every invocation
 	@$(PYTHON) upstream/run.py

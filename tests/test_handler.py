@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from runspan import OpenTelemetryCallbackHandler, Settings, __version__
 from runspan._guard import faults
 from tests.context.shapes import Model, Retriever, body, tool
+from tests.scope.recorders import Driven
 from tests.tracing import Tracing
 
 
@@ -321,8 +322,9 @@ WORDS = st.dictionaries(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.sampled_from(sorted(EVENTS)), fails=st.booleans(), values=st.tuples(JUNK, JUNK, JUNK), words=WORDS)
 def test_whatever_a_callback_holds_the_span_begins_and_ends(start, fails, values, words):
-    """No payload keeps a span from its end, nor lets an exception out."""
-    tracing = Tracing()
+    """No payload keeps a span from its end, nor an event from a callback handler, nor lets an exception out."""
+    tracing, driven = Tracing(), Driven()
+    tracing.handler = OpenTelemetryCallbackHandler(callbacks=[driven], tracer_provider=tracing.provider)
     run_id = uuid.uuid4()
     end = EVENTS[start][fails]
     if start == "on_chain_start":
@@ -334,6 +336,7 @@ def test_whatever_a_callback_holds_the_span_begins_and_ends(start, fails, values
     assert len(tracing.spans) == 1
     assert tracing.handler.open_runs == 0
     tracing.spans[0].to_json()
+    assert driven.events == [start, "on_llm_new_token", end]
 
 
 @pytest.mark.parametrize("event", [*EVENTS, *(end for pair in EVENTS.values() for end in pair), "on_llm_new_token"])

@@ -65,7 +65,7 @@ LAYERS = {
         {"bridge", "flush", "listeners", "payload", "runs", "scope", "settings"},
         {"langchain_core", "opentelemetry"},
     ),
-    "block": ({"handler"}, {"langchain_core.callbacks", "opentelemetry"}),
+    "block": ({"handler", "routing"}, {"langchain_core.callbacks", "opentelemetry"}),
     "recording": (set(), {"google.protobuf", "opentelemetry", "orjson"}),
     "playback": ({"checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
     # Where spans go.

@@ -1,9 +1,14 @@
 """Tenants: each invocation's spans go to the endpoint of its handler, and nowhere else."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
+import threading
+import weakref
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -100,3 +105,37 @@ async def test_two_invocations_at_once(tracing, kind):
                 names = [f"chain {number}", "fetch", f"own {number}", "GET", f"work {number}", f"work {number} work"]
                 assert sorted({span["name"] for span in spans}) == sorted([*names, "chat", "http"])
                 assert len(spans) == 16
+
+
+def test_a_thousand_tenants(tracing):
+    """A thousand tenants at work, each with a handler and an endpoint, need eight threads; gone, they leave nothing."""
+
+    class Receiver(HttpReceiver):
+        def _take(self, request, headers):
+            for scope in request.resource_spans[0].scope_spans:
+                self.by_tenant[headers["x-tenant"]] += len(scope.spans)
+
+    with Receiver() as receiver:
+        receiver.by_tenant = Counter()
+
+        def make(number):
+            processor = OtlpSpanProcessor(receiver.endpoint, headers={"x-tenant": str(number)})
+            return OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, span_processors=[processor])
+
+        body(tracing, "warm up").invoke("x", {"callbacks": [make("none")]})
+        before = threading.active_count()
+        handlers = [make(number) for number in range(1000)]
+        for handler in handlers:
+            body(tracing, "work").invoke("x", {"callbacks": [handler]})
+        tracing.exporter.clear()
+        own = [each for each in threading.enumerate() if each.name == "runspan-delivery"]
+        assert len(own) <= 8
+        assert threading.active_count() - before <= 8
+        with ThreadPoolExecutor(20) as pool:
+            assert all(pool.map(lambda handler: handler.force_flush(30), handlers))
+        assert {receiver.by_tenant[str(number)] for number in range(1000)} == {2}
+        kept = [weakref.ref(handler) for handler in handlers]
+        del handler
+        handlers.clear()
+        gc.collect()
+        assert not any(each() for each in kept)

@@ -1,5 +1,7 @@
 """Runtime handlers for code that is not LangChain's."""
 
+import functools
+import logging
 import sys
 from collections.abc import Iterable
 from types import FrameType
@@ -7,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry import context as otel
+from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
 
 from runspan.handler import OpenTelemetryCallbackHandler
+from runspan.routing import TakesProcessors
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -47,6 +51,8 @@ class invocation:  # noqa: N801  read as the statement that it is used in
             callbacks=callbacks, span_processors=span_processors, tracer_provider=tracer_provider
         )
         self._blocks: list[_Block] = []
+        if tracer_provider is None and not isinstance(trace.get_tracer_provider(), TakesProcessors):
+            _tell_of_no_provider()
 
     def __enter__(self) -> OpenTelemetryCallbackHandler:
         """Return a handler with the same listeners: to flush them, or to pass to LangChain."""
@@ -72,6 +78,14 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
         self._blocks.remove(block)
         block.close()
+
+
+@functools.cache
+def _tell_of_no_provider() -> None:
+    logging.getLogger("runspan").warning(
+        "runspan.invocation() hears the spans of other libraries, but they make none: no OpenTelemetry tracer provider"
+        " is set. Call runspan.configure(), or set one with opentelemetry.trace.set_tracer_provider()."
+    )
 
 
 class _Block:

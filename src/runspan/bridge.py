@@ -101,7 +101,7 @@ class Bridge:
         event: _Event,
         *,
         facts: Iterable[object],
-        content: Iterable[object] = (),
+        content: Iterable[object] | None = None,
     ) -> None:
         """Start the run of an event, or join the one that another handler started."""
         begun = attempt(self._begin, caller, subject, event, facts, content, default=None)
@@ -109,7 +109,8 @@ class Bridge:
             run, callbacks = begun
             if run.outbox is None and caller.f_code.co_flags & inspect.CO_COROUTINE:
                 run.outbox = outbox_here()
-            self._announce(run, callbacks, Event(subject.start, (_serialized(args[0], event), *args[1:]), event))
+            serialized = attempt(_serialized, args[0], event, default={})
+            self._announce(run, callbacks, Event(subject.start, (serialized, *args[1:]), event))
 
     def end(self, name: str, args: _Args, event: _Event, describe: Callable[..., Attributes] | None = None) -> None:
         """End the run of an event; ``describe`` tells what its result says."""
@@ -179,7 +180,12 @@ class Bridge:
         return provider_to_hear(provider, is_named=self._tracer_provider is not None)
 
     def _begin(
-        self, caller: FrameType, subject: Subject, event: _Event, facts: Iterable[object], content: Iterable[object]
+        self,
+        caller: FrameType,
+        subject: Subject,
+        event: _Event,
+        facts: Iterable[object],
+        content: Iterable[object] | None,
     ) -> "tuple[Run, tuple[BaseCallbackHandler, ...]] | None":
         """Return the run and who is to be told of its start, None if nobody is."""
         run_id = event["run_id"]
@@ -216,7 +222,7 @@ class Bridge:
         event: _Event,
         *,
         facts: Iterable[object],
-        content: Iterable[object],
+        content: Iterable[object] | None,
     ) -> Run:
         start = attempt(subject.describe, *facts, default=None) or payload.unknown_start(subject.kind)
         tags = event.get("tags")
@@ -237,8 +243,8 @@ class Bridge:
         run.captures = self._captures
         if subject.is_model:
             run.is_model, run.partial = True, self._partial_answer
-        if content and self._captures and _takes_attributes(run):
-            run.attributes = attempt(subject.content, *content, default=_NOTHING)
+        if content is not None and self._captures and _takes_attributes(run):
+            run.attributes = attempt(_called_with, subject.content, content, default=_NOTHING)
         return run
 
     def _announce(self, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]", event: Event) -> None:
@@ -299,6 +305,10 @@ class Bridge:
             return _with_stream(run, _NOTHING)
         whole = functools.reduce(operator.add, chunks)
         return _with_stream(run, self.model_answer(LLMResult(generations=[[whole]]), captures=run.captures))
+
+
+def _called_with(describe: Callable[..., Attributes], values: Iterable[object]) -> Attributes:
+    return describe(*values)
 
 
 def _takes_attributes(run: Run) -> bool:

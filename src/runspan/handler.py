@@ -142,7 +142,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
         facts = serialized, event.get("name"), event.get("run_type")
-        content = (inputs,) if self.settings.capture_chains else ()
+        content = (inputs,) if self.settings.capture_chains else None
         self._bridge.start(_frame_at(1), CHAIN, (serialized, inputs), event, facts=facts, content=content)
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:

@@ -197,6 +197,7 @@ def test_one_handler_by_three_ways_is_told_once(tracing):
     ]
 
 
+@pytest.mark.newest  # the older ones use what pydantic warns of
 def test_tracers_of_langchain(tracing):
     """A tracer of LangChain's own builds its tree from what it is told."""
     collector = RunCollectorCallbackHandler()

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry.trace import StatusCode
 
 import runspan
-from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
+from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler, block
 from runspan.demo.anthropic_server import AnthropicServer
 from tests.context.shapes import Model, SyncModel, body
 from tests.demo.asking import SUM
@@ -188,7 +188,7 @@ async def test_blocks_at_once(tracing):
     processors = [Processor() for _ in range(50)]
     outer = Processor()
 
-    async def block(number):
+    async def work(number):
         with runspan.invocation(span_processors=[processors[number]], tracer_provider=tracing.provider):
             await asyncio.sleep(0)
             with tracing.span(f"own {number}"):
@@ -197,7 +197,7 @@ async def test_blocks_at_once(tracing):
 
     with tracing.span("caller") as caller:
         async with runspan.invocation(span_processors=[outer], tracer_provider=tracing.provider):
-            await asyncio.gather(*map(block, range(50)))
+            await asyncio.gather(*map(work, range(50)))
         tracing.mark("after")
     for number, processor in enumerate(processors):
         assert processor.started == [f"own {number}", f"inner {number}"]
@@ -229,11 +229,11 @@ def test_a_block_in_a_generator(tracing):
 def test_the_same_block_again(tracing):
     """One object serves several blocks, also within each other."""
     processor = Processor()
-    block = runspan.invocation(span_processors=[processor], tracer_provider=tracing.provider)
-    with block, block:
+    listening = runspan.invocation(span_processors=[processor], tracer_provider=tracing.provider)
+    with listening, listening:
         tracing.mark("a")
     tracing.mark("out")
-    with block:
+    with listening:
         tracing.mark("b")
     assert processor.started == ["a", "b"]
 
@@ -247,8 +247,8 @@ def test_raise_error_of_a_handler(tracing):
         def on_chat_model_start(self, *args, **kwargs):
             raise KeyError("out")
 
-    block = runspan.invocation(callbacks=[Raising()], tracer_provider=tracing.provider)
-    with block, pytest.raises(KeyError, match="out"):
+    listening = runspan.invocation(callbacks=[Raising()], tracer_provider=tracing.provider)
+    with listening, pytest.raises(KeyError, match="out"):
         tracing.tracer.start_span("chat", attributes=CHAT)
 
 
@@ -261,3 +261,15 @@ def test_a_processor_on_the_provider(tracing):
     assert driven.one("on_chat_model_start").args == ([[HumanMessage("hello")]],)
     assert driven.events == ["on_chat_model_start", "on_llm_end"]
     assert isinstance(driven.one("on_llm_end").args[0].generations[0][0].message, AIMessage)
+
+
+def test_without_a_provider(caplog, tracing):
+    """Where nobody makes spans, one line says so and what to do; runs of LangChain are heard all the same."""
+    block._tell_of_no_provider.cache_clear()
+    driven = Driven()
+    for _ in range(2):
+        with runspan.invocation(callbacks=[driven]) as handler:
+            Model(tracing=tracing).invoke("x", {"callbacks": [handler]})
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "Call runspan.configure()" in record.getMessage()
+    assert driven.events == ["on_chat_model_start", "on_llm_end"] * 2

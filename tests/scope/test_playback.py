@@ -49,7 +49,7 @@ def _said(each):
         case "on_retriever_end":
             return [(document.page_content, document.metadata) for document in each.args[0]]
         case "on_tool_start":
-            return [each.kwargs["inputs"], each.kwargs["tool_call_id"]]
+            return [each.kwargs["inputs"], each.kwargs.get("tool_call_id")]
         case "on_tool_end":
             return [getattr(each.args[0], "content", each.args[0])]
         case _:
