@@ -107,6 +107,28 @@ async def test_two_invocations_at_once(tracing, kind):
                 assert len(spans) == 16
 
 
+LEFT_OPEN = """
+import sys
+from langchain_core.language_models.fake_chat_models import ParrotFakeChatModel
+from langchain_core.runnables import RunnableLambda
+import runspan
+processor = runspan.OtlpSpanProcessor(sys.argv[1])
+handler = runspan.OpenTelemetryCallbackHandler(span_processors=[processor])
+stream = (RunnableLambda(lambda x: x, name="first") | ParrotFakeChatModel()).stream("x", {"callbacks": [handler]})
+next(stream)
+"""
+
+
+def test_the_end_of_a_process():
+    """What is open when a process ends is ended and delivered, though nobody called configure or shutdown."""
+    with HttpReceiver() as receiver:
+        subprocess.run([sys.executable, "-c", LEFT_OPEN, receiver.endpoint], timeout=60, check=True)
+        spans = receiver.received()
+    check_whole(spans, roots=1)
+    outcomes = {span["name"]: span["attributes"].get("langchain.run.outcome") for span in spans}
+    assert outcomes["RunnableSequence"] == "abandoned"
+
+
 def test_a_thousand_tenants(tracing):
     """A thousand tenants at work, each with a handler and an endpoint, need eight threads; gone, they leave nothing."""
 

@@ -1,13 +1,14 @@
 """Starts runs: one table of runs for each tracer provider, whichever handlers serve it."""
 
+import atexit
 import functools
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Final
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -46,6 +47,8 @@ class Tracing:
         # Who brings no listeners needs no SDK.
         from runspan.routing import route  # noqa: PLC0415  the reason above
 
+        if self.table.router is None:
+            atexit.register(_end_open_runs_of, ref(self.table))
         self.table.router = route(self.provider)
         route(trace.get_tracer_provider())
 
@@ -102,7 +105,11 @@ class Tracing:
 
 def end_open_runs(provider: TracerProvider) -> None:
     """End what is open, as at the end of the process: a stream that was left early may never be collected."""
-    table = _tables.get(provider)
+    _end_open_runs_of(lambda: _tables.get(provider))
+
+
+def _end_open_runs_of(find: Callable[[], RunTable | None]) -> None:
+    table = find()
     for run in reversed(list(table.open_runs())) if table is not None else ():
         run.table.abandon(run)
 
