@@ -1,57 +1,252 @@
-"""Every attribute name that runspan writes, in one table.
+"""Every name that runspan writes: attributes, events, metrics, each with its level and what it rests on.
 
-Names under ``gen_ai`` follow the OpenTelemetry GenAI conventions of autumn 2026 (Development stability,
-schema ``gen-ai-dev/1.42.0-dev``); the packages on PyPI mark theirs deprecated or lack them, so they stand here.
-Names under ``langchain`` and ``langgraph`` are ours: the conventions have none for them.
+Names under ``gen_ai`` follow the OpenTelemetry GenAI conventions of autumn 2026, which are in Development; the packages
+on PyPI mark theirs deprecated or lack them, so they stand here. Names under ``langchain`` and ``langgraph`` are ours:
+the conventions have none for them. ``docs/telemetry.md`` is made from this table.
 """
 
-from typing import Final
+import enum
+from typing import Final, NamedTuple
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
+
+_GENAI: Final = "gen-ai-dev/1.42.0-dev"
+_CORE: Final = "1.44.0"
+_OURS: Final = "runspan"
+
+
+class What(enum.StrEnum):
+    """What a name is the name of."""
+
+    ATTRIBUTE = enum.auto()
+    EVENT = enum.auto()
+    METRIC = enum.auto()
+
+
+class Level(enum.StrEnum):
+    """How much the conventions ask for a name."""
+
+    REQUIRED = "required"
+    CONDITIONAL = "if it is known"
+    RECOMMENDED = "recommended"
+    CONTENT = "opt-in: content"
+    OURS = "ours"
+
+
+class Name(NamedTuple):
+    """A name, and when it is written."""
+
+    name: str
+    what: What
+    level: Level
+    rests_on: str
+    where: str
+    """The spans, or the attributes of the metric."""
+    says: str
+
+
+NAMES: Final[list[Name]] = []
+
+_MODELS: Final = "models"
+_TOOLS: Final = "tools"
+_RETRIEVERS: Final = "retrievers"
+_AGENTS: Final = "agents"
+_GRAPHS: Final = "graphs"
+_NODES: Final = "nodes and what runs in them"
+_ALL: Final = "all"
+
+
+def _attribute(name: str, level: Level, where: str, says: str, rests_on: str = _GENAI) -> str:
+    NAMES.append(Name(name, What.ATTRIBUTE, level, rests_on, where, says))
+    return name
+
+
+def _ours(name: str, where: str, says: str) -> str:
+    return _attribute(name, Level.OURS, where, says, _OURS)
+
+
+def _event(name: str, level: Level, where: str, says: str, rests_on: str = _GENAI) -> str:
+    NAMES.append(Name(name, What.EVENT, level, rests_on, where, says))
+    return name
+
+
+def _metric(name: str, says: str, rests_on: str = _GENAI) -> str:
+    NAMES.append(Name(name, What.METRIC, Level.RECOMMENDED, rests_on, "", says))
+    return name
+
 
 # The operation and who serves it; set when a span starts, so that samplers can see them.
-OPERATION: Final = "gen_ai.operation.name"
-PROVIDER: Final = "gen_ai.provider.name"
-REQUEST_MODEL: Final = "gen_ai.request.model"
-REQUEST_STREAM: Final = "gen_ai.request.stream"
+OPERATION: Final = _attribute(
+    "gen_ai.operation.name", Level.REQUIRED, "all but chains, prompts, parsers and nodes", "what is done"
+)
+PROVIDER: Final = _attribute("gen_ai.provider.name", Level.REQUIRED, _MODELS, "whose interface is used")
+REQUEST_MODEL: Final = _attribute("gen_ai.request.model", Level.CONDITIONAL, _MODELS, "the model that is asked for")
+CONVERSATION_ID: Final = _attribute(
+    "gen_ai.conversation.id",
+    Level.CONDITIONAL,
+    "models, tools, agents, graphs",
+    "`thread_id`, `session_id` or `conversation_id` of the metadata",
+)
+
+# What a model is sent, beside the messages.
+REQUEST_STREAM: Final = _attribute("gen_ai.request.stream", Level.CONDITIONAL, _MODELS, "True if the answer streamed")
+CHOICE_COUNT: Final = _attribute("gen_ai.request.choice.count", Level.CONDITIONAL, _MODELS, "if it is not 1")
+SEED: Final = _attribute("gen_ai.request.seed", Level.CONDITIONAL, _MODELS, "as sent")
+TOP_K: Final = _attribute("gen_ai.request.top_k", Level.CONDITIONAL, _MODELS, "as sent")
+TOP_P: Final = _attribute("gen_ai.request.top_p", Level.RECOMMENDED, _MODELS, "as sent")
+TEMPERATURE: Final = _attribute("gen_ai.request.temperature", Level.RECOMMENDED, _MODELS, "as sent")
+FREQUENCY_PENALTY: Final = _attribute("gen_ai.request.frequency_penalty", Level.RECOMMENDED, _MODELS, "as sent")
+PRESENCE_PENALTY: Final = _attribute("gen_ai.request.presence_penalty", Level.RECOMMENDED, _MODELS, "as sent")
+MAX_TOKENS: Final = _attribute("gen_ai.request.max_tokens", Level.RECOMMENDED, _MODELS, "as sent")
+STOP_SEQUENCES: Final = _attribute("gen_ai.request.stop_sequences", Level.RECOMMENDED, _MODELS, "as sent")
+REASONING_LEVEL: Final = _attribute("gen_ai.request.reasoning.level", Level.RECOMMENDED, _MODELS, "as sent")
+PREVIOUS_RESPONSE_ID: Final = _attribute(
+    "gen_ai.request.previous_response.id", Level.RECOMMENDED, _MODELS, "OpenAI's Responses API"
+)
+OUTPUT_TYPE: Final = _attribute("gen_ai.output.type", Level.CONDITIONAL, _MODELS, "`json` for structured output")
+OPENAI_SERVICE_TIER: Final = _attribute(
+    "openai.request.service_tier", Level.CONDITIONAL, "models of openai", "if it is not `auto`"
+)
 
 # What the model answered.
-RESPONSE_ID: Final = "gen_ai.response.id"
-RESPONSE_MODEL: Final = "gen_ai.response.model"
-FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
-TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+RESPONSE_ID: Final = _attribute("gen_ai.response.id", Level.RECOMMENDED, _MODELS, "the provider's id of the answer")
+RESPONSE_MODEL: Final = _attribute("gen_ai.response.model", Level.RECOMMENDED, _MODELS, "the model that answered")
+FINISH_REASONS: Final = _attribute(
+    "gen_ai.response.finish_reasons", Level.RECOMMENDED, _MODELS, "one for each choice, in order"
+)
+TIME_TO_FIRST_CHUNK: Final = _attribute(
+    "gen_ai.response.time_to_first_chunk", Level.RECOMMENDED, _MODELS, "seconds, if the answer streamed"
+)
+OPENAI_RESPONSE_TIER: Final = _attribute(
+    "openai.response.service_tier", Level.CONDITIONAL, "models of openai", "the tier that served"
+)
+OPENAI_FINGERPRINT: Final = _attribute(
+    "openai.response.system_fingerprint", Level.RECOMMENDED, "models of openai", "the provider's configuration"
+)
 
 # Tokens: the finer counts are parts of input_tokens or output_tokens, never on top of them.
-INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
-OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
-CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
-CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
-# The name before cache_write; Jaeger's GenAI view reads this one.
-CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
-REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+INPUT_TOKENS: Final = _attribute("gen_ai.usage.input_tokens", Level.RECOMMENDED, _MODELS, "with those from a cache")
+OUTPUT_TOKENS: Final = _attribute("gen_ai.usage.output_tokens", Level.RECOMMENDED, _MODELS, "with those of reasoning")
+CACHE_READ_TOKENS: Final = _attribute(
+    "gen_ai.usage.cache_read.input_tokens", Level.RECOMMENDED, _MODELS, "part of the input"
+)
+CACHE_WRITE_TOKENS: Final = _attribute(
+    "gen_ai.usage.cache_write.input_tokens", Level.RECOMMENDED, _MODELS, "part of the input"
+)
+CACHE_CREATION_TOKENS: Final = _attribute(
+    "gen_ai.usage.cache_creation.input_tokens",
+    Level.RECOMMENDED,
+    _MODELS,
+    "the same by its former name, which Jaeger's GenAI view reads",
+    "1.41.0",
+)
+REASONING_TOKENS: Final = _attribute(
+    "gen_ai.usage.reasoning.output_tokens", Level.RECOMMENDED, _MODELS, "part of the output"
+)
+TEXT_INPUT_TOKENS: Final = _attribute("gen_ai.usage.text.input_tokens", Level.RECOMMENDED, _MODELS, "part of the input")
+IMAGE_INPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.image.input_tokens", Level.RECOMMENDED, _MODELS, "part of the input"
+)
+AUDIO_INPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.audio.input_tokens", Level.RECOMMENDED, _MODELS, "part of the input"
+)
+TEXT_OUTPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.text.output_tokens", Level.RECOMMENDED, _MODELS, "part of the output"
+)
+IMAGE_OUTPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.image.output_tokens", Level.RECOMMENDED, _MODELS, "part of the output"
+)
+AUDIO_OUTPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.audio.output_tokens", Level.RECOMMENDED, _MODELS, "part of the output"
+)
 
 # Content: written only if Settings.capture_content allows.
-INPUT_MESSAGES: Final = "gen_ai.input.messages"
-OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+INPUT_MESSAGES: Final = _attribute("gen_ai.input.messages", Level.CONTENT, _MODELS, "messages, in the order sent")
+OUTPUT_MESSAGES: Final = _attribute("gen_ai.output.messages", Level.CONTENT, _MODELS, "one message for each choice")
+TOOL_DEFINITIONS: Final = _attribute("gen_ai.tool.definitions", Level.CONTENT, _MODELS, "the tools that may be called")
 
-TOOL_NAME: Final = "gen_ai.tool.name"
-TOOL_TYPE: Final = "gen_ai.tool.type"
-TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
-TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
-TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
-TOOL_RESULT: Final = "gen_ai.tool.call.result"
+TOOL_NAME: Final = _attribute("gen_ai.tool.name", Level.REQUIRED, _TOOLS, "")
+TOOL_TYPE: Final = _attribute("gen_ai.tool.type", Level.RECOMMENDED, _TOOLS, "`function`")
+TOOL_DESCRIPTION: Final = _attribute("gen_ai.tool.description", Level.RECOMMENDED, _TOOLS, "")
+TOOL_CALL_ID: Final = _attribute("gen_ai.tool.call.id", Level.RECOMMENDED, _TOOLS, "the id that the model gave")
+TOOL_ARGUMENTS: Final = _attribute("gen_ai.tool.call.arguments", Level.CONTENT, _TOOLS, "a JSON object")
+TOOL_RESULT: Final = _attribute("gen_ai.tool.call.result", Level.CONTENT, _TOOLS, "")
 
-QUERY: Final = "gen_ai.retrieval.query.text"
-DOCUMENTS: Final = "gen_ai.retrieval.documents"
+QUERY: Final = _attribute("gen_ai.retrieval.query.text", Level.CONTENT, _RETRIEVERS, "")
+DOCUMENTS: Final = _attribute(
+    "gen_ai.retrieval.documents", Level.CONTENT, _RETRIEVERS, "with id, score, content, metadata, as far as there are"
+)
 
-ERROR_TYPE: Final = "error.type"
+AGENT_NAME: Final = _attribute("gen_ai.agent.name", Level.CONDITIONAL, "agents, and the tools they run", "")
+WORKFLOW_NAME: Final = _attribute("gen_ai.workflow.name", Level.CONDITIONAL, _GRAPHS, "if the user named the graph")
+
+ERROR_TYPE: Final = _attribute("error.type", Level.CONDITIONAL, _ALL, "the class of the exception", _CORE)
+
+# By the names of before, for older backends: ``Settings.semconv``.
+SYSTEM: Final = _attribute(
+    "gen_ai.system", Level.REQUIRED, _MODELS, "`gen_ai.provider.name` by its former name", "1.36.0"
+)
 
 # Ours.
-RUN_ID: Final = "langchain.run.id"
-RUN_TYPE: Final = "langchain.run.type"
-RUN_NAME: Final = "langchain.run.name"
-RUN_OUTCOME: Final = "langchain.run.outcome"
-TAGS: Final = "langchain.tags"
+RUN_ID: Final = _ours("langchain.run.id", _ALL, "LangChain's id of the run")
+RUN_TYPE: Final = _ours(
+    "langchain.run.type", _ALL, "`chain`, `prompt`, `parser`, `chat_model`, `llm`, `tool`, `retriever`"
+)
+RUN_NAME: Final = _ours("langchain.run.name", "models, tools, retrievers", "if the span's name does not tell it")
+RUN_OUTCOME: Final = _ours("langchain.run.outcome", _ALL, "`cancelled`, `abandoned` or `interrupted`: no errors")
+TAGS: Final = _ours("langchain.tags", _ALL, "content")
+METADATA: Final = "langchain.metadata."
+"""Before the keys of metadata that ``Settings.metadata_keys`` allows."""
+NAMES.append(Name(f"{METADATA}*", What.ATTRIBUTE, Level.OURS, _OURS, _ALL, "the keys that a setting allows"))
 # What goes into a chain, prompt, parser, graph or node and comes out of it, as JSON.
-INPUTS: Final = "langchain.inputs"
-OUTPUTS: Final = "langchain.outputs"
-GRAPH_NODE: Final = "langgraph.node"
-GRAPH_STEP: Final = "langgraph.step"
+INPUTS: Final = _ours("langchain.inputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
+OUTPUTS: Final = _ours("langchain.outputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
+CHUNKS: Final = _ours("langchain.stream.chunks", _MODELS, "how many chunks came, if the answer streamed")
+ATTEMPT: Final = _ours("langchain.run.attempt", _ALL, "the number of a try, from 1, where something is tried again")
+FALLBACK: Final = _ours("langchain.run.fallback", _ALL, "the number of a fallback, from 1")
+SUBTREE_INPUT_TOKENS: Final = _ours(
+    "langchain.subtree.input_tokens", "agents and graphs at the top", "the sum of the models within"
+)
+SUBTREE_OUTPUT_TOKENS: Final = _ours(
+    "langchain.subtree.output_tokens", "agents and graphs at the top", "the sum of the models within"
+)
+GRAPH_NODE: Final = _ours("langgraph.node", _NODES, "")
+GRAPH_STEP: Final = _ours("langgraph.step", _NODES, "")
+CHECKPOINT_NAMESPACE: Final = _ours("langgraph.checkpoint.namespace", _NODES, "which subgraph the checkpoint is of")
+CHECKPOINT_ID: Final = _ours("langgraph.checkpoint.id", _GRAPHS, "where a graph was interrupted or resumed")
+
+# Events.
+DETAILS_EVENT: Final = _event(
+    "gen_ai.client.inference.operation.details", Level.RECOMMENDED, _MODELS, "what the span says, content structured"
+)
+EXCEPTION_EVENT: Final = _event("gen_ai.client.operation.exception", Level.RECOMMENDED, _MODELS, "a call that failed")
+CUSTOM_EVENT: Final = _event("langchain.custom", Level.OURS, _ALL, "`dispatch_custom_event`: its name, its data", _OURS)
+RETRY_EVENT: Final = _event("langchain.retry", Level.OURS, _ALL, "another try is going to be made", _OURS)
+TEXT_EVENT: Final = _event("langchain.text", Level.OURS, _ALL, "a text that a run gave", _OURS)
+INTERRUPT_EVENT: Final = _event("langgraph.interrupt", Level.OURS, _GRAPHS, "a graph waits for its user", _OURS)
+RESUME_EVENT: Final = _event("langgraph.resume", Level.OURS, _GRAPHS, "a graph goes on", _OURS)
+EVENT_NAME: Final = _ours("langchain.event.name", "`langchain.custom`", "the name that the application gave")
+EVENT_DATA: Final = _ours("langchain.event.data", "`langchain.custom`, `langchain.text`, `langchain.retry`", "content")
+
+# Metrics.
+INFERENCE_DURATION: Final = _metric("gen_ai.client.inference.duration", "seconds of a call of a model")
+INFERENCE_FIRST_CHUNK: Final = _metric("gen_ai.client.inference.time_to_first_chunk", "seconds, of those that streamed")
+INFERENCE_PER_CHUNK: Final = _metric("gen_ai.client.inference.time_per_output_chunk", "seconds between two chunks")
+USED_INPUT_TOKENS: Final = _metric("gen_ai.client.inference.usage.input_tokens", "tokens, to add up")
+USED_OUTPUT_TOKENS: Final = _metric("gen_ai.client.inference.usage.output_tokens", "tokens, to add up")
+USED_CACHE_READ: Final = _metric("gen_ai.client.inference.usage.cache_read.input_tokens", "part of the input")
+USED_CACHE_WRITE: Final = _metric("gen_ai.client.inference.usage.cache_write.input_tokens", "part of the input")
+USED_REASONING: Final = _metric("gen_ai.client.inference.usage.reasoning.output_tokens", "part of the output")
+CALL_INPUT_TOKENS: Final = _metric("gen_ai.client.inference.operation.input_tokens", "tokens of a call, as a histogram")
+CALL_OUTPUT_TOKENS: Final = _metric(
+    "gen_ai.client.inference.operation.output_tokens", "tokens of a call, as a histogram"
+)
+RETRIEVAL_DURATION: Final = _metric("gen_ai.client.operation.duration", "seconds of a retrieval; of models, formerly")
+TOOL_DURATION: Final = _metric("gen_ai.execute_tool.duration", "seconds of a call of a tool")
+AGENT_DURATION: Final = _metric("gen_ai.invoke_agent.duration", "seconds of an agent")
+AGENT_INFERENCES: Final = _metric("gen_ai.invoke_agent.inference_calls", "calls of models by an agent itself")
+AGENT_TOOL_CALLS: Final = _metric("gen_ai.invoke_agent.tool_calls", "calls of tools by an agent itself")
+WORKFLOW_DURATION: Final = _metric("gen_ai.invoke_workflow.duration", "seconds of a graph")
+EMBEDDINGS_DURATION: Final = _metric("gen_ai.client.embeddings.duration", "seconds of an embeddings call")
+EMBEDDINGS_TOKENS: Final = _metric("gen_ai.client.embeddings.operation.input_tokens", "tokens of a call")
+FORMER_TOKEN_USAGE: Final = _metric("gen_ai.client.token.usage", "tokens of a call by their kind, formerly", "1.41.0")

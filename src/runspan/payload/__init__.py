@@ -1,17 +1,17 @@
 """What LangChain hands to callbacks, as names and attributes of spans."""
 
 from runspan.payload.answer import answer
+from runspan.payload.chains import chain_start
 from runspan.payload.content import Attributes, AttributeValue, to_json
 from runspan.payload.failure import Failure, failure
 from runspan.payload.messages import input_messages, input_prompts, output_messages
+from runspan.payload.origin import origin
 from runspan.payload.results import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.start import (
     Kind,
     Start,
-    chain_start,
     chat_start,
     completion_start,
-    origin,
     retriever_start,
     tool_start,
     unknown_start,

@@ -1,12 +1,11 @@
 """What is known when a run starts: its kind, the name of its span, the attributes that samplers may look at."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from runspan import semconv
-from runspan.payload.content import Attributes, is_int64
+from runspan.payload.content import Attributes
 from runspan.payload.providers import provider
 from runspan.payload.text import describe, text_at, text_in
 
@@ -35,7 +34,6 @@ class Start(NamedTuple):
     attributes: Attributes
 
 
-_CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
 _OPERATIONS: Final = {
     Kind.CHAT: "chat",
     Kind.COMPLETION: "text_completion",
@@ -49,14 +47,6 @@ def unknown_start(kind: Kind) -> Start:
     if kind in _OPERATIONS:
         return _start(kind, None, _attributes(kind, None))
     return Start(kind, str(kind), {semconv.RUN_TYPE: str(kind)})
-
-
-def chain_start(serialized: _Serialized, run_name: str | None, run_type: str | None) -> Start:
-    """Start a chain, prompt or parser; it has no operation of the conventions, so no attribute of theirs."""
-    kind_name = text_in(run_type)
-    kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
-    name = text_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
-    return Start(kind, name, {semconv.RUN_TYPE: str(kind)})
 
 
 def chat_start(
@@ -75,7 +65,7 @@ def completion_start(
 
 def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str | None) -> Start:
     """Start a call of a tool."""
-    name = _serialized_name(serialized) or text_in(run_name) or "tool"
+    name = serialized_name(serialized) or text_in(run_name) or "tool"
     given_name = text_in(run_name)
     attributes = _attributes(Kind.TOOL, given_name if given_name != name else None)
     attributes[semconv.TOOL_NAME] = name
@@ -89,27 +79,14 @@ def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str 
 
 def retriever_start(serialized: _Serialized, run_name: str | None, metadata: _Metadata) -> Start:  # noqa: ARG001  no source of data is known from it yet
     """Start a search of a retriever."""
-    attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or _serialized_name(serialized))
+    attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or serialized_name(serialized))
     return _start(Kind.RETRIEVER, None, attributes)
-
-
-def origin(run_id: UUID, metadata: _Metadata, tags: Sequence[str] | None) -> Attributes:
-    """Return where a run belongs: its id, its tags, and the node and step of the graph that it runs in."""
-    attributes: Attributes = {semconv.RUN_ID: str(run_id)}
-    if tags:
-        attributes[semconv.TAGS] = list(map(describe, tags))
-    if metadata and "langgraph_node" in metadata:
-        if node := text_at(metadata, "langgraph_node"):
-            attributes[semconv.GRAPH_NODE] = node
-        if is_int64(step := metadata.get("langgraph_step")):
-            attributes[semconv.GRAPH_STEP] = step
-    return attributes
 
 
 def _model_start(
     kind: Kind, serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
 ) -> Start:
-    attributes = _attributes(kind, text_in(run_name) or _serialized_name(serialized))
+    attributes = _attributes(kind, text_in(run_name) or serialized_name(serialized))
     if name := provider(metadata):
         attributes[semconv.PROVIDER] = name
     model = text_at(invocation_params, "model", "model_name", "model_id") or text_at(metadata, "ls_model_name")
@@ -130,7 +107,7 @@ def _attributes(kind: Kind, name: str | None) -> Attributes:
     return attributes
 
 
-def _serialized_name(serialized: _Serialized) -> str | None:
+def serialized_name(serialized: _Serialized) -> str | None:
     """Return the name of what runs, else of its class (the last of ``id``, a path of module names)."""
     if name := text_at(serialized, "name"):
         return name
