@@ -18,6 +18,8 @@ class Kind(enum.StrEnum):
     """Kind of run; the value is ``langchain.run.type``."""
 
     CHAIN = "chain"
+    AGENT = "agent"
+    GRAPH = "graph"
     PROMPT = "prompt"
     PARSER = "parser"
     CHAT = "chat_model"
