@@ -3,65 +3,39 @@
 Then it passes the event on, with the live objects, to the callback handlers in whose scope the run is.
 """
 
-import functools
 import inspect
-import operator
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
 
-from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, TracerProvider
 
-from runspan import payload, semconv
+from runspan import endings, payload, semconv, ties
 from runspan._guard import attempt
 from runspan.dispatch import dispatch, outbox_here
 from runspan.event import Event
-from runspan.payload import Failure, Kind, Start
+from runspan.payload import Start
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
+from runspan.settings import Settings
+from runspan.subjects import CHAT, Subject, serialized
 from runspan.tracing import Tracing
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
-_UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 _NOTHING: Final[Attributes] = {}
 # What a span was given can't be taken back, but for another value.
 _NO_TAGS: Final[Attributes] = {semconv.TAGS: []}
 
+_T = TypeVar("_T")
 _Event = dict[str, Any]
 _Args = tuple[Any, ...]
-
-
-class Subject(NamedTuple):
-    """How a kind of run becomes a span."""
-
-    start: str
-    """The callback that starts it."""
-    describe: Callable[..., Start]
-    kind: Kind
-    """What is known of the run if nothing can be read from what LangChain says of it."""
-    content: Callable[..., Attributes]
-    span_kind: SpanKind = SpanKind.CLIENT
-    is_chain: bool = False
-    is_model: bool = False
-
-
-CHAIN: Final = Subject(
-    "on_chain_start", payload.chain_start, Kind.CHAIN, payload.inputs, SpanKind.INTERNAL, is_chain=True
-)
-CHAT: Final = Subject("on_chat_model_start", payload.chat_start, Kind.CHAT, payload.input_messages, is_model=True)
-COMPLETION: Final = Subject(
-    "on_llm_start", payload.completion_start, Kind.COMPLETION, payload.input_prompts, is_model=True
-)
-TOOL: Final = Subject("on_tool_start", payload.tool_start, Kind.TOOL, payload.tool_arguments, SpanKind.INTERNAL)
-RETRIEVER: Final = Subject("on_retriever_start", payload.retriever_start, Kind.RETRIEVER, payload.query)
 
 
 class Bridge:
@@ -71,15 +45,16 @@ class Bridge:
 
     Args:
         tracer_provider: where spans start; the global provider, whichever it is by then, if None.
-        captures: whether content goes onto spans.
         scope: who listens to the invocations of the handler.
+        settings: what to record.
     """
 
-    def __init__(self, tracer_provider: TracerProvider | None, scope: Scope, *, captures: bool) -> None:
+    def __init__(self, tracer_provider: TracerProvider | None, scope: Scope, settings: Settings) -> None:
         self.scope = scope
+        self.settings = settings
         self.is_shut_down = False
         self._tracer_provider = tracer_provider
-        self._captures = captures
+        self._captures = settings.capture_content == "span"
         self._tracing = Tracing(self._provider())
         self._listen()
 
@@ -109,8 +84,8 @@ class Bridge:
             run, callbacks = begun
             if run.outbox is None and caller.f_code.co_flags & inspect.CO_COROUTINE:
                 run.outbox = outbox_here()
-            serialized = attempt(_serialized, args[0], event, default={})
-            self._announce(run, callbacks, Event(subject.start, (serialized, *args[1:]), event))
+            told = attempt(serialized, args[0], event.get("name"), default={})
+            self._announce(run, callbacks, Event(subject.start, (told, *args[1:]), event))
 
     def end(self, name: str, args: _Args, event: _Event, describe: Callable[..., Attributes] | None = None) -> None:
         """End the run of an event; ``describe`` tells what its result says."""
@@ -160,12 +135,6 @@ class Bridge:
                 run.handlers = tuple(each for each in run.handlers if each is not self)
                 if not run.handlers:
                     run.table.abandon(run)
-
-    def model_answer(self, response: object, *, captures: bool) -> Attributes:
-        """Return what an ``LLMResult`` says."""
-        answer = attempt(payload.answer, response, default=_NOTHING)
-        messages = attempt(payload.output_messages, response, default=_NOTHING) if captures else _NOTHING
-        return {**answer, **messages}
 
     def _listen(self) -> None:
         if self.scope is not NOBODY:
@@ -226,26 +195,52 @@ class Bridge:
     ) -> Run:
         start = attempt(subject.describe, *facts, default=None) or payload.unknown_start(subject.kind)
         tags = event.get("tags")
-        told = tags if self._captures else None
-        origin = attempt(payload.origin, event["run_id"], event.get("metadata"), told, default=_NOTHING)
+        call_id = event.get("tool_call_id")
+        call_id = call_id if isinstance(call_id, str) else None
+        answered: Sequence[str] = ()
+        if subject is CHAT and content is not None:
+            answered = attempt(_called_with, payload.calls_answered, content, default=())
         run = tracing.begin(
             caller,
             event["run_id"],
             event.get("parent_run_id"),
             name=start.name,
             kind=subject.span_kind,
-            attributes={**start.attributes, **origin},
+            attributes=self._attributes(start, event),
             is_chain=subject.is_chain,
-            is_hidden=isinstance(tags, list) and _HIDDEN_TAG in tags,
+            is_hidden=self._is_hidden(start, event),
             scope=self.scope,
+            links=ties.links_to(call_id, answered),
         )
         run.handlers = (self,)
         run.captures = self._captures
         if subject.is_model:
-            run.is_model, run.partial = True, self._partial_answer
+            run.is_model, run.partial = True, endings.partial_answer
+        ties.tie(run, caller, start.attributes.get(semconv.OPERATION), tags, call_id)
         if content is not None and self._captures and _takes_attributes(run):
             run.attributes = attempt(_called_with, subject.content, content, default=_NOTHING)
         return run
+
+    def _attributes(self, start: Start, event: _Event) -> Attributes:
+        tags = event.get("tags") if self._captures else None
+        metadata = event.get("metadata")
+        origin = attempt(payload.origin, event["run_id"], metadata, tags, default=_NOTHING)
+        attributes = {**start.attributes, **origin}
+        if metadata is not None and semconv.OPERATION in start.attributes:
+            attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
+        if metadata is not None and self.settings.metadata_keys:
+            attributes.update(attempt(payload.chosen, metadata, self.settings.metadata_keys, default=_NOTHING))
+        return attributes
+
+    def _is_hidden(self, start: Start, event: _Event) -> bool:
+        """Tell whether a run gets no span at the level of detail that is set."""
+        if self.settings.detail == "all":
+            return False
+        tags = event.get("tags")
+        if isinstance(tags, list) and _HIDDEN_TAG in tags:
+            return True
+        is_top = event.get("parent_run_id") is None
+        return self.settings.detail == "minimal" and semconv.OPERATION not in start.attributes and not is_top
 
     def _announce(self, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]", event: Event) -> None:
         is_told = False
@@ -272,18 +267,16 @@ class Bridge:
         run = table.take(run_id)
         return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
 
-    def _end(self, run: Run, describe: Callable[..., Attributes] | None, result: object, at_ns: int) -> None:
-        attributes = _NOTHING
-        if describe is not None and _takes_attributes(run):
-            attributes = self._described(run, describe, result)
-        run.table.end(run, _with_stream(run, attributes), None, at_ns)
+    def _end(self, run: Run, describe: Callable[..., Attributes] | None, value: object, at_ns: int) -> None:
+        attributes = endings.result(run, describe, value) if _takes_attributes(run) else _NOTHING
+        asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
+        found = ties.untie(run, asked, attributes)
+        run.table.end(run, {**attributes, **found} if found else attributes, None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
-        failure = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
-        so_far = self.model_answer(response, captures=run.captures) if response is not None else _NOTHING
-        message = failure.message if run.captures else ""
-        attributes = {**_with_stream(run, so_far), **_told(failure)}
-        run.table.end(run, attributes, message if failure.outcome == "error" else None, at_ns)
+        attributes, description = endings.failure(run, error, response)
+        found = ties.untie(run, (), attributes)
+        run.table.end(run, {**attributes, **found}, description, at_ns)
 
     def _note(self, run_id: UUID | None, chunk: object, is_chunk: bool) -> Audience | None:
         table = self._tracing.table
@@ -294,45 +287,10 @@ class Bridge:
         audience = table.audience(run_id)
         return audience if audience is not None and audience.speaker is self else None
 
-    def _described(self, run: Run, describe: Callable[..., Attributes], result: object) -> Attributes:
-        if run.is_model:
-            return self.model_answer(result, captures=run.captures)
-        return attempt(describe, result, default=_NOTHING) if run.captures else _NOTHING
 
-    def _partial_answer(self, run: Run) -> Attributes:
-        chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
-        if not chunks:
-            return _with_stream(run, _NOTHING)
-        whole = functools.reduce(operator.add, chunks)
-        return _with_stream(run, self.model_answer(LLMResult(generations=[[whole]]), captures=run.captures))
-
-
-def _called_with(describe: Callable[..., Attributes], values: Iterable[object]) -> Attributes:
+def _called_with(describe: Callable[..., _T], values: Iterable[object]) -> _T:
     return describe(*values)
 
 
 def _takes_attributes(run: Run) -> bool:
     return run.owns_span and run.span.is_recording()
-
-
-def _serialized(given: object, event: _Event) -> object:
-    """Return what LangChain tells of the object that runs; of a runnable it tells None, and handlers read its name."""
-    if isinstance(given, dict) and "name" in given:
-        return given
-    name = event.get("name")
-    if isinstance(given, dict):
-        return {**given, "name": name}
-    return {"lc": 1, "type": "not_implemented", "id": [name], "name": name}
-
-
-def _with_stream(run: Run, attributes: Attributes) -> Attributes:
-    if not run.first_chunk_ns:
-        return attributes
-    first_chunk_seconds = (run.first_chunk_ns - run.started_ns) / 1e9
-    return {**attributes, semconv.REQUEST_STREAM: True, semconv.TIME_TO_FIRST_CHUNK: first_chunk_seconds}
-
-
-def _told(failure: Failure) -> Attributes:
-    if failure.outcome == "error":
-        return {semconv.ERROR_TYPE: failure.error_type}
-    return {semconv.RUN_OUTCOME: failure.outcome}

@@ -12,11 +12,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from runspan import payload
-from runspan.bridge import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL, Bridge
+from runspan.bridge import Bridge
 from runspan.flush import flush
+from runspan.place import module_of_start
 from runspan.runs import Run
 from runspan.scope import NOBODY
 from runspan.settings import Settings
+from runspan.subjects import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -70,7 +72,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self.logger_provider = logger_provider
         self._listeners = _listeners(callbacks, span_processors)
         scope = self._listeners.scope if self._listeners is not None else NOBODY
-        self._bridge = Bridge(tracer_provider, scope, captures=self.settings.capture_content == "span")
+        self._bridge = Bridge(tracer_provider, scope, self.settings)
 
     def __copy__(self) -> Self:
         """Return the same handler: LangChain copies handlers with the objects that hold them."""
@@ -141,9 +143,11 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
-        facts = serialized, event.get("name"), event.get("run_type")
+        caller = _frame_at(1)
+        module = module_of_start(caller)
+        facts = serialized, event.get("name"), event.get("run_type"), event.get("metadata"), module
         content = (inputs,) if self.settings.capture_chains else None
-        self._bridge.start(_frame_at(1), CHAIN, (serialized, inputs), event, facts=facts, content=content)
+        self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""

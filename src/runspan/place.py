@@ -24,6 +24,9 @@ _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
 
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
+# The modules of LangChain whose runnables try again, and how far from a try they may stand on the stack.
+_TRIERS: Final = {"langchain_core.runnables.retry": "retry", "langchain_core.runnables.fallbacks": "fallback"}
+_NEAR: Final = 30
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
@@ -150,6 +153,24 @@ def _starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
     while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
     return frame or manager, manager.f_locals.get("self")
+
+
+def module_of_start(caller: FrameType) -> str | None:
+    """Return the module of the function that started the run being announced."""
+    name = _starting_frame(caller)[0].f_globals.get("__name__")
+    return name if isinstance(name, str) else None
+
+
+def tried_by(caller: FrameType, parent: Place) -> str | None:
+    """Return what tries the run being announced, ``retry`` or ``fallback``, if any does between it and its parent."""
+    frame = caller.f_back
+    for _ in range(_NEAR):
+        if frame is None or id(frame) == parent.frame_id:
+            return None
+        if (kind := _TRIERS.get(frame.f_globals.get("__name__", ""))) is not None:
+            return kind
+        frame = frame.f_back
+    return None
 
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
     from runspan.dispatch import Outbox
+    from runspan.relations import Relations, Work
     from runspan.routing import Router
 
 _REMEMBERED_RUNS: Final = 4096
@@ -53,11 +54,14 @@ class Run:
         "parent",
         "partial",
         "place",
+        "relations",
         "run_id",
         "scope",
         "span",
         "started_ns",
         "table",
+        "tries",
+        "work",
     )
 
     # Filled in by whoever starts the run, before it enters the table.
@@ -88,6 +92,12 @@ class Run:
         self.scope: Scope = NOBODY
         self.outbox: Outbox | None = None
         """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
+        self.relations: Relations | None = None
+        """What it shares with all runs of its invocation."""
+        self.work: Work | None = None
+        """What is done within it, if it is an agent or a graph."""
+        self.tries: list[SpanContext] = []
+        """The runs within it that tried the same, one after the other."""
         self.handlers: tuple[object, ...] = ()
         """Those that were told of the run, the first is the one that speaks for it."""
         self.attributes: Attributes = _NOTHING
@@ -106,6 +116,13 @@ class Run:
         while run is not None and run is not ancestor:
             run = run.parent
         return run is not None
+
+    def lineage(self) -> "Iterator[Run]":
+        """Yield the runs around this one, the nearest first."""
+        run = self.parent
+        while run is not None:
+            yield run
+            run = run.parent
 
     def open_ancestor(self) -> "Run | None":
         """Return the nearest ancestor that is not over."""
@@ -152,7 +169,7 @@ class Run:
         self.parent = self.open_ancestor()
         attributes, self.attributes = self.attributes, _NOTHING
         self.span, self.chunks, self.handlers = INVALID_SPAN, [], ()
-        self.scope, self.outbox = NOBODY, None
+        self.scope, self.outbox, self.relations = NOBODY, None, None
         self._stand_in = self.partial = None
         return attributes
 

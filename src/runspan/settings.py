@@ -6,6 +6,8 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CaptureContent: TypeAlias = Literal["none", "span"]
+Detail: TypeAlias = Literal["minimal", "normal", "all"]
+SoftErrors: TypeAlias = Literal["error", "marked"]
 
 # The values of the variable that OpenTelemetry's own GenAI packages read. Content in events alone is none on spans.
 _STANDARD_VALUES = {"no_content": "none", "event_only": "none", "span_only": "span", "span_and_event": "span"}
@@ -38,6 +40,29 @@ class Settings(BaseSettings):
         description=(
             "Whether content includes what goes into chains, prompts, parsers, graphs and nodes and comes out of them:"
             " `langchain.inputs` and `langchain.outputs`, as JSON. A graph's state is told again at each node."
+        ),
+    )
+
+    detail: Detail = Field(
+        default="normal",
+        validation_alias=AliasChoices("RUNSPAN_DETAIL"),
+        description=(
+            "Which runs have spans: `minimal` are models, tools, retrievers, agents, graphs and what is at the top;"
+            " `normal` is what LangChain and LangGraph show; `all` are also those that they hide. The children of a run"
+            " without a span move up."
+        ),
+    )
+    metadata_keys: tuple[str, ...] = Field(
+        default=(),
+        validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS"),
+        description='The keys of a run\'s metadata that go onto its span, as `langchain.metadata.*`; in JSON: `["user_id"]`.',
+    )
+    soft_errors: SoftErrors = Field(
+        default="error",
+        validation_alias=AliasChoices("RUNSPAN_SOFT_ERRORS"),
+        description=(
+            "What a tool is that returned an error message instead of raising: an `error`, or `marked` by `error.type`"
+            " alone. What is above it is not concerned."
         ),
     )
 

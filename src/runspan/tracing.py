@@ -4,7 +4,7 @@ import atexit
 import functools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Final
 from uuid import UUID
@@ -12,12 +12,13 @@ from weakref import WeakKeyDictionary, ref
 
 from opentelemetry import context as otel
 from opentelemetry import trace
-from opentelemetry.trace import ProxyTracerProvider, SpanKind, TracerProvider
+from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, TracerProvider
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper
 from runspan._version import __version__
 from runspan.context import attach, find_parent, starting
+from runspan.relations import Relations
 from runspan.runs import Run, RunTable
 from runspan.scope import NOBODY, Scope
 
@@ -64,6 +65,7 @@ class Tracing:
         is_chain: bool,
         is_hidden: bool,
         scope: Scope = NOBODY,
+        links: Callable[[Run], Sequence[Link]] | None = None,
     ) -> Run:
         """Start a run: find its parent, start its span, make it current.
 
@@ -79,6 +81,7 @@ class Tracing:
             is_chain: whether LangChain reports the end of the run however it ends.
             is_hidden: whether the run gets no span.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
+            links: tells what the span links to, once the run has its parent.
         """
         reaper.start()
         run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
@@ -87,7 +90,8 @@ class Tracing:
         run.scope = self._inherited(run).joined(scope)
         run.owns_span = not is_hidden
         if run.owns_span:
-            run.span = self.tracer.start_span(name, starting(run, here), kind, attributes)
+            linked = links(run) if links is not None else None
+            run.span = self.tracer.start_span(name, starting(run, here), kind, attributes, linked)
         self.table.add(run)
         attach(run, base, here)
         return run
@@ -96,7 +100,8 @@ class Tracing:
         """Return the scope of a run that has its parent, and not yet a span of its own."""
         inherited = NOBODY
         if run.parent is not None:
-            inherited, run.outbox = run.parent.scope, run.parent.outbox
+            inherited, run.outbox, run.relations = run.parent.scope, run.parent.outbox, run.parent.relations
+        run.relations = run.relations or Relations()
         if self.table.router is not None:
             # A span of the user's may be what is left of an invocation that is over.
             inherited = inherited.joined(self.table.router.scope_of(run.span.get_span_context()))

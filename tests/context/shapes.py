@@ -3,6 +3,7 @@
 import asyncio
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, TypedDict
 
@@ -300,7 +301,7 @@ def _graph(t: Tracing) -> Shape:
         graph,
         {"values": ["x"]},
         """\
-LangGraph
+invoke_workflow
   one
     do one
       do one work
@@ -339,7 +340,7 @@ def _function_nodes(t: Tracing) -> Shape:
         graph.compile(),
         {"values": ["x"]},
         """\
-LangGraph
+invoke_workflow
   node
     body
       node work
@@ -358,9 +359,9 @@ def _subgraph(t: Tracing) -> Shape:
         outer,
         {"values": ["x"]},
         """\
-LangGraph
+invoke_workflow
   sub
-    LangGraph
+    invoke_workflow
       deep
         do deep
           do deep work
@@ -382,7 +383,7 @@ def _branches(t: Tracing) -> Shape:
         graph.compile(),
         {"values": ["x"]},
         """\
-LangGraph
+invoke_workflow
   left
     do left
       do left work
@@ -395,13 +396,17 @@ LangGraph
     )
 
 
+# Before 1.3 LangChain does not tell an agent from other graphs.
+AGENT = "invoke_agent" if version("langchain") >= "1.3" else "invoke_workflow"
+
+
 def _agent(t: Tracing) -> Shape:
     agent = create_agent(AgentModel(tracing=t), [tool(t)])
     return Shape(
         agent,
         {"messages": [("user", "look")]},
-        """\
-LangGraph
+        f"""\
+{AGENT}
   model
     chat
       http

@@ -93,7 +93,7 @@ async def test_a_task_that_outlives_its_node_is_under_the_graph(tracing, way):
             tracing.mark("caller")
     lines = tracing.text(without="caller").splitlines()
     assert lines == [
-        "LangGraph",
+        "invoke_workflow",
         "  one",
         "  two",
         "    two work",

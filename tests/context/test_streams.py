@@ -148,7 +148,9 @@ def test_a_stream_whose_context_is_dropped_at_each_step_goes_on(tracing):
         tracing.handler.force_flush(1)
         assert tracing.handler.open_runs == 1
     assert steps == 2
-    assert tracing.text() == "LangGraph\n  one\n    do one\n      do one work\n  two\n    do two\n      do two work"
+    assert (
+        tracing.text() == "invoke_workflow\n  one\n    do one\n      do one work\n  two\n    do two\n      do two work"
+    )
 
 
 def test_streams_read_alternately_do_not_mix(tracing):
@@ -258,7 +260,7 @@ def _talking_graph(tracing, model=ChattyModel):
 
 
 TALK = """\
-LangGraph
+invoke_workflow
   talk
     body
       chat

@@ -96,7 +96,7 @@ def test_a_graph_read_within_a_later_span_keeps_its_nodes(tracing):
     with tracing.span("second"):
         next(stream)
     list(stream)
-    assert tracing.text() == "LangGraph\n  one\n  two\nsecond"
+    assert tracing.text() == "invoke_workflow\n  one\n  two\nsecond"
 
 
 async def test_gather_in_a_run(tracing):
@@ -134,7 +134,7 @@ async def test_gather_in_a_node(tracing):
     graph = straight_graph(wide=node)
     await graph.ainvoke({"values": []}, tracing.config)
     assert sorted_text(tracing.text()) == (
-        "LangGraph\n  wide\n    a\n      chat\n        http\n    b\n      chat\n        http"
+        "invoke_workflow\n  wide\n    a\n      chat\n        http\n    b\n      chat\n        http"
     )
 
 

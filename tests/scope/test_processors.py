@@ -201,7 +201,7 @@ def test_nested_handlers_add_up(tracing):
     straight_graph(node=node).invoke({"values": []}, {"callbacks": [listener(tracing, outer)]})
     assert innermost.started == ["chat", "http"]
     assert inner.started == ["RunnableSequence", "before", "before work", "chat", "http"]
-    assert outer.started == ["LangGraph", "node", *inner.started, "after"]
+    assert outer.started == ["invoke_workflow", "node", *inner.started, "after"]
     assert everything.started == outer.started
     assert len(tracing.spans) == len(outer.started)
 

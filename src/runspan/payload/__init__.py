@@ -1,11 +1,12 @@
 """What LangChain hands to callbacks, as names and attributes of spans."""
 
 from runspan.payload.answer import answer
+from runspan.payload.calls import calls_answered, calls_asked
 from runspan.payload.chains import chain_start
 from runspan.payload.content import Attributes, AttributeValue, to_json
 from runspan.payload.failure import Failure, failure
 from runspan.payload.messages import input_messages, input_prompts, output_messages
-from runspan.payload.origin import origin
+from runspan.payload.origin import chosen, conversation, origin
 from runspan.payload.results import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.start import (
     Kind,
@@ -25,10 +26,14 @@ __all__ = [
     "Kind",
     "Start",
     "answer",
+    "calls_answered",
+    "calls_asked",
     "chain_start",
     "chat_start",
+    "chosen",
     "clean",
     "completion_start",
+    "conversation",
     "documents",
     "failure",
     "input_messages",

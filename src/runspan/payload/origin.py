@@ -1,16 +1,20 @@
-"""Where a run belongs."""
+"""Where a run belongs: its id, its tags, its conversation, its place in a graph."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from runspan import semconv
-from runspan.payload.content import Attributes, is_int64
+from runspan.payload.content import Attributes, is_int64, to_json
 from runspan.payload.text import describe, text_at
+
+_CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
+_ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
 
 def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> Attributes:
-    """Return where a run belongs: its id, its tags, and the node and step of the graph that it runs in."""
+    """Return the run's id, its tags, and the node, step and checkpoint namespace of the graph that it runs in."""
     attributes: Attributes = {semconv.RUN_ID: str(run_id)}
     if tags:
         attributes[semconv.TAGS] = list(map(describe, tags))
@@ -19,4 +23,31 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
             attributes[semconv.GRAPH_NODE] = node
         if is_int64(step := metadata.get("langgraph_step")):
             attributes[semconv.GRAPH_STEP] = step
+        if namespace := text_at(metadata, "langgraph_checkpoint_ns"):
+            attributes[semconv.CHECKPOINT_NAMESPACE] = namespace
     return attributes
+
+
+def conversation(metadata: Mapping[str, Any] | None) -> Attributes:
+    """Return the conversation that a run belongs to, if its metadata names it."""
+    # Its ids may be numbers.
+    found = next((metadata[key] for key in _CONVERSATION_KEYS if metadata.get(key)), None) if metadata else None
+    return {semconv.CONVERSATION_ID: describe(found)} if found is not None else {}
+
+
+def chosen(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> Attributes:
+    """Return the metadata that a setting allows: text and numbers as they are, all else as JSON."""
+    found = {key: metadata[key] for key in keys if key in metadata} if metadata else {}
+    return {f"{semconv.METADATA}{key}": _plain(value) for key, value in found.items()}
+
+
+def attempt_of(tags: Sequence[str] | None) -> int:
+    """Return the number of an attempt by its tag, which LangChain gives from the second on; 0 without one."""
+    found = (_ATTEMPT_TAG.fullmatch(tag) for tag in tags or () if isinstance(tag, str))
+    return next((int(match[1]) for match in found if match), 0)
+
+
+def _plain(value: object) -> str | int | float | bool:
+    if isinstance(value, str):
+        return describe(value)
+    return value if isinstance(value, bool | float) or is_int64(value) else to_json(value)

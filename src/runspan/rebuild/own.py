@@ -12,7 +12,8 @@ from runspan.rebuild.dialect import Dialect, Words
 from runspan.rebuild.messages import split_calls
 from runspan.rebuild.told import Told, dicts_in, from_json, text_in
 
-_KINDS: Final = {str(kind): kind for kind in Kind}
+# Agents and graphs are chains to callback handlers.
+_KINDS: Final = {str(kind): kind for kind in Kind} | {str(Kind.AGENT): Kind.CHAIN, str(Kind.GRAPH): Kind.CHAIN}
 _CHAINS: Final = (Kind.CHAIN, Kind.PROMPT, Kind.PARSER)
 
 WORDS: Final = Words(
