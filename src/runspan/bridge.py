@@ -18,7 +18,7 @@ from runspan import endings, payload, semconv, ties
 from runspan._guard import attempt
 from runspan.dispatch import dispatch, outbox_here
 from runspan.event import Event
-from runspan.payload import Start
+from runspan.payload import Kind, Start
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
@@ -228,6 +228,8 @@ class Bridge:
         attributes = {**start.attributes, **origin}
         if metadata is not None and semconv.OPERATION in start.attributes:
             attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
+        if metadata is not None and start.kind is Kind.TOOL:
+            attributes.update(attempt(payload.executing_agent, metadata, default=_NOTHING))
         if metadata is not None and self.settings.metadata_keys:
             attributes.update(attempt(payload.chosen, metadata, self.settings.metadata_keys, default=_NOTHING))
         return attributes

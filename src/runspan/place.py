@@ -25,7 +25,8 @@ _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
 
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
 # The modules of LangChain whose runnables try again, and how far from a try they may stand on the stack.
-_TRIERS: Final = {"langchain_core.runnables.retry": "retry", "langchain_core.runnables.fallbacks": "fallback"}
+_RETRY: Final = "langchain_core.runnables.retry"
+_FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _NEAR: Final = 30
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
@@ -51,11 +52,12 @@ class Place:
         on_gone: called when the callback manager that started the run no longer exists.
     """
 
-    __slots__ = ("__weakref__", "_manager", "_task", "frame_id", "style", "thread_id")
+    __slots__ = ("__weakref__", "_manager", "_task", "frame_id", "module", "style", "thread_id")
 
     def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
         frame, manager = _starting_frame(caller)
         self.frame_id = id(frame)
+        self.module: object = frame.f_globals.get("__name__")
         self.style = _style(frame)
         self.thread_id = _thread_id()
         task = _current_task()
@@ -163,12 +165,14 @@ def module_of_start(caller: FrameType) -> str | None:
 
 def tried_by(caller: FrameType, parent: Place) -> str | None:
     """Return what tries the run being announced, ``retry`` or ``fallback``, if any does between it and its parent."""
+    if parent.module == _FALLBACKS:
+        return "fallback"
     frame = caller.f_back
     for _ in range(_NEAR):
         if frame is None or id(frame) == parent.frame_id:
             return None
-        if (kind := _TRIERS.get(frame.f_globals.get("__name__", ""))) is not None:
-            return kind
+        if frame.f_globals.get("__name__") == _RETRY:
+            return "retry"
         frame = frame.f_back
     return None
 
