@@ -4,24 +4,17 @@ import asyncio
 import datetime as dt
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from langgraph.errors import GraphInterrupt
 from opentelemetry import _logs, trace
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from pydantic import BaseModel
 from tenacity import Retrying, stop_after_attempt, wait_fixed
 
-from runspan import semconv
 from runspan._guard import faults
 from runspan.events import RunEvents
 
@@ -267,95 +260,3 @@ def test_a_retry_that_can_not_be_read(events, caplog):
     events.runs.retry(events.span, object())
     assert (events.emitted(), faults() - before) == ([], 1)
     assert "failed with AttributeError" in caplog.text
-
-
-_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary() | st.dates()
-_ANYTHING = st.recursive(
-    _SCALARS,
-    lambda values: st.lists(values) | st.dictionaries(_SCALARS, values) | st.tuples(values),
-    max_leaves=10,
-)
-
-
-@pytest.fixture(scope="module")
-def receiver():
-    """Receive logs over HTTP."""
-    bodies = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Stay silent."""
-
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/logs", bodies
-        server.shutdown()
-        thread.join()
-
-
-def _deep(depth: int) -> list:
-    value: list = ["bottom"]
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def test_over_otlp(receiver):
-    """What the conventions want as a structure is one in OTLP; what nests too deeply for OTLP is JSON."""
-    endpoint, bodies = receiver
-    events = Events()
-    events.provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint)))
-    cycle: list = []
-    cycle.extend([cycle, cycle])
-    content = {"gen_ai.input.messages": MESSAGES, "gen_ai.output.messages": _deep(60), "gen_ai.tool.definitions": cycle}
-    bodies.clear()
-    events.runs.details(events.span, CHAT, content)
-    assert events.provider.force_flush()
-    request = ExportLogsServiceRequest.FromString(bodies[0])
-    of_scope = request.resource_logs[0].scope_logs[0]
-    (record,) = of_scope.log_records
-    assert (of_scope.scope.name, of_scope.schema_url) == ("runspan", semconv.SCHEMA_URL)
-    assert (record.event_name, record.severity_number) == ("gen_ai.client.inference.operation.details", 5)
-    assert record.span_id == events.span.get_span_context().span_id.to_bytes(8, "big")
-    values = {pair.key: pair.value for pair in record.attributes}
-    (message,) = values["gen_ai.input.messages"].array_value.values
-    assert [pair.key for pair in message.kvlist_value.values] == ["role", "parts"]
-    assert values["gen_ai.output.messages"].string_value == "[" * 61 + '"bottom"' + "]" * 61
-    assert [each.string_value for each in values["gen_ai.tool.definitions"].array_value.values] == ["<cycle>"] * 2
-    events.provider.shutdown()
-
-
-def test_hostile_content_over_otlp(receiver, quiet):
-    """Whatever is told, the exporter can send it, and nothing is logged."""
-    endpoint, bodies = receiver
-    events = Events()
-    events.provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint)))
-
-    @given(_ANYTHING)
-    def emit(data):
-        events.runs.custom(events.span, "any", data, captures=True)
-        events.runs.details(events.span, {}, {"gen_ai.input.messages": data})
-        sent.append(data)
-
-    sent: list = []
-    bodies.clear()
-    emit()
-    assert events.provider.force_flush()
-    requests = [ExportLogsServiceRequest.FromString(body) for body in bodies]
-    records = [
-        record
-        for request in requests
-        for of in request.resource_logs
-        for s in of.scope_logs
-        for record in s.log_records
-    ]
-    assert len(records) == 2 * len(sent)
-    assert all(record.attributes for record in records)
-    events.provider.shutdown()

@@ -1,9 +1,7 @@
 """Metrics of runs, read from the SDK and from a real OTLP receiver."""
 
 import gc
-import threading
 import weakref
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from hypothesis import given
@@ -16,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
 from runspan.metrics import MOST_VALUES_OF_A_LABEL, RunMetrics, run_metrics
+from tests.http_bodies import receive_bodies
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
@@ -298,27 +297,11 @@ def test_one_object_for_a_provider():
 
 def test_over_otlp():
     """A receiver gets what was recorded."""
-    bodies = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Stay silent."""
-
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        exporter = OTLPMetricExporter(endpoint=f"http://127.0.0.1:{server.server_port}/v1/metrics")
+    with receive_bodies() as (address, bodies):
+        exporter = OTLPMetricExporter(endpoint=f"{address}/v1/metrics")
         provider = MeterProvider([PeriodicExportingMetricReader(exporter)], shutdown_on_exit=False)
         RunMetrics(provider).record({**CHAT, "gen_ai.usage.input_tokens": 3}, 1)
         provider.shutdown()
-        server.shutdown()
-        thread.join()
     request = ExportMetricsServiceRequest.FromString(bodies[0])
     of_scope = request.resource_metrics[0].scope_metrics[0]
     assert (of_scope.scope.name, of_scope.schema_url) == ("runspan", semconv.SCHEMA_URL)
