@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runspan.callback_processor import CallbackSpanProcessor
     from runspan.export.otlp_processor import OtlpSpanProcessor
     from runspan.playback import replay
+    from runspan.resumption import link_resumes
     from runspan.setup import Handle, configure
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "configure",
     "invocation",
+    "link_resumes",
     "replay",
 ]
 
@@ -36,6 +38,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "OtlpSpanProcessor": "runspan.export.otlp_processor",
     "configure": "runspan.setup",
     "invocation": "runspan.block",
+    "link_resumes": "runspan.resumption",
     "replay": "runspan.playback",
 }
 

@@ -18,6 +18,7 @@ from runspan import endings, payload, semconv, ties
 from runspan._guard import attempt
 from runspan.dispatch import dispatch, outbox_here
 from runspan.event import Event
+from runspan.graphs import hears_graphs
 from runspan.payload import Kind, Start
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
@@ -102,6 +103,12 @@ class Bridge:
         audience = attempt(self._note, event.get("run_id"), chunk, is_chunk, default=None)
         if audience is not None:
             dispatch(audience.callbacks, Event(name, args, event), audience.outbox)
+
+    def lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
+        """Note that a graph was interrupted or resumed, and tell callback handlers of LangGraph's kind."""
+        audience = attempt(self._note_lifecycle, event, note, default=None)
+        if audience is not None:
+            dispatch(list(filter(hears_graphs, audience.callbacks)), Event(name, (event,), {}), audience.outbox)
 
     def open_block(self, caller: FrameType) -> Run:
         """Start a run without a span, of which no event tells, to carry the scope through a block of code."""
@@ -279,6 +286,13 @@ class Bridge:
         attributes, description = endings.failure(run, error, response)
         found = ties.untie(run, (), attributes)
         run.table.end(run, {**attributes, **found}, description, at_ns)
+
+    def _note_lifecycle(self, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
+        run = self._tracing.table.find(event.run_id)
+        if run is None or run.handlers[:1] != (self,):
+            return None
+        note(run, event)
+        return run.audience()
 
     def _note(self, run_id: UUID | None, chunk: object, is_chunk: bool) -> Audience | None:
         table = self._tracing.table

@@ -112,6 +112,15 @@ def runs_executing(context: Context, apart_from: RunTable | None = None) -> Iter
         stand_in = stand_in.base
 
 
+def open_runs_in(context: Context) -> Iterator[Run]:
+    """Yield the open runs that have a stand-in in a context, the innermost first, also if they execute elsewhere."""
+    stand_in = context.get(_STAND_IN_KEY)
+    while type(stand_in) is StandIn:
+        if not stand_in.run.is_over:
+            yield stand_in.run
+        stand_in = stand_in.base
+
+
 def attach(run: Run, base: Span, here: Context) -> None:
     """Make the run current in this context and in what is started from it; it is never detached."""
     stand_in = StandIn(run, base)

@@ -32,5 +32,8 @@ IGNORED_BY: Final[dict[str, str | None]] = {
     "on_text": None,
     "on_retry": "ignore_retry",
     "on_custom_event": "ignore_custom_event",
+    # LangGraph's.
+    "on_interrupt": None,
+    "on_resume": None,
 }
 """The property of a handler by which it says that it does not want an event, as LangChain's managers have it."""

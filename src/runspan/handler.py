@@ -14,6 +14,7 @@ from opentelemetry.trace import TracerProvider
 from runspan import payload
 from runspan.bridge import Bridge
 from runspan.flush import flush
+from runspan.graphs import GRAPH_MODULE, hearing_graphs, note_interrupt, note_resume
 from runspan.place import module_of_start
 from runspan.runs import Run
 from runspan.scope import NOBODY
@@ -145,6 +146,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         """Start a chain, prompt, parser, graph or node."""
         caller = _frame_at(1)
         module = module_of_start(caller)
+        if module == GRAPH_MODULE:
+            kind: Any = type(self)
+            self.__class__ = hearing_graphs(kind)
         facts = serialized, event.get("name"), event.get("run_type"), event.get("metadata"), module
         content = (inputs,) if self.settings.capture_chains else None
         self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
@@ -221,6 +225,14 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_custom_event(self, *args: Any, **event: Any) -> None:
         """Pass on an event that the application dispatched within a run."""
         self._bridge.pass_on("on_custom_event", args, event)
+
+    def on_interrupt(self, event: Any) -> None:
+        """Note that a graph waits for its user; LangGraph tells it."""
+        self._bridge.lifecycle("on_interrupt", event, note_interrupt)
+
+    def on_resume(self, event: Any) -> None:
+        """Note that a graph goes on from a checkpoint; LangGraph tells it."""
+        self._bridge.lifecycle("on_resume", event, note_resume)
 
     def on_agent_action(self, *args: Any, **event: Any) -> Any:
         """Pass on what an agent of the classic kind is going to do."""

@@ -24,13 +24,15 @@ def listener(tracing, *callbacks):
 
 
 class Slow(AsyncCallbackHandler):
-    """Takes its time, and notes the loop, the order and the request it belongs to."""
+    """Waits for a gate, if it has one; notes the loop, the order and the request it belongs to."""
 
-    def __init__(self):
+    def __init__(self, gate=None):
         self.noted = []
+        self.gate = gate
 
     async def on_chain_start(self, serialized, inputs, **kwargs):
-        await asyncio.sleep(0.002)
+        if self.gate is not None:
+            await self.gate.wait()
         self.noted.append((f"{kwargs['name']} started", asyncio.get_running_loop(), REQUEST.get(None)))
 
     async def on_chain_end(self, outputs, **kwargs):
@@ -39,7 +41,8 @@ class Slow(AsyncCallbackHandler):
 
 async def test_an_async_handler_is_told_in_order_on_the_applications_loop(tracing):
     """A slow handler does not hold up the run; it is told in order, on the loop and in the context of its request."""
-    slow = Slow()
+    gate = asyncio.Event()
+    slow = Slow(gate)
     handler = listener(tracing, slow)
     chain = body(tracing, "one") | RunnableLambda(lambda x: x, name="two")  # the second works in a thread
 
@@ -48,7 +51,8 @@ async def test_an_async_handler_is_told_in_order_on_the_applications_loop(tracin
         await chain.ainvoke(request, {"callbacks": [handler]})
 
     await asyncio.gather(*(asyncio.create_task(ask(f"r{number}")) for number in range(20)))
-    assert len(slow.noted) < 20 * 6
+    assert slow.noted == []
+    gate.set()
     assert await handler.aflush() is True
     loop = asyncio.get_running_loop()
     for number in range(20):

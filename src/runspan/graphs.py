@@ -1,0 +1,60 @@
+"""What LangGraph tells of graphs that wait for their user, and of those that go on."""
+
+import contextlib
+import functools
+import sys
+from typing import Any, Protocol
+from uuid import UUID
+
+from runspan import resumption, semconv
+from runspan.runs import Run
+
+GRAPH_MODULE = "langgraph.pregel.main"
+"""The module whose functions start the run of a graph."""
+
+
+class LifecycleEvent(Protocol):
+    """LangGraph's ``GraphInterruptEvent`` or ``GraphResumeEvent``."""
+
+    run_id: UUID | None
+    checkpoint_id: str
+    checkpoint_ns: tuple[str, ...]
+
+
+@functools.cache
+def hearing_graphs(kind: type[Any]) -> type[Any]:
+    """Return a handler's class with the one mixed in to whose instances alone LangGraph tells of interrupts.
+
+    LangGraph has it from 1.1.10 on. It is asked for only when a graph runs, for importing LangGraph takes time.
+    """
+    with contextlib.suppress(ImportError):
+        from langgraph.callbacks import GraphCallbackHandler  # noqa: PLC0415  the reason above
+
+        return type(
+            kind.__name__, (kind, GraphCallbackHandler), {"__module__": kind.__module__, "__doc__": kind.__doc__}
+        )
+    return kind
+
+
+def hears_graphs(handler: object) -> bool:
+    """Tell whether a callback handler is of the kind that LangGraph tells of interrupts."""
+    callbacks = sys.modules.get("langgraph.callbacks")
+    return callbacks is not None and isinstance(handler, callbacks.GraphCallbackHandler)
+
+
+def note_interrupt(run: Run, event: LifecycleEvent) -> None:
+    """Note on the span of a graph, and for the run that will resume it, where it waits."""
+    run.attributes = {
+        **run.attributes,
+        semconv.RUN_OUTCOME: "interrupted",
+        semconv.CHECKPOINT_ID: event.checkpoint_id,
+    }
+    resumption.note_interrupted(event.checkpoint_id, run.span.get_span_context())
+
+
+def note_resume(run: Run, event: LifecycleEvent) -> None:
+    """Note where a graph goes on, and link it to the span that was interrupted there."""
+    run.span.set_attribute(semconv.CHECKPOINT_ID, event.checkpoint_id)
+    interrupted = resumption.interrupted_at(event.checkpoint_id)
+    if interrupted is not None:
+        run.span.add_link(interrupted)
