@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lowest upstream clean
+.PHONY: help demo test lint format bench docs lowest upstream clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-10s %s\n' "$$n" "$$t"; done
@@ -45,6 +45,9 @@ format: $(VENV)/.dev  ## format the code
 
 bench: $(VENV)/.dev  ## print what an invocation costs, beside bare spans
 	@$(BIN)/python benchmarks/invocations.py
+
+docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
+	@$(BIN)/python docs/make_telemetry.py
 
 lowest: .venv-lowest/.lowest  ## run the tests that lean on LangChain on its lowest supported version, and LangGraph's
 	@.venv-lowest/bin/python -m pytest tests/context $(addprefix tests/scope/test_,parity.py callbacks.py playback.py) -m "not newest"

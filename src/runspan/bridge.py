@@ -23,6 +23,7 @@ from runspan.payload import Kind, Start
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
+from runspan.signals import Signals
 from runspan.subjects import CHAT, Subject, serialized
 from runspan.tracing import Tracing
 
@@ -48,10 +49,14 @@ class Bridge:
         tracer_provider: where spans start; the global provider, whichever it is by then, if None.
         scope: who listens to the invocations of the handler.
         settings: what to record.
+        signals: where metrics and events of the runs go.
     """
 
-    def __init__(self, tracer_provider: TracerProvider | None, scope: Scope, settings: Settings) -> None:
+    def __init__(
+        self, tracer_provider: TracerProvider | None, scope: Scope, settings: Settings, signals: Signals
+    ) -> None:
         self.scope = scope
+        self.signals = signals
         self.settings = settings
         self.is_shut_down = False
         self._tracer_provider = tracer_provider
@@ -204,6 +209,7 @@ class Bridge:
         tags = event.get("tags")
         call_id = event.get("tool_call_id")
         call_id = call_id if isinstance(call_id, str) else None
+        attributes = self._attributes(start, event)
         answered: Sequence[str] = ()
         if subject is CHAT and content is not None:
             answered = attempt(_called_with, payload.calls_answered, content, default=())
@@ -213,7 +219,7 @@ class Bridge:
             event.get("parent_run_id"),
             name=start.name,
             kind=subject.span_kind,
-            attributes=self._attributes(start, event),
+            attributes=attributes,
             is_chain=subject.is_chain,
             is_hidden=self._is_hidden(start, event),
             scope=self.scope,
@@ -221,8 +227,8 @@ class Bridge:
         )
         run.handlers = (self,)
         run.captures = self._captures
-        if subject.is_model:
-            run.is_model, run.partial = True, endings.partial_answer
+        run.told = attributes
+        run.is_model, run.partial = subject.is_model, self._partial
         ties.tie(run, caller, start.attributes.get(semconv.OPERATION), tags, call_id)
         if content is not None and self._captures and _takes_attributes(run):
             run.attributes = attempt(_called_with, subject.content, content, default=_NOTHING)
@@ -277,15 +283,23 @@ class Bridge:
         return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
 
     def _end(self, run: Run, describe: Callable[..., Attributes] | None, value: object, at_ns: int) -> None:
-        attributes = endings.result(run, describe, value) if _takes_attributes(run) else _NOTHING
+        attributes = endings.result(run, describe, value, captures=run.captures and _takes_attributes(run))
         asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
-        found = ties.untie(run, asked, attributes)
-        run.table.end(run, {**attributes, **found} if found else attributes, None, at_ns)
+        attributes = {**attributes, **ties.untie(run, asked, attributes)}
+        self.signals.ended(run, attributes, at_ns)
+        run.table.end(run, attributes, None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
         attributes, description = endings.failure(run, error, response)
-        found = ties.untie(run, (), attributes)
-        run.table.end(run, {**attributes, **found}, description, at_ns)
+        attributes = {**attributes, **ties.untie(run, (), attributes)}
+        self.signals.ended(run, attributes, at_ns, error)
+        run.table.end(run, attributes, description, at_ns)
+
+    def _partial(self, run: Run, at_ns: int) -> Attributes:
+        attributes = endings.partial_answer(run) if run.is_model else _NOTHING
+        attributes = {**attributes, **ties.untie(run, (), attributes)}
+        self.signals.ended(run, attributes, at_ns)
+        return attributes
 
     def _note_lifecycle(self, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
         run = self._tracing.table.find(event.run_id)
@@ -298,8 +312,10 @@ class Bridge:
         table = self._tracing.table
         run = table.find(run_id)
         if is_chunk and run is not None and run.handlers and run.handlers[0] is self:
-            run.first_chunk_ns = run.first_chunk_ns or time.time_ns()
+            at_ns = time.time_ns()
+            run.first_chunk_ns = run.first_chunk_ns or at_ns
             run.chunks.append(chunk)
+            run.chunk_ns.append(at_ns)
         audience = table.audience(run_id)
         return audience if audience is not None and audience.speaker is self else None
 

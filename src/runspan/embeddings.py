@@ -20,10 +20,6 @@ from runspan.payload.providers import provider
 from runspan.payload.text import text_in
 from runspan.settings import Settings
 
-# to semconv
-DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
-INPUTS: Final = "langchain.embeddings.inputs"
-
 # Where LangChain's classes keep the model's name.
 _MODEL_NAMES: Final = ("model", "model_name", "model_id", "deployment")
 # LangChain's packages that have classes of no provider.
@@ -156,7 +152,7 @@ class _Call:
 
     def _note(self, vectors: list[list[float]]) -> None:
         if len(vectors):
-            self._span.set_attribute(DIMENSIONS, len(vectors[0]))
+            self._span.set_attribute(semconv.EMBEDDING_DIMENSIONS, len(vectors[0]))
 
     def _fail(self, error: BaseException) -> None:
         told = failure(error)
@@ -174,7 +170,7 @@ class _Call:
 def _describe(embeddings: Embeddings, texts: Sequence[str]) -> dict[str, AnyValue]:
     attributes: dict[str, AnyValue] = {semconv.OPERATION: "embeddings"}
     if isinstance(texts, list | tuple):
-        attributes[INPUTS] = len(texts)
+        attributes[semconv.EMBEDDING_INPUTS] = len(texts)
     if name := _provider(type(embeddings)):
         attributes[semconv.PROVIDER] = name
     if model := _model(embeddings):

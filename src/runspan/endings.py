@@ -16,13 +16,11 @@ _NOTHING: Final[Attributes] = {}
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 
 
-def result(run: Run, describe: Callable[..., Attributes] | None, value: object) -> Attributes:
+def result(run: Run, describe: Callable[..., Attributes] | None, value: object, *, captures: bool) -> Attributes:
     """Return what the result of a run says; ``describe`` knows its kind."""
-    if describe is None:
-        return _NOTHING
     if run.is_model:
-        return stream(run, _answer(value, captures=run.captures))
-    return attempt(describe, value, default=_NOTHING) if run.captures else _NOTHING
+        return stream(run, _answer(value, captures=captures))
+    return attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
 
 
 def failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:

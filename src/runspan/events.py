@@ -17,12 +17,6 @@ from runspan._version import __version__
 from runspan.payload import clean, failure, to_json
 from runspan.payload.content import is_int64
 
-# to semconv
-EXCEPTION_TYPE: Final = "exception.type"
-EXCEPTION_MESSAGE: Final = "exception.message"
-EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
-RETRY_WAIT: Final = "langchain.retry.wait"
-
 # The operations whose failures the conventions have an event for that we could read.
 _CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
 _LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
@@ -166,11 +160,14 @@ def _exception(error: BaseException, *, captures: bool) -> _Attributes:
     if not captures:
         # Without messages: they stand in the last line of a trace, and in those of the causes.
         frames = "".join(traceback.format_tb(error.__traceback__))
-        return {EXCEPTION_TYPE: told.error_type, EXCEPTION_STACKTRACE: _last_of(f"{frames}{told.error_type}")}
+        return {
+            semconv.EXCEPTION_TYPE: told.error_type,
+            semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{told.error_type}"),
+        }
     return {
-        EXCEPTION_TYPE: told.error_type,
-        EXCEPTION_MESSAGE: told.message,
-        EXCEPTION_STACKTRACE: _last_of("".join(traceback.format_exception(error))),
+        semconv.EXCEPTION_TYPE: told.error_type,
+        semconv.EXCEPTION_MESSAGE: told.message,
+        semconv.EXCEPTION_STACKTRACE: _last_of("".join(traceback.format_exception(error))),
     }
 
 
@@ -180,7 +177,7 @@ def _last_of(stacktrace: str) -> str:
 
 def _retry(state: Any) -> _Attributes:
     error = state.outcome.exception() if state.outcome is not None else None
-    told: dict[str, AnyValue] = {semconv.ATTEMPT: state.attempt_number, RETRY_WAIT: float(state.upcoming_sleep)}
+    told: dict[str, AnyValue] = {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep)}
     return told if error is None else {**told, semconv.ERROR_TYPE: failure(error).error_type}
 
 

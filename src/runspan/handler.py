@@ -19,6 +19,7 @@ from runspan.place import module_of_start
 from runspan.runs import Run
 from runspan.scope import NOBODY
 from runspan.settings import Settings
+from runspan.signals import Signals
 from runspan.subjects import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         span_processors: OpenTelemetry span processors, to hear every span of those invocations, whoever makes it.
         tracer_provider: where spans start; the global provider if None. While there is none that takes span
             processors, a handler with listeners uses one of runspan's own.
-        meter_provider: kept for the metrics of a later version.
-        logger_provider: kept for the events of a later version.
+        meter_provider: where the metrics of the runs go; the global provider if None.
+        logger_provider: where their events go, as log records; the global provider if None.
         settings: what to record; from the environment if None.
 
     Raises:
-        TypeError: if a listener is no callback handler or no span processor; it names the value.
+        TypeError: if a listener is no callback handler or no span processor, or the logger provider none; it names it.
 
     Example:
         ``chain.invoke(question, config={"callbacks": [OpenTelemetryCallbackHandler(callbacks=[LoggingHandler()])]})``
@@ -73,7 +74,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self.logger_provider = logger_provider
         self._listeners = _listeners(callbacks, span_processors)
         scope = self._listeners.scope if self._listeners is not None else NOBODY
-        self._bridge = Bridge(tracer_provider, scope, self.settings)
+        signals = Signals(meter_provider, logger_provider, former_names=self.settings.names == "both")
+        self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
 
     def __copy__(self) -> Self:
         """Return the same handler: LangChain copies handlers with the objects that hold them."""

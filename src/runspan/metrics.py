@@ -16,12 +16,6 @@ from runspan import semconv
 from runspan._version import __version__
 from runspan.payload.content import is_int64
 
-# to semconv
-SERVER_ADDRESS: Final = "server.address"
-SERVER_PORT: Final = "server.port"
-TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105  a name, no secret
-TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105  a name, no secret
-
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.
 MOST_VALUES_OF_A_LABEL: Final = 300
@@ -39,8 +33,8 @@ _CLIENT: Final = (
     semconv.PROVIDER,
     semconv.REQUEST_MODEL,
     semconv.RESPONSE_MODEL,
-    SERVER_ADDRESS,
-    SERVER_PORT,
+    semconv.SERVER_ADDRESS,
+    semconv.SERVER_PORT,
 )
 _INFERENCE: Final = (*_CLIENT, semconv.OPENAI_RESPONSE_TIER, semconv.OPENAI_FINGERPRINT)
 _INFERENCE_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
@@ -235,7 +229,7 @@ class _TokenMetrics:
         for counter, usage in self._counters:
             for modality, count in _by_modality(usage, attributes).items():
                 if count:
-                    counter.add(count, {**labels, TOKEN_MODALITY: modality}, context)
+                    counter.add(count, {**labels, semconv.TOKEN_MODALITY: modality}, context)
         for histogram, name in self._of_calls:
             _record_count(histogram, attributes.get(name), labels, context)
 
@@ -272,7 +266,7 @@ class _FormerMetrics:
     ) -> None:
         self._duration.record(seconds, failed, context)
         for kind, name in (("input", semconv.INPUT_TOKENS), ("output", semconv.OUTPUT_TOKENS)):
-            _record_count(self._tokens, attributes.get(name), {**labels, TOKEN_TYPE: kind}, context)
+            _record_count(self._tokens, attributes.get(name), {**labels, semconv.TOKEN_TYPE: kind}, context)
 
 
 def _record_count(histogram: Histogram, value: AnyValue, labels: _Labels, context: Context | None) -> None:

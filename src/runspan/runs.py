@@ -42,6 +42,7 @@ class Run:
         "attributes",
         "captures",
         "children",
+        "chunk_ns",
         "chunks",
         "first_chunk_ns",
         "handlers",
@@ -60,6 +61,7 @@ class Run:
         "span",
         "started_ns",
         "table",
+        "told",
         "tries",
         "work",
     )
@@ -104,10 +106,14 @@ class Run:
         """What the span gets when the run ends: each time an SDK span is given some costs as much as a few of them."""
         self.started_ns = time.time_ns()
         self.first_chunk_ns = 0
+        self.told: Attributes = _NOTHING
+        """What its span was given when it began."""
+        self.chunk_ns: list[int] = []
+        """When each chunk came."""
         self.chunks: list[object] = []
         """What a model streamed so far."""
-        self.partial: Callable[[Run], Attributes] | None = None
-        """Tells what the run has come to, should it be abandoned."""
+        self.partial: Callable[[Run, int], Attributes] | None = None
+        """Tells what the run has come to, should it be abandoned; it is given the time of that."""
         self._stand_in: ref[object] | None = None
 
     def is_within(self, ancestor: "Run") -> bool:
@@ -169,6 +175,7 @@ class Run:
         self.parent = self.open_ancestor()
         attributes, self.attributes = self.attributes, _NOTHING
         self.span, self.chunks, self.handlers = INVALID_SPAN, [], ()
+        self.told, self.chunk_ns = _NOTHING, []
         self.scope, self.outbox, self.relations = NOBODY, None, None
         self._stand_in = self.partial = None
         return attributes
@@ -306,7 +313,7 @@ class RunTable:
         if run.place.was_cancelled():
             outcome = "cancelled"
         self._remember(run)
-        partial = attempt(run.partial, run, default=_NOTHING) if run.partial is not None else _NOTHING
+        partial = attempt(run.partial, run, at_ns, default=_NOTHING) if run.partial is not None else _NOTHING
         self.end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
 
     def _remember(self, run: Run) -> None:

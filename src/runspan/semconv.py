@@ -182,6 +182,26 @@ WORKFLOW_NAME: Final = _attribute("gen_ai.workflow.name", Level.CONDITIONAL, _GR
 
 ERROR_TYPE: Final = _attribute("error.type", Level.CONDITIONAL, _ALL, "the class of the exception", _CORE)
 
+SERVER_ADDRESS: Final = _attribute("server.address", Level.RECOMMENDED, _MODELS, "if it is known", _CORE)
+SERVER_PORT: Final = _attribute("server.port", Level.CONDITIONAL, _MODELS, "if it is known", _CORE)
+
+EMBEDDING_DIMENSIONS: Final = _attribute(
+    "gen_ai.embeddings.dimension.count", Level.RECOMMENDED, "embeddings", "of the vectors that came"
+)
+
+# On events and metrics alone.
+EXCEPTION_TYPE: Final = _attribute("exception.type", Level.REQUIRED, "the exception event", "", _CORE)
+EXCEPTION_MESSAGE: Final = _attribute("exception.message", Level.CONTENT, "the exception event", "", _CORE)
+EXCEPTION_STACKTRACE: Final = _attribute(
+    "exception.stacktrace", Level.RECOMMENDED, "the exception event", "without messages unless content is on", _CORE
+)
+TOKEN_MODALITY: Final = _attribute(
+    "gen_ai.token.modality", Level.REQUIRED, "the counters of tokens", "`text`, `image`, `audio`, `unknown`"
+)
+TOKEN_TYPE: Final = _attribute(
+    "gen_ai.token.type", Level.REQUIRED, "`gen_ai.client.token.usage`", "`input` or `output`", "1.41.0"
+)
+
 # By the names of before, for older backends: ``Settings.semconv``.
 SYSTEM: Final = _attribute(
     "gen_ai.system", Level.REQUIRED, _MODELS, "`gen_ai.provider.name` by its former name", "1.36.0"
@@ -226,7 +246,11 @@ TEXT_EVENT: Final = _event("langchain.text", Level.OURS, _ALL, "a text that a ru
 INTERRUPT_EVENT: Final = _event("langgraph.interrupt", Level.OURS, _GRAPHS, "a graph waits for its user", _OURS)
 RESUME_EVENT: Final = _event("langgraph.resume", Level.OURS, _GRAPHS, "a graph goes on", _OURS)
 EVENT_NAME: Final = _ours("langchain.event.name", "`langchain.custom`", "the name that the application gave")
-EVENT_DATA: Final = _ours("langchain.event.data", "`langchain.custom`, `langchain.text`, `langchain.retry`", "content")
+EVENT_DATA: Final = _ours(
+    "langchain.event.data", "`langchain.custom`, `langchain.text`, `langgraph.interrupt`, `langgraph.resume`", "content"
+)
+RETRY_WAIT: Final = _ours("langchain.retry.wait", "`langchain.retry`", "seconds until the next try")
+EMBEDDING_INPUTS: Final = _ours("langchain.embeddings.inputs", "embeddings", "how many texts were given")
 
 # Metrics.
 INFERENCE_DURATION: Final = _metric("gen_ai.client.inference.duration", "seconds of a call of a model")

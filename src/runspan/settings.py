@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CaptureContent: TypeAlias = Literal["none", "span"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
+Names: TypeAlias = Literal["current", "both"]
 SoftErrors: TypeAlias = Literal["error", "marked"]
 
 # The values of the variable that OpenTelemetry's own GenAI packages read. Content in events alone is none on spans.
@@ -55,7 +56,16 @@ class Settings(BaseSettings):
     metadata_keys: tuple[str, ...] = Field(
         default=(),
         validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS"),
-        description='The keys of a run\'s metadata that go onto its span, as `langchain.metadata.*`; in JSON: `["user_id"]`.',
+        description='Keys of metadata that go onto each span, as `langchain.metadata.*`; in JSON: `["user_id"]`.',
+    )
+    names: Names = Field(
+        default="current",
+        validation_alias=AliasChoices("RUNSPAN_NAMES"),
+        description=(
+            "Which names of the GenAI conventions are written: the `current` ones, or `both`, with those of before that"
+            " older backends read: `gen_ai.system`, and the metrics `gen_ai.client.token.usage` and"
+            " `gen_ai.client.operation.duration`."
+        ),
     )
     soft_errors: SoftErrors = Field(
         default="error",

@@ -1,0 +1,58 @@
+"""Writes docs/telemetry.md from the table of names: ``make docs``."""
+
+from pathlib import Path
+from typing import Final
+
+from runspan.semconv import NAMES, SCHEMA_URL, Level, Name, What
+
+TARGET: Final = Path(__file__).parent / "telemetry.md"
+
+_HEAD: Final = f"""\
+# Telemetry
+
+Every attribute, event and metric that runspan writes. This file is made from
+[src/runspan/semconv.py](../src/runspan/semconv.py) by `make docs`; the names under `gen_ai` rest on
+`{SCHEMA_URL}`.
+
+## Spans
+
+| run | span | kind | operation |
+| --- | --- | --- | --- |
+| chat model | `chat {{model}}` | CLIENT | `chat` |
+| completion model | `text_completion {{model}}` | CLIENT | `text_completion` |
+| embeddings (`trace_embeddings`) | `embeddings {{model}}` | CLIENT | `embeddings` |
+| tool | `execute_tool {{name}}` | INTERNAL | `execute_tool` |
+| retriever | `retrieval` | CLIENT | `retrieval` |
+| agent of `create_agent` | `invoke_agent {{name}}` | INTERNAL | `invoke_agent` |
+| compiled graph | `invoke_workflow {{name}}`, the name only if its user gave one | INTERNAL | `invoke_workflow` |
+| node, chain, prompt, parser | LangChain's name of it | INTERNAL | none |
+
+A tool links to the model that asked for it, a model to the tools whose results it reads for the first time, a try to the
+one before it, a resumed graph to the one that was interrupted.
+"""
+
+
+def text() -> str:
+    """Return the whole page."""
+    return "\n".join(
+        [
+            _HEAD,
+            *_section("Attributes of the conventions", _those(What.ATTRIBUTE, ours=False)),
+            *_section("Attributes of our own", _those(What.ATTRIBUTE, ours=True)),
+            *_section("Events", _those(What.EVENT)),
+            *_section("Metrics", _those(What.METRIC)),
+        ]
+    )
+
+
+def _those(what: What, *, ours: bool | None = None) -> list[Name]:
+    return [each for each in NAMES if each.what is what and ours in {None, each.level is Level.OURS}]
+
+
+def _section(title: str, names: list[Name]) -> list[str]:
+    rows = [f"| `{each.name}` | {each.where} | {each.level} | {each.rests_on} | {each.says} |" for each in names]
+    return [f"## {title}\n", "| name | on | level | rests on | says |", "| --- | --- | --- | --- | --- |", *rows, ""]
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text())
