@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from runspan.ai_only import AiOnlySpanProcessor
     from runspan.block import invocation
     from runspan.callback_processor import CallbackSpanProcessor
+    from runspan.embeddings import trace_embeddings
     from runspan.export.otlp_processor import OtlpSpanProcessor
     from runspan.playback import replay
     from runspan.resumption import link_resumes
@@ -28,6 +29,7 @@ __all__ = [
     "invocation",
     "link_resumes",
     "replay",
+    "trace_embeddings",
 ]
 
 # People who need the handler alone don't pay for importing the SDK and its exporters.
@@ -40,6 +42,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "invocation": "runspan.block",
     "link_resumes": "runspan.resumption",
     "replay": "runspan.playback",
+    "trace_embeddings": "runspan.embeddings",
 }
 
 

@@ -20,6 +20,7 @@ from runspan.dispatch import dispatch, outbox_here
 from runspan.event import Event
 from runspan.graphs import hears_graphs
 from runspan.payload import Kind, Start
+from runspan.payload.former import former_names
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
@@ -105,13 +106,13 @@ class Bridge:
 
     def pass_on(self, name: str, args: _Args, event: _Event, chunk: object = None, *, is_chunk: bool = False) -> None:
         """Pass on what happens in the midst of a run; ``chunk`` is what a model streamed."""
-        audience = attempt(self._note, event.get("run_id"), chunk, is_chunk, default=None)
+        audience = attempt(self._note, event.get("run_id"), name, args, chunk, is_chunk, default=None)
         if audience is not None:
             dispatch(audience.callbacks, Event(name, args, event), audience.outbox)
 
     def lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
         """Note that a graph was interrupted or resumed, and tell callback handlers of LangGraph's kind."""
-        audience = attempt(self._note_lifecycle, event, note, default=None)
+        audience = attempt(self._note_lifecycle, name, event, note, default=None)
         if audience is not None:
             dispatch(list(filter(hears_graphs, audience.callbacks)), Event(name, (event,), {}), audience.outbox)
 
@@ -243,6 +244,8 @@ class Bridge:
             attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
         if metadata is not None and start.kind is Kind.TOOL:
             attributes.update(attempt(payload.executing_agent, metadata, default=_NOTHING))
+        if self.settings.names == "both":
+            attributes.update(former_names(start.attributes))
         if metadata is not None and self.settings.metadata_keys:
             attributes.update(attempt(payload.chosen, metadata, self.settings.metadata_keys, default=_NOTHING))
         return attributes
@@ -301,23 +304,31 @@ class Bridge:
         self.signals.ended(run, attributes, at_ns)
         return attributes
 
-    def _note_lifecycle(self, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
+    def _note_lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
         run = self._tracing.table.find(event.run_id)
         if run is None or run.handlers[:1] != (self,):
             return None
         note(run, event)
+        self.signals.happened(run, name, (event,))
         return run.audience()
 
-    def _note(self, run_id: UUID | None, chunk: object, is_chunk: bool) -> Audience | None:
+    def _note(self, run_id: UUID | None, name: str, args: _Args, chunk: object, is_chunk: bool) -> Audience | None:
         table = self._tracing.table
         run = table.find(run_id)
-        if is_chunk and run is not None and run.handlers and run.handlers[0] is self:
-            at_ns = time.time_ns()
-            run.first_chunk_ns = run.first_chunk_ns or at_ns
-            run.chunks.append(chunk)
-            run.chunk_ns.append(at_ns)
+        if run is not None and run.handlers and run.handlers[0] is self:
+            if is_chunk:
+                _note_chunk(run, chunk)
+            else:
+                self.signals.happened(run, name, args)
         audience = table.audience(run_id)
         return audience if audience is not None and audience.speaker is self else None
+
+
+def _note_chunk(run: Run, chunk: object) -> None:
+    at_ns = time.time_ns()
+    run.first_chunk_ns = run.first_chunk_ns or at_ns
+    run.chunks.append(chunk)
+    run.chunk_ns.append(at_ns)
 
 
 def _called_with(describe: Callable[..., _T], values: Iterable[object]) -> _T:

@@ -1,6 +1,6 @@
 """Metrics and events of a handler's runs, where a provider takes them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -36,6 +36,13 @@ class Signals:
         self.events = RunEvents(logger_provider)
         self._meter_provider = meter_provider
         self._former_names = former_names
+        self._tellers: dict[str, Callable[..., None]] = {
+            "on_custom_event": self._custom,
+            "on_text": self._text,
+            "on_retry": self._retry,
+            "on_interrupt": self._interrupt,
+            "on_resume": self._resume,
+        }
 
     @property
     def metrics(self) -> RunMetrics | None:
@@ -48,6 +55,28 @@ class Signals:
     def ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None = None) -> None:
         """Tell of a run that ends; ``attributes`` are what its end says."""
         attempt(self._ended, run, attributes, at_ns, error, default=None)
+
+    def happened(self, run: Run, callback: str, args: tuple[Any, ...]) -> None:
+        """Tell of what LangChain or LangGraph says in the midst of a run; ``args`` are those of the callback."""
+        if (tell := self._tellers.get(callback)) is not None:
+            attempt(tell, run, *args, default=None)
+
+    def _custom(self, run: Run, name: str, data: object) -> None:
+        self.events.custom(run.span, name, data, captures=run.captures)
+
+    def _text(self, run: Run, text: str) -> None:
+        self.events.text(run.span, text, captures=run.captures)
+
+    def _retry(self, run: Run, state: object) -> None:
+        self.events.retry(run.span, state)
+
+    def _interrupt(self, run: Run, event: Any) -> None:
+        self.events.interrupt(
+            run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, captures=run.captures
+        )
+
+    def _resume(self, run: Run, event: Any) -> None:
+        self.events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=run.captures)
 
     def _ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None) -> None:
         recorder = self.metrics

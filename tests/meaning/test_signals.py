@@ -1,0 +1,162 @@
+"""What runs tell beside their spans: metrics, also of what is sampled out, and events in the run's trace context."""
+
+import logging
+
+import pytest
+from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from runspan import OpenTelemetryCallbackHandler, Settings
+from tests.context.shapes import Model, body, tool
+
+
+class Counting(Model):
+    """A model that tells its usage."""
+
+    def _answer(self, messages):
+        usage = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
+        return AIMessage("three", usage_metadata=usage)
+
+
+class Failing(Model):
+    """A model that fails."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        raise ValueError(messages[0].content)
+
+
+@pytest.fixture
+def reader():
+    """Read metrics from memory."""
+    reader = InMemoryMetricReader()
+    yield reader
+    reader.shutdown()
+
+
+def measured(reader):
+    """Return of each metric how many or how much, by operation and error."""
+    found = {}
+    for resource in reader.get_metrics_data().resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                for point in metric.data.data_points:
+                    labels = point.attributes
+                    key = (metric.name, labels.get("gen_ai.tool.name") or labels.get("gen_ai.operation.name"))
+                    found[(*key, labels.get("error.type"))] = getattr(point, "count", None) or point.value
+    return found
+
+
+@pytest.mark.parametrize("is_sampled", [True, False])
+def test_metrics_of_a_chain(tracing, reader, is_sampled):
+    """Models and tools are measured once each, sampled or not, by however many handlers; chains are not."""
+    provider = tracing.provider if is_sampled else TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    handlers = [OpenTelemetryCallbackHandler(tracer_provider=provider, meter_provider=meters) for _ in range(2)]
+    config = {"callbacks": handlers}
+    (body(tracing, "first") | Counting(tracing=tracing)).invoke("x", config)
+    tool(tracing).invoke({"x": 1}, config)
+    with pytest.raises(ValueError, match="x"):
+        Failing(tracing=tracing).invoke("x", config)
+    assert measured(reader) == {
+        ("gen_ai.client.inference.duration", "chat", None): 1,
+        ("gen_ai.client.inference.duration", "chat", "ValueError"): 1,
+        ("gen_ai.client.inference.operation.input_tokens", "chat", None): 1,
+        ("gen_ai.client.inference.operation.output_tokens", "chat", None): 1,
+        ("gen_ai.client.inference.usage.input_tokens", "chat", None): 7,
+        ("gen_ai.client.inference.usage.output_tokens", "chat", None): 5,
+        ("gen_ai.execute_tool.duration", "look", None): 1,
+    }
+
+
+def test_metrics_of_a_stream(tracing, reader):
+    """A streamed call has the time to its first chunk and those between; one that is left early counts, too."""
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, meter_provider=meters)
+    chunks = len(list(Model(tracing=tracing).stream("x", {"callbacks": [handler]})))
+    found = measured(reader)
+    assert found["gen_ai.client.inference.time_to_first_chunk", "chat", None] == 1
+    assert found["gen_ai.client.inference.time_per_output_chunk", "chat", None] == chunks - 1
+    stream = (body(tracing, "first") | Model(tracing=tracing)).stream("x", {"callbacks": [handler]})
+    next(stream)
+    stream.close()
+    assert measured(reader)["gen_ai.client.inference.duration", "chat", None] == 2
+
+
+def test_metrics_by_both_names(tracing, reader):
+    """A setting adds the metrics and attributes that older backends read."""
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    handler = OpenTelemetryCallbackHandler(
+        tracer_provider=tracing.provider, meter_provider=meters, settings=Settings(names="both")
+    )
+    Counting(tracing=tracing).invoke("x", {"callbacks": [handler]})
+    assert {"gen_ai.client.token.usage", "gen_ai.client.operation.duration"} < {key[0] for key in measured(reader)}
+    assert tracing.one("chat").attributes["gen_ai.system"] == "counting"
+
+
+class Logger:
+    """Keeps the events that it is to emit."""
+
+    def __init__(self):
+        self.records = []
+
+    def get_logger(self, *_, **__):
+        return self
+
+    def enabled(self, **_):
+        return True
+
+    def emit(self, **record):
+        self.records.append(record)
+
+
+def test_events(tracing):
+    """A call's details, its failure, and what the application dispatches, each in the context of its run."""
+    logger = Logger()
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, logger_provider=logger)
+    config = {"callbacks": [handler]}
+    RunnableLambda(lambda x: dispatch_custom_event("progress", {"done": 1}), name="work").invoke("x", config)
+    Counting(tracing=tracing).invoke("x", config)
+    with pytest.raises(ValueError, match="x"):
+        Failing(tracing=tracing).invoke("x", config)
+    assert [record["event_name"] for record in logger.records] == [
+        "langchain.custom",
+        "gen_ai.client.inference.operation.details",
+        "gen_ai.client.inference.operation.details",
+        "gen_ai.client.operation.exception",
+    ]
+    custom, details, _, failed = [record["attributes"] for record in logger.records]
+    assert custom == {"langchain.event.name": "progress", "langchain.event.data": {"done": 1}}
+    assert details["gen_ai.output.messages"] == [{"role": "assistant", "parts": [{"type": "text", "content": "three"}]}]
+    assert details["gen_ai.usage.input_tokens"] == 7
+    assert failed["exception.type"] == "ValueError"
+
+
+def test_events_without_content(tracing):
+    """Without content no event tells a word of the user's."""
+    logger = Logger()
+    settings = Settings(capture_content="none")
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, logger_provider=logger, settings=settings)
+    config = {"callbacks": [handler], "tags": ["secret"]}
+    RunnableLambda(lambda x: dispatch_custom_event("progress", "secret")).invoke("x", config)
+    with pytest.raises(ValueError, match="secret"):
+        Failing(tracing=tracing).invoke("secret", config)
+    assert len(logger.records) == 3
+    assert "secret" not in str([record["attributes"] for record in logger.records])
+
+
+def test_without_providers_nothing_is_logged(tracing, caplog):
+    """Who has neither metrics nor events set up hears nothing of them."""
+    caplog.set_level(logging.DEBUG)
+    Counting(tracing=tracing).invoke("x", tracing.config)
+    assert caplog.records == []
+
+
+def test_what_is_no_logger_provider():
+    """It is an error that names it."""
+    with pytest.raises(TypeError, match="7"):
+        OpenTelemetryCallbackHandler(logger_provider=7)
