@@ -22,6 +22,9 @@ from runspan.relations import Relations
 from runspan.runs import Run, RunTable
 from runspan.scope import NOBODY, Scope
 
+# Set in a context by who wants no spans there, such as an exporter that makes requests itself.
+_SUPPRESSED: Final = "suppress_instrumentation"
+
 _tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
 _tables_lock: Final = threading.Lock()
 
@@ -88,7 +91,7 @@ class Tracing:
         here = otel.get_current()
         run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
         run.scope = self._inherited(run).joined(scope)
-        run.owns_span = not is_hidden
+        run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
         if run.owns_span:
             linked = links(run) if links is not None else None
             run.span = self.tracer.start_span(name, starting(run, here), kind, attributes, linked)

@@ -90,6 +90,8 @@ def test_an_interrupted_graph_is_no_failure(tracing):
     config = {**tracing.config, "configurable": {"thread_id": "1"}}
     compiled.invoke({"values": []}, config)
     compiled.invoke(Command(resume="yes"), config)
-    assert tracing.text() == "invoke_workflow [interrupted]\n  ask [interrupted]\ninvoke_workflow\n  ask"
+    # LangGraph tells that the graph itself waits from 1.1.10 on, see tests/meaning.
+    text = tracing.text().replace("invoke_workflow [interrupted]", "invoke_workflow")
+    assert text == "invoke_workflow\n  ask [interrupted]\ninvoke_workflow\n  ask"
     assert tracing.named("ask")[0].attributes["langgraph.node"] == "ask"
     assert tracing.named("ask")[0].attributes["langgraph.step"] == 1

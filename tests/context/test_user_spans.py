@@ -197,3 +197,13 @@ def test_a_trace_from_elsewhere_is_joined(tracing):
     span = tracing.one("one")
     assert f"{span.context.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
     assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
+
+
+def test_where_instrumentation_is_suppressed(tracing):
+    """No run has a span where the context says that none is wanted, and what was current stays so."""
+    with tracing.span("caller"):
+        token = context.attach(context.set_value("suppress_instrumentation", True))
+        body(tracing, "one").invoke("x", tracing.config)
+        context.detach(token)
+        body(tracing, "two").invoke("x", tracing.config)
+    assert tracing.text() == "caller\n  one work\n  two\n    two work"
