@@ -61,7 +61,8 @@ def events():
 
 def test_details(events):
     """The details of a call are all that its span says, at DEBUG, with its content as a structure."""
-    events.runs.details(events.span, CHAT | {"gen_ai.input.messages": "[as JSON]"}, {"gen_ai.input.messages": MESSAGES})
+    told = CHAT | {"gen_ai.input.messages": "[as JSON]"}
+    events.runs.details(events.span, lambda: (told, {"gen_ai.input.messages": MESSAGES}))
     assert events.emitted() == [
         ("gen_ai.client.inference.operation.details", 5, CHAT | {"gen_ai.input.messages": MESSAGES})
     ]
@@ -71,7 +72,7 @@ def test_details_of_what_opentelemetry_has_no_value_for(events):
     """Content with foreign values stays a structure, as JSON has them."""
     when = dt.date(2026, 11, 22)
     arguments = {"when": when, "ids": {1}, "huge": 2**200, "half": "\ud83d"}
-    events.runs.details(events.span, {}, {"gen_ai.tool.call.arguments": arguments})
+    events.runs.details(events.span, lambda: ({}, {"gen_ai.tool.call.arguments": arguments}))
     ((_, _, attributes),) = events.emitted()
     assert attributes == {
         "gen_ai.tool.call.arguments": {"when": "2026-11-22", "ids": [1], "huge": str(2**200), "half": "\ufffd"}
@@ -81,7 +82,7 @@ def test_details_of_what_opentelemetry_has_no_value_for(events):
 def test_details_when_the_span_is_not_sampled():
     """Events don't depend on whether the span is recorded."""
     events = Events(ALWAYS_OFF)
-    events.runs.details(events.span, CHAT, {})
+    events.runs.details(events.span, lambda: (CHAT, {}))
     assert events.emitted() == [("gen_ai.client.inference.operation.details", 5, CHAT)]
 
 

@@ -48,7 +48,7 @@ def test_over_otlp(over_otlp):
     cycle: list = []
     cycle.extend([cycle, cycle])
     content = {"gen_ai.input.messages": MESSAGES, "gen_ai.output.messages": _deep(60), "gen_ai.tool.definitions": cycle}
-    events.details(span, CHAT, content)
+    events.details(span, lambda: (CHAT, content))
     assert provider.force_flush()
     request = ExportLogsServiceRequest.FromString(bodies[0])
     of_scope = request.resource_logs[0].scope_logs[0]
@@ -70,7 +70,7 @@ def test_hostile_content_over_otlp(over_otlp, quiet):
     @given(_ANYTHING)
     def emit(data):
         events.custom(span, "any", data, captures=True)
-        events.details(span, {}, {"gen_ai.input.messages": data})
+        events.details(span, lambda: ({}, {"gen_ai.input.messages": data}))
         sent.append(data)
 
     sent: list = []

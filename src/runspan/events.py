@@ -64,16 +64,21 @@ class RunEvents:
     def __init__(self, logger_provider: object | None) -> None:
         self._logger = _logger(logger_provider)
 
-    def details(self, span: Span, attributes: _Attributes, content: _Attributes) -> None:
+    def details(self, span: Span, describe: Callable[[], tuple[_Attributes, _Attributes]]) -> None:
         """Tell of a model's call, when it has ended.
 
         Args:
             span: the span of the call.
-            attributes: all that the span says.
-            content: messages, tool definitions and the like by the names of attributes, as lists and dictionaries,
-                where the span may have them as JSON.
+            describe: called if anybody listens; returns all that the span says, and the content of it, messages, tool
+                definitions and the like by the names of attributes, as lists and dictionaries where the span may have
+                them as JSON.
         """
-        self._emit(span, semconv.DETAILS_EVENT, "DEBUG", lambda: {**attributes, **_structured(content)})
+
+        def told() -> _Attributes:
+            attributes, content = describe()
+            return {**attributes, **_structured(content)}
+
+        self._emit(span, semconv.DETAILS_EVENT, "DEBUG", told)
 
     def exception(self, span: Span, error: BaseException, attributes: _Attributes, *, captures: bool) -> None:
         """Tell of an error that ended a call of a model, an embeddings model or a retriever.

@@ -79,19 +79,19 @@ class Signals:
         self.events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=run.captures)
 
     def _ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None) -> None:
-        recorder = self.metrics
-        if recorder is None and not run.is_model and error is None:
-            return
-        told = {**run.told, **run.attributes, **attributes}
+        def told() -> Attributes:
+            return {**run.told, **run.attributes, **attributes}
+
         if run.is_model:
-            self.events.details(run.span, told, _structured(told))
+            self.events.details(run.span, lambda: (told(), _structured(told())))
         if error is not None:
-            self.events.exception(run.span, error, _without_content(told), captures=run.captures)
+            self.events.exception(run.span, error, _without_content(told()), captures=run.captures)
+        recorder = self.metrics
         if recorder is not None:
             chunks = [(each - run.started_ns) / 1e9 for each in run.chunk_ns]
             calls = run.work.calls if run.work is not None else None
             seconds = (at_ns - run.started_ns) / 1e9
-            recorder.record(told, seconds, chunk_seconds=chunks, calls=calls, span=run.span)
+            recorder.record(told(), seconds, chunk_seconds=chunks, calls=calls, span=run.span)
 
 
 def _structured(told: Mapping[str, Any]) -> dict[str, Any]:
