@@ -53,8 +53,9 @@ class Signals:
         return run_metrics(provider, former_names=self._former_names)
 
     def ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None = None) -> None:
-        """Tell of a run that ends; ``attributes`` are what its end says."""
-        attempt(self._ended, run, attributes, at_ns, error, default=None)
+        """Tell of a run that ends; ``attributes`` are what its end says. There is nothing to tell of chains."""
+        if semconv.OPERATION in run.told:
+            attempt(self._ended, run, attributes, at_ns, error, default=None)
 
     def happened(self, run: Run, callback: str, args: tuple[Any, ...]) -> None:
         """Tell of what LangChain or LangGraph says in the midst of a run; ``args`` are those of the callback."""
