@@ -230,7 +230,7 @@ class Bridge:
         run.captures = self._captures
         run.told = attributes
         run.is_model, run.partial = subject.is_model, self._partial
-        ties.tie(run, caller, start.attributes.get(semconv.OPERATION), tags, call_id)
+        attempt(ties.tie, run, caller, start.attributes.get(semconv.OPERATION), tags, call_id, default=None)
         if content is not None and self._captures and _takes_attributes(run):
             run.attributes = attempt(_called_with, subject.content, content, default=_NOTHING)
         return run
@@ -288,19 +288,19 @@ class Bridge:
     def _end(self, run: Run, describe: Callable[..., Attributes] | None, value: object, at_ns: int) -> None:
         attributes = endings.result(run, describe, value, captures=run.captures and _takes_attributes(run))
         asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
-        attributes = {**attributes, **ties.untie(run, asked, attributes)}
+        attributes = {**attributes, **attempt(ties.untie, run, asked, attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns)
         run.table.end(run, attributes, None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
         attributes, description = endings.failure(run, error, response)
-        attributes = {**attributes, **ties.untie(run, (), attributes)}
+        attributes = {**attributes, **attempt(ties.untie, run, (), attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns, error)
         run.table.end(run, attributes, description, at_ns)
 
     def _partial(self, run: Run, at_ns: int) -> Attributes:
         attributes = endings.partial_answer(run) if run.is_model else _NOTHING
-        attributes = {**attributes, **ties.untie(run, (), attributes)}
+        attributes = {**attributes, **attempt(ties.untie, run, (), attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns)
         return attributes
 
