@@ -22,7 +22,7 @@ def start_event(kind: Kind, told: Told) -> Event:
 
 
 def _chain(kind: Kind, told: Told, kwargs: dict[str, Any]) -> Event:
-    if kind is not Kind.CHAIN:
+    if kind in (Kind.PROMPT, Kind.PARSER):
         kwargs["run_type"] = str(kind)
     inputs = given(kind, told)
     if inputs is None:
@@ -61,6 +61,8 @@ def _retriever(kind: Kind, told: Told, kwargs: dict[str, Any]) -> Event:
 
 _STARTS: Final[dict[Kind, Callable[[Kind, Told, dict[str, Any]], Event]]] = {
     Kind.CHAIN: _chain,
+    Kind.AGENT: _chain,
+    Kind.GRAPH: _chain,
     Kind.PROMPT: _chain,
     Kind.PARSER: _chain,
     Kind.CHAT: _chat,
