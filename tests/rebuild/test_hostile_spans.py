@@ -134,6 +134,8 @@ ARGUMENTS = {
 }
 STARTS = {
     Kind.CHAIN: "on_chain_start",
+    Kind.AGENT: "on_chain_start",
+    Kind.GRAPH: "on_chain_start",
     Kind.PROMPT: "on_chain_start",
     Kind.PARSER: "on_chain_start",
     Kind.CHAT: "on_chat_model_start",
