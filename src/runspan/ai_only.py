@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext
 
 from runspan._guard import attempt
+from runspan.span_copy import SpanCopy
 
 _SCOPES: Final = ("com.anthropic.sdk.python", "openinference.")
 _ATTRIBUTES: Final = ("gen_ai.", "langchain.", "llm.", "openinference.", "traceloop.")
@@ -71,7 +72,7 @@ class AiOnlySpanProcessor(SpanProcessor):
         """Pass a kept span on; one that started before this processor was added is decided on now."""
         fate = self._fates.get(span.context) or self._decide(span)
         if fate.is_kept:
-            self._processor.on_end(_MovedSpan(span, fate.parent) if fate.is_moved else span)
+            self._processor.on_end(SpanCopy(span, parent=fate.parent) if fate.is_moved else span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the inner processor."""
@@ -126,39 +127,6 @@ class _Fates:
         self._collected.append(key)
         if len(self._collected) > _REMEMBERED_SPANS:
             self._entries.pop(self._collected.popleft(), None)
-
-
-class _MovedSpan(ReadableSpan):
-    """An ended span below another parent."""
-
-    def __init__(self, original: ReadableSpan, parent: SpanContext | None) -> None:
-        super().__init__(
-            name=original.name,
-            context=original.context,
-            parent=parent,
-            resource=original.resource,
-            attributes=original.attributes,
-            events=original.events,
-            links=original.links,
-            kind=original.kind,
-            status=original.status,
-            start_time=original.start_time,
-            end_time=original.end_time,
-            instrumentation_scope=original.instrumentation_scope,
-        )
-        self._dropped = (original.dropped_attributes, original.dropped_events, original.dropped_links)
-
-    @property
-    def dropped_attributes(self) -> int:
-        return self._dropped[0]
-
-    @property
-    def dropped_events(self) -> int:
-        return self._dropped[1]
-
-    @property
-    def dropped_links(self) -> int:
-        return self._dropped[2]
 
 
 def _is_ai_work(span: ReadableSpan) -> bool:

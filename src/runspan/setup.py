@@ -19,10 +19,12 @@ from runspan.export.direct import DirectSpanProcessor
 from runspan.export.on_demand import OnDemandExporter
 from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.one_call import OneCallSpanProcessor
 from runspan.tracing import end_open_runs
 
 _logger = logging.getLogger("runspan")
 _EXPORTERS = ("otlp", "console", "none")
+_INNER_CALLS = ("bare", "whole")
 _Processors = Sequence[DeliveringSpanProcessor | DirectSpanProcessor]
 
 
@@ -68,6 +70,7 @@ def configure(
     headers: Mapping[str, str] | None = None,
     console: bool = False,
     resource_attributes: Mapping[str, AttributeValue] | None = None,
+    inner_calls: str = "bare",
     exit_timeout: float = 4.0,
 ) -> Handle:
     """Send spans to an OTLP endpoint, to the terminal, or to both.
@@ -83,6 +86,8 @@ def configure(
         headers: Sent with every request, such as the key of a hosted backend.
         console: Print each trace as a tree; the only output unless an endpoint is named.
         resource_attributes: Further attributes of the resource.
+        inner_calls: ``bare`` (default) leaves the usage and meaning of a call of a model to the span of its run, see
+            ``OneCallSpanProcessor``; ``whole`` keeps them on the span that the model's SDK makes, too.
         exit_timeout: Seconds that the end of the process may wait for the delivery.
 
     Raises:
@@ -93,6 +98,8 @@ def configure(
         >>> with configure(service_name="shop", console=True):
         ...     chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
     """
+    if inner_calls not in _INNER_CALLS:
+        raise ValueError(f"inner_calls is {inner_calls!r}; it must be {' or '.join(map(repr, _INNER_CALLS))}.")
     with _Present.lock:
         present = _Present.handle
         if present is not None and present.is_open:
@@ -104,7 +111,8 @@ def configure(
         target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         exporters = _exporters(console=console, endpoint_named=endpoint is not None or endpoint_in_environment())
         processors = _processors(exporters, target, exit_timeout)
-        provider = _provider_with(processors, service_name, resource_attributes or {})
+        heard = [OneCallSpanProcessor(each) for each in processors] if inner_calls == "bare" else processors
+        provider = _provider_with(heard, service_name, resource_attributes or {})
         handle = _Present.handle = Handle(provider, processors)
         atexit.register(handle.close_at_exit, exit_timeout)
         return handle
@@ -158,7 +166,7 @@ def _processors(exporters: set[str], target: OtlpTarget, exit_timeout: float) ->
 
 
 def _provider_with(
-    processors: _Processors, service_name: str | None, resource_attributes: Mapping[str, AttributeValue]
+    processors: Sequence[SpanProcessor], service_name: str | None, resource_attributes: Mapping[str, AttributeValue]
 ) -> trace.TracerProvider:
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
