@@ -115,10 +115,15 @@ LAYERS = {
     "recording": (set(), {"google.protobuf", "opentelemetry", "orjson"}),
     "playback": ({"checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
     # Where spans go.
-    "ai_only": ({"_guard"}, {"opentelemetry"}),
+    "span_copy": (set(), {"opentelemetry"}),
+    "ai_only": ({"span_copy", "_guard"}, {"opentelemetry"}),
+    "one_call": (
+        {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "span_copy", "_guard"},
+        {"opentelemetry"},
+    ),
     "console": ({"semconv"}, {"opentelemetry"}),
     "export": ({"export", "_guard"}, {"grpc", "opentelemetry"}),
-    "setup": ({"console", "export", "tracing"}, {"opentelemetry"}),
+    "setup": ({"console", "export", "one_call", "tracing"}, {"opentelemetry"}),
     "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
     "__init__": (
         {
@@ -128,6 +133,7 @@ LAYERS = {
             "embeddings",
             "export",
             "handler",
+            "one_call",
             "playback",
             "resumption",
             "settings",

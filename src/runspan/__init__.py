@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runspan.callback_processor import CallbackSpanProcessor
     from runspan.embeddings import trace_embeddings
     from runspan.export.otlp_processor import OtlpSpanProcessor
+    from runspan.one_call import OneCallSpanProcessor
     from runspan.playback import replay
     from runspan.resumption import link_resumes
     from runspan.setup import Handle, configure
@@ -21,6 +22,7 @@ __all__ = [
     "AiOnlySpanProcessor",
     "CallbackSpanProcessor",
     "Handle",
+    "OneCallSpanProcessor",
     "OpenTelemetryCallbackHandler",
     "OtlpSpanProcessor",
     "Settings",
@@ -37,6 +39,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "AiOnlySpanProcessor": "runspan.ai_only",
     "CallbackSpanProcessor": "runspan.callback_processor",
     "Handle": "runspan.setup",
+    "OneCallSpanProcessor": "runspan.one_call",
     "OtlpSpanProcessor": "runspan.export.otlp_processor",
     "configure": "runspan.setup",
     "invocation": "runspan.block",
