@@ -21,6 +21,7 @@ from runspan.event import Event
 from runspan.graphs import hears_graphs
 from runspan.payload import Kind, Start
 from runspan.payload.former import former_names
+from runspan.payload.structure import structured
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
@@ -232,7 +233,7 @@ class Bridge:
         run.is_model, run.partial = subject.is_model, self._partial
         attempt(ties.tie, run, caller, start.attributes.get(semconv.OPERATION), tags, call_id, default=None)
         if content is not None and self._captures and _takes_attributes(run):
-            run.attributes = attempt(_called_with, subject.content, content, default=_NOTHING)
+            run.attributes = self._formed(attempt(_called_with, subject.content, content, default=_NOTHING))
         return run
 
     def _attributes(self, start: Start, event: _Event) -> Attributes:
@@ -290,19 +291,22 @@ class Bridge:
         asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
         attributes = {**attributes, **attempt(ties.untie, run, asked, attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns)
-        run.table.end(run, attributes, None, at_ns)
+        run.table.end(run, self._formed(attributes), None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
         attributes, description = endings.failure(run, error, response)
         attributes = {**attributes, **attempt(ties.untie, run, (), attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns, error)
-        run.table.end(run, attributes, description, at_ns)
+        run.table.end(run, self._formed(attributes), description, at_ns)
 
     def _partial(self, run: Run, at_ns: int) -> Attributes:
         attributes = endings.partial_answer(run) if run.is_model else _NOTHING
         attributes = {**attributes, **attempt(ties.untie, run, (), attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns)
-        return attributes
+        return self._formed(attributes)
+
+    def _formed(self, attributes: Attributes) -> Attributes:
+        return structured(attributes) if self.settings.content_form == "structured" else attributes
 
     def _note_lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
         run = self._tracing.table.find(event.run_id)

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CaptureContent: TypeAlias = Literal["none", "span"]
+ContentForm: TypeAlias = Literal["json", "structured"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Names: TypeAlias = Literal["current", "both"]
 SoftErrors: TypeAlias = Literal["error", "marked"]
@@ -44,6 +45,14 @@ class Settings(BaseSettings):
         ),
     )
 
+    content_form: ContentForm = Field(
+        default="json",
+        validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"),
+        description=(
+            "The form in which spans have messages, tool arguments, documents and the like: `json`, which backends read"
+            " today, or `structured` values, which the conventions prefer. Events have structured values always."
+        ),
+    )
     detail: Detail = Field(
         default="normal",
         validation_alias=AliasChoices("RUNSPAN_DETAIL"),

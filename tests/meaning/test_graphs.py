@@ -179,3 +179,22 @@ def test_links_between_models_and_tools(tracing):
         assert [link.context for link in span.links] == [first.context]
     assert first.links == ()
     assert [link.context for link in second.links] == [tools["call_1"].context, tools["call_2"].context]
+
+
+def test_structured_content():
+    """By choice messages and arguments are lists and objects on the spans; the text is the same."""
+    tracing = Tracing(Settings(content_form="structured", capture_chains=True))
+    (body(tracing, "first") | Model(tracing=tracing)).invoke("Grüße", tracing.config)
+    tool(tracing).invoke({"x": 1}, tracing.config)
+    chat = tracing.one("chat").attributes
+    assert chat["gen_ai.input.messages"] == ({"role": "user", "parts": ({"type": "text", "content": "Grüße"},)},)
+    assert chat["gen_ai.output.messages"] == ({"role": "assistant", "parts": ({"type": "text", "content": "three"},)},)
+    assert tracing.one("execute_tool look").attributes["gen_ai.tool.call.arguments"] == {"x": 1}
+    assert tracing.one("first").attributes["langchain.inputs"] == "Grüße"
+
+
+def test_text_is_readable():
+    """JSON on spans has the letters themselves."""
+    tracing = Tracing()
+    Model(tracing=tracing).invoke("Grüße 世界", tracing.config)
+    assert "Grüße 世界" in tracing.one("chat").attributes["gen_ai.input.messages"]
