@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -258,6 +258,23 @@ def test_an_inner_span_that_ends_after_ours(counted, usage, ours, inners):
     spans[0].end()
     assert (counted.one_sent("chat").get(OUT), counted.one_sent("sdk").get(OUT)) == (ours, inners)
     assert counted.one_sent("sdk").get("gen_ai.operation.name") == (None if ours else "chat")
+
+
+def test_our_span_is_ended_by_hand(counted):
+    """Where somebody has ended the run's span, it can't get the usage, so the inner one has it."""
+    spans = []
+
+    class Keeper(SpanProcessor):
+        def on_start(self, span, parent_context=None):
+            spans.append(span)
+
+    def work():
+        spans[0].end()
+        counted.inner(CONVENTIONS)
+
+    counted.provider.add_span_processor(Keeper())
+    Calling(tracing=counted, work=work).invoke("x", counted.config)
+    assert counted.one_sent("sdk")[OUT] == counted.total(OUT) == 9
 
 
 def test_two_inner_spans_that_end_after_ours(counted):

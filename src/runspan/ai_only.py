@@ -9,18 +9,17 @@ from weakref import ref
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext
 
 from runspan._guard import attempt
-from runspan.span_copy import SpanCopy
+from runspan.wrapping import SpanCopy, WrappingSpanProcessor
 
 _SCOPES: Final = ("com.anthropic.sdk.python", "openinference.")
 _ATTRIBUTES: Final = ("gen_ai.", "langchain.", "llm.", "openinference.", "traceloop.")
 _REMEMBERED_SPANS: Final = 10_000
 
 
-class AiOnlySpanProcessor(SpanProcessor):
+class AiOnlySpanProcessor(WrappingSpanProcessor):
     """Pass on only the spans of AI work, each below its nearest ancestor that is passed on too.
 
         provider.add_span_processor(AiOnlySpanProcessor(BatchSpanProcessor(exporter)))
@@ -45,15 +44,9 @@ class AiOnlySpanProcessor(SpanProcessor):
     """
 
     def __init__(self, processor: SpanProcessor, *, is_ai_work: Callable[[ReadableSpan], bool] | None = None) -> None:
-        if not isinstance(processor, SpanProcessor):
-            remedy = " Put one around the exporter, such as OpenTelemetry's BatchSpanProcessor(exporter)."
-            raise TypeError(
-                f"processor is {processor!r}; it must be an instance of OpenTelemetry's SpanProcessor."
-                + (remedy if isinstance(processor, SpanExporter) else "")
-            )
+        super().__init__(processor)
         if is_ai_work is not None and not callable(is_ai_work):
             raise TypeError(f"is_ai_work is {is_ai_work!r}; it must be a function of a span.")
-        self._processor = processor
         self._is_ai_work = is_ai_work or _is_ai_work
         self._fates = _Fates()
 
@@ -73,14 +66,6 @@ class AiOnlySpanProcessor(SpanProcessor):
         fate = self._fates.get(span.context) or self._decide(span)
         if fate.is_kept:
             self._processor.on_end(SpanCopy(span, parent=fate.parent) if fate.is_moved else span)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the inner processor."""
-        return self._processor.force_flush(timeout_millis)
-
-    def shutdown(self) -> None:
-        """Shut the inner processor down."""
-        self._processor.shutdown()
 
     def _decide(self, span: ReadableSpan) -> "_Fate":
         is_kept = attempt(self._is_ai_work, span, default=True)

@@ -1,9 +1,37 @@
+"""What span processors have in common that pass on to another one, perhaps not all, perhaps not as it was."""
+
 from collections.abc import Mapping
 from types import EllipsisType
 
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import SpanContext
 from opentelemetry.util.types import AnyValue
+
+
+class WrappingSpanProcessor(SpanProcessor):
+    """A span processor around another one.
+
+    Raises:
+        TypeError: if the other is none.
+    """
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        if not isinstance(processor, SpanProcessor):
+            remedy = " Put one around the exporter, such as OpenTelemetry's BatchSpanProcessor(exporter)."
+            raise TypeError(
+                f"processor is {processor!r}; it must be an instance of OpenTelemetry's SpanProcessor."
+                + (remedy if isinstance(processor, SpanExporter) else "")
+            )
+        self._processor = processor
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the inner processor."""
+        return self._processor.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Shut the inner processor down."""
+        self._processor.shutdown()
 
 
 class SpanCopy(ReadableSpan):
@@ -34,15 +62,15 @@ class SpanCopy(ReadableSpan):
 
     @property
     def dropped_attributes(self) -> int:
-        """How many attributes were dropped from the original because there were too many."""
+        """How many attributes the original lost because there were too many."""
         return self._dropped[0]
 
     @property
     def dropped_events(self) -> int:
-        """How many events were."""
+        """How many events it lost."""
         return self._dropped[1]
 
     @property
     def dropped_links(self) -> int:
-        """How many links were."""
+        """How many links it lost."""
         return self._dropped[2]
