@@ -115,10 +115,10 @@ LAYERS = {
     "recording": (set(), {"google.protobuf", "opentelemetry", "orjson"}),
     "playback": ({"checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
     # Where spans go.
-    "span_copy": (set(), {"opentelemetry"}),
-    "ai_only": ({"span_copy", "_guard"}, {"opentelemetry"}),
+    "wrapping": (set(), {"opentelemetry"}),
+    "ai_only": ({"wrapping", "_guard"}, {"opentelemetry"}),
     "one_call": (
-        {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "span_copy", "_guard"},
+        {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "wrapping", "_guard"},
         {"opentelemetry"},
     ),
     "console": ({"semconv"}, {"opentelemetry"}),
