@@ -78,14 +78,14 @@ class OneCallSpanProcessor(WrappingSpanProcessor):
         return None
 
     def _counted_once(self, span: ReadableSpan) -> ReadableSpan:
-        attributes = span.attributes or {}
         call = self._calls.pop(span.context)
         if call is not None:
-            call.end(attributes)
+            call.end(span.attributes or {})
             return span
         inner = self._inner.pop(span.context)
         if inner is None:
             return span
+        attributes = dict(span.attributes or {})  # to look into the span's own many times is slow
         told = Told(span.name, attributes)
         is_bare = rebuild.kind_of(told) in _MODELS and inner.hand_over(answer_of(told))
         return SpanCopy(span, attributes=without_meaning(attributes)) if is_bare else span
