@@ -124,6 +124,10 @@ OPENAI_FINGERPRINT: Final = _attribute(
     "openai.response.system_fingerprint", Level.RECOMMENDED, "models of openai", "the provider's configuration"
 )
 
+ANTHROPIC_RESPONSE_TIER: Final = _attribute(
+    "anthropic.response.service_tier", Level.OURS, "models of anthropic", "the tier that served", _OURS
+)
+
 # Tokens: the finer counts are parts of input_tokens or output_tokens, never on top of them.
 INPUT_TOKENS: Final = _attribute("gen_ai.usage.input_tokens", Level.RECOMMENDED, _MODELS, "with those from a cache")
 OUTPUT_TOKENS: Final = _attribute("gen_ai.usage.output_tokens", Level.RECOMMENDED, _MODELS, "with those of reasoning")

@@ -74,7 +74,9 @@ def _count(run: Run) -> None:
 
 
 def _spend(run: Run, attributes: Attributes) -> None:
-    told = attributes.get(semconv.INPUT_TOKENS), attributes.get(semconv.OUTPUT_TOKENS)
+    # What only the span of its SDK knew stands among the pending ones.
+    known = {**run.attributes, **attributes}
+    told = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
     if told == (None, None):
         return
     usage = Usage(*(count if isinstance(count, int) else 0 for count in told))

@@ -11,7 +11,6 @@ from runspan.rebuild.told import Names, Told, count, text, texts
 
 _Attributes = dict[str, AnyValue]
 
-_ANTHROPIC_RESPONSE_TIER: Final = "anthropic.response.service_tier"  # to semconv
 
 _USAGE: Final[dict[str, Names]] = {
     semconv.INPUT_TOKENS: WORDS.input_tokens,
@@ -40,7 +39,7 @@ _AS_TOLD: Final = (
     semconv.TIME_TO_FIRST_CHUNK,
     semconv.OPENAI_RESPONSE_TIER,
     semconv.OPENAI_FINGERPRINT,
-    _ANTHROPIC_RESPONSE_TIER,
+    semconv.ANTHROPIC_RESPONSE_TIER,
     semconv.SERVER_ADDRESS,
     semconv.SERVER_PORT,
 )
