@@ -8,6 +8,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from opentelemetry import context as otel
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import SpanKind, StatusCode
@@ -271,3 +272,14 @@ def test_without_a_provider(quiet):
     """Where no provider is set, a call is what it is without tracing."""
     assert trace_embeddings(PlainEmbeddings()).embed_query("a") == [0.5]
     assert current_name() is None
+
+
+def test_where_instrumentation_is_suppressed(tracing):
+    """No span is made where the context says that none is wanted; the vectors come all the same."""
+    traced = trace_embeddings(OpenAIEmbeddings(), tracer_provider=tracing.provider)
+    token = otel.attach(otel.set_value("suppress_instrumentation", True))
+    assert traced.embed_query("x")
+    otel.detach(token)
+    assert tracing.spans == ()
+    assert traced.embed_query("x")
+    assert len(tracing.spans) == 1

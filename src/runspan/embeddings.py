@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from langchain_core.embeddings import Embeddings
+from opentelemetry import context as otel
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import SpanKind, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, Tracer, TracerProvider
 from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
@@ -20,6 +21,8 @@ from runspan.payload.providers import provider
 from runspan.payload.text import text_in
 from runspan.settings import Settings
 
+# Set in a context by who wants no spans there.
+_SUPPRESSED: Final = "suppress_instrumentation"
 # Where LangChain's classes keep the model's name.
 _MODEL_NAMES: Final = ("model", "model_name", "model_id", "deployment")
 # LangChain's packages that have classes of no provider.
@@ -110,7 +113,9 @@ class _TracedEmbeddings(Embeddings):
             return call.took([await self._embeddings.aembed_query(text)])[0]
 
     def _call(self, texts: Sequence[str]) -> "_Call":
-        return _Call(self._tracer, self._metrics, _describe(self._embeddings, texts), captures=self._captures)
+        is_suppressed = otel.get_current().get(_SUPPRESSED)
+        tracer = NoOpTracer() if is_suppressed else self._tracer
+        return _Call(tracer, self._metrics, _describe(self._embeddings, texts), captures=self._captures)
 
 
 class _Call:
