@@ -21,7 +21,9 @@ from runspan.event import Event
 from runspan.graphs import hears_graphs
 from runspan.payload import Kind, Start
 from runspan.payload.former import former_names
+from runspan.payload.results import soft_error
 from runspan.payload.structure import structured
+from runspan.payload.tools import tool_definitions
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
@@ -233,7 +235,9 @@ class Bridge:
         run.is_model, run.partial = subject.is_model, self._partial
         attempt(ties.tie, run, caller, start.attributes.get(semconv.OPERATION), tags, call_id, default=None)
         if content is not None and self._captures and _takes_attributes(run):
-            run.attributes = self._formed(attempt(_called_with, subject.content, content, default=_NOTHING))
+            asked = attempt(_called_with, subject.content, content, default=_NOTHING)
+            tools = attempt(tool_definitions, event.get("invocation_params"), default=_NOTHING)
+            run.attributes = self._formed({**asked, **tools} if tools else asked)
         return run
 
     def _attributes(self, start: Start, event: _Event) -> Attributes:
@@ -290,8 +294,12 @@ class Bridge:
         attributes = endings.result(run, describe, value, captures=run.captures and _takes_attributes(run))
         asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
         attributes = {**attributes, **attempt(ties.untie, run, asked, attributes, default=_NOTHING)}
+        description = None
+        if run.told.get(semconv.OPERATION) == "execute_tool" and (kind := attempt(soft_error, value, default=None)):
+            attributes = {**attributes, semconv.ERROR_TYPE: kind}
+            description = "" if self.settings.soft_errors == "error" else None
         self.signals.ended(run, attributes, at_ns)
-        run.table.end(run, self._formed(attributes), None, at_ns)
+        run.table.end(run, self._formed(attributes), description, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
         attributes, description = endings.failure(run, error, response)

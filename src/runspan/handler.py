@@ -256,4 +256,10 @@ def _listeners(
 
 
 def _model_facts(serialized: object, event: dict[str, Any]) -> tuple[object, ...]:
-    return serialized, event.get("name"), event.get("metadata"), event.get("invocation_params")
+    return (
+        serialized,
+        event.get("name"),
+        event.get("metadata"),
+        event.get("invocation_params"),
+        event.get("options"),
+    )

@@ -198,3 +198,15 @@ def test_text_is_readable():
     tracing = Tracing()
     Model(tracing=tracing).invoke("Grüße 世界", tracing.config)
     assert "Grüße 世界" in tracing.one("chat").attributes["gen_ai.input.messages"]
+
+
+def test_the_tools_that_a_model_may_call(tracing):
+    """They are told by type and name, beside the messages; without content they are not."""
+    tools = [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {}}}]
+    Model(tracing=tracing).bind(tools=tools, temperature=0.5).invoke("x", tracing.config)
+    attributes = tracing.one("chat").attributes
+    assert attributes["gen_ai.tool.definitions"] == '[{"type":"function","name":"look"}]'
+    assert attributes["gen_ai.request.temperature"] == 0.5
+    strict = Tracing(Settings(capture_content="none"))
+    Model(tracing=strict).bind(tools=tools).invoke("x", strict.config)
+    assert "gen_ai.tool.definitions" not in strict.one("chat").attributes

@@ -83,7 +83,10 @@ OPENAI_TWO_CHOICES = LLMResult(
     ],
     llm_output={
         "token_usage": {"prompt_tokens": 8, "completion_tokens": 20, "total_tokens": 28},
+        "model_provider": "openai",
         "model_name": "gpt-5-2025-08-07",
+        "system_fingerprint": "fp_1",
+        "service_tier": "default",
         "id": "chatcmpl-1",
     },
 )
@@ -91,7 +94,14 @@ OPENAI_RESPONSES_FLEX = chat(
     AIMessage(
         [{"type": "text", "text": "3"}],
         id="resp_1",
-        response_metadata={"id": "resp_1", "model": "gpt-5", "model_name": "gpt-5", "status": "completed"},
+        response_metadata={
+            "id": "resp_1",
+            "model": "gpt-5",
+            "model_name": "gpt-5",
+            "status": "completed",
+            "service_tier": "flex",
+            "model_provider": "openai",
+        },
         usage_metadata={
             "input_tokens": 100,
             "output_tokens": 20,
@@ -204,6 +214,8 @@ COMPLETION = LLMResult(
                 "gen_ai.usage.output_tokens": 20,
                 "gen_ai.usage.cache_read.input_tokens": 5,
                 "gen_ai.usage.reasoning.output_tokens": 12,
+                "openai.response.service_tier": "default",
+                "openai.response.system_fingerprint": "fp_1",
             },
             id="openai-two-choices",
         ),
@@ -216,6 +228,7 @@ COMPLETION = LLMResult(
                 "gen_ai.usage.output_tokens": 20,
                 "gen_ai.usage.cache_read.input_tokens": 40,
                 "gen_ai.usage.reasoning.output_tokens": 10,
+                "openai.response.service_tier": "flex",
             },
             id="openai-responses-flex",
         ),

@@ -99,12 +99,27 @@ def test_a_name_is_kept_and_order_too():
                 [
                     {"type": "redacted_thinking", "data": "EmwK"},
                     {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "x"}},
+                    {
+                        "type": "web_search_tool_result",
+                        "tool_use_id": "srv_1",
+                        "content": [{"url": "https://example.com"}],
+                    },
                     {"type": "text", "text": "Found.", "citations": [{"url": "https://example.com"}]},
                 ]
             ),
             [
                 {"type": "redacted_thinking", "data": "EmwK"},
-                {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "x"}},
+                {
+                    "type": "server_tool_call",
+                    "id": "srv_1",
+                    "name": "web_search",
+                    "server_tool_call": {"type": "web_search", "input": {"query": "x"}},
+                },
+                {
+                    "type": "server_tool_call_response",
+                    "id": "srv_1",
+                    "server_tool_call_response": {"type": "web_search", "content": [{"url": "https://example.com"}]},
+                },
                 text("Found."),
             ],
             id="anthropic-server-tools",
@@ -213,6 +228,111 @@ def test_a_name_is_kept_and_order_too():
             id="call-only-in-content",
         ),
         pytest.param(
+            AIMessage(
+                [
+                    {"type": "mcp_tool_use", "id": "mcp_1", "name": "look", "server_name": "shelf", "input": {}},
+                    {"type": "mcp_tool_result", "tool_use_id": "mcp_1", "is_error": False, "content": []},
+                    {"type": "compaction", "content": "They met."},
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": "mcp_1",
+                    "name": "look",
+                    "server_tool_call": {"type": "mcp", "server_name": "shelf", "input": {}},
+                },
+                {
+                    "type": "server_tool_call_response",
+                    "id": "mcp_1",
+                    "server_tool_call_response": {"type": "mcp", "is_error": False, "content": []},
+                },
+                {"type": "compaction", "content": "They met."},
+            ],
+            id="anthropic-mcp",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}},
+                    {"type": "code_interpreter_call", "id": "ci_1", "code": "1+2", "outputs": None},
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": "ws_1",
+                    "name": "web_search",
+                    "server_tool_call": {"type": "web_search", "status": "completed", "action": {"type": "search"}},
+                },
+                {
+                    "type": "server_tool_call",
+                    "id": "ci_1",
+                    "name": "code_interpreter",
+                    "server_tool_call": {"type": "code_interpreter", "code": "1+2", "outputs": None},
+                },
+            ],
+            id="openai-server-tools",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "executable_code", "executable_code": "1+2", "language": 1, "id": "x_1"},
+                    {
+                        "type": "code_execution_result",
+                        "code_execution_result": "3",
+                        "outcome": 1,
+                        "tool_call_id": "x_1",
+                    },
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": "x_1",
+                    "name": "code_execution",
+                    "server_tool_call": {"type": "code_execution", "executable_code": "1+2", "language": 1},
+                },
+                {
+                    "type": "server_tool_call_response",
+                    "id": "x_1",
+                    "server_tool_call_response": {
+                        "type": "code_execution",
+                        "code_execution_result": "3",
+                        "outcome": 1,
+                    },
+                },
+            ],
+            id="google-server-tools",
+        ),
+        pytest.param(
+            AIMessage(
+                [
+                    {"type": "server_tool_call", "id": "srv_1", "name": "look", "args": {"x": 1}, "index": 0},
+                    {"type": "server_tool_result", "tool_call_id": "srv_1", "status": "success", "output": 3},
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": "srv_1",
+                    "name": "look",
+                    "server_tool_call": {"type": "look", "args": {"x": 1}},
+                },
+                {
+                    "type": "server_tool_call_response",
+                    "id": "srv_1",
+                    "server_tool_call_response": {"type": "server", "status": "success", "output": 3},
+                },
+            ],
+            id="standard-server-tools",
+        ),
+        pytest.param(
+            HumanMessage([{"type": "text-plain", "text": "Hello", "mime_type": "text/plain"}]),
+            [text("Hello")],
+            id="plain-text-document",
+        ),
+        pytest.param(
             HumanMessage([{"type": "tool_result", "tool_use_id": "call_1", "content": "Rain"}]),
             [{"type": "tool_call_response", "id": "call_1", "response": "Rain"}],
             id="result-in-content",
@@ -276,14 +396,28 @@ LINK = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
             {"type": "media", "mime_type": "audio/wav", "data": b"RIFF"},
             {"type": "blob", "modality": "audio", "content": "UklGRg==", "mime_type": "audio/wav"},
         ),
+        (
+            {"type": "image", "image": {"format": "png", "source": {"bytes": b"\x89PN"}}},
+            {"type": "blob", "modality": "image", "content": "iVBO", "mime_type": "image/png"},
+        ),
+        (
+            {"type": "document", "document": {"format": "pdf", "name": "a", "source": {"bytes": "JVBE"}}},
+            PDF,
+        ),
+        (
+            {"type": "text-plain", "url": "https://example.com/a.txt"},
+            {"type": "uri", "modality": "document", "uri": "https://example.com/a.txt"},
+        ),
+        (
+            {"type": "file", "data": [1]},
+            {"type": "unknown", "value": {"type": "file", "data": [1]}},
+        ),
         *(
             (odd, odd)
             for odd in (
                 {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hello"}},
-                {"type": "image", "image": {"format": "png", "source": {"bytes": "iVBO"}}},
                 {"type": "image_url", "image_url": "data:text/plain,hello"},
                 {"type": "image"},
-                {"type": "file", "data": [1]},
             )
         ),
     ],

@@ -8,6 +8,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.types import Command
 
 from runspan.payload import documents, query, tool_arguments, tool_result
+from runspan.payload.results import soft_error
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,73 @@ def test_documents_have_id_score_content_and_metadata():
     ]
     assert documents([]) == {"gen_ai.retrieval.documents": "[]"}
     assert documents(["bare"]) == {"gen_ai.retrieval.documents": '["bare"]'}
+
+
+def test_scores_stand_beside_documents_or_in_their_metadata():
+    """A score is that of a pair, or a number in the metadata; a distance is none."""
+    found = [
+        (Document("a", metadata={"score": 0.1}), 0.9),
+        Document("b", metadata={"similarity_score": 0.8}),
+        Document("c", metadata={"_score": 12}),
+        Document("d", metadata={"distance": 0.7}),
+        (Document("e"), None),
+        (1, 2),
+    ]
+    (written,) = documents(found).values()
+    assert [each.get("score") if isinstance(each, dict) else each for each in json.loads(written)] == [
+        0.9,
+        0.8,
+        12,
+        None,
+        None,
+        [1, 2],
+    ]
+
+
+def test_documents_are_capped():
+    """Long documents are cut and marked; beyond a hundred an entry says how many are left out."""
+    (written,) = documents([Document("é" * 10_001), Document("b" * 10_000)]).values()
+    assert json.loads(written) == [
+        {"content": "é" * 10_000, "metadata": {}, "truncated": True},
+        {"content": "b" * 10_000, "metadata": {}},
+    ]
+    (written,) = documents([Document("a")] * 103).values()
+    assert json.loads(written) == [{"content": "a", "metadata": {}}] * 100 + [{"truncated": True, "left_out": 3}]
+
+
+BAD = ToolMessage("No such city", tool_call_id="1", status="error")
+GOOD = ToolMessage("Rain", tool_call_id="2")
+
+
+@pytest.mark.parametrize(
+    ("output", "error_type"),
+    [
+        (BAD, "tool_error"),
+        ([GOOD, BAD], "tool_error"),
+        ((GOOD, BAD), "tool_error"),
+        (Command(update={"messages": [GOOD, BAD]}), "tool_error"),
+        (Command(update={"last": BAD}), "tool_error"),
+        (Command(update=[("messages", [BAD])]), "tool_error"),
+        ([Command(update={"messages": [BAD]}), GOOD], "tool_error"),
+        (GOOD, None),
+        ([GOOD], None),
+        (Command(update={"messages": [GOOD], "status": "error"}), None),
+        (Command(goto="next"), None),
+        ({"status": "error", "messages": [BAD]}, None),
+        ("error", None),
+        (None, None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_result_that_says_that_the_tool_failed(output, error_type):
+    """A message with an error status is a soft error, wherever a tool may put it; a word in a result is none."""
+    assert soft_error(output) == error_type
+
+
+@pytest.mark.parametrize("text", ["Äpfel und Öl", "東京の天気", "погода 🌧", "\u2028"])
+def test_text_of_all_languages_is_readable(text):
+    """No text is escaped beyond what JSON demands."""
+    assert tool_arguments({"city": text}, "") == {"gen_ai.tool.call.arguments": f'{{"city":"{text}"}}'}
+    assert tool_result([text]) == {"gen_ai.tool.call.result": f'["{text}"]'}
+    (written,) = documents([Document(text)]).values()
+    assert written == f'[{{"content":"{text}","metadata":{{}}}}]'

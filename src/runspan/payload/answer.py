@@ -7,8 +7,9 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
-from runspan.payload.content import Attributes, is_int64
+from runspan.payload.content import Attributes
 from runspan.payload.text import text_at, text_in
+from runspan.payload.usage import usage
 
 # Ids that LangChain makes from the run's id where the provider gave none.
 _OWN_IDS: Final = ("run-", "lc_")
@@ -21,7 +22,7 @@ def answer(response: LLMResult) -> Attributes:
     message = next(filter(None, map(_message, generations)), None)
     metadata = message.response_metadata if message else None
     # Usage first: it is a dictionary of its own, to add to.
-    attributes = _usage(message, response.llm_output)
+    attributes = usage(message, response.llm_output)
     if response_id := text_at(metadata, "id") or text_at(response.llm_output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id
     if model := text_at(metadata, "model_name", "model") or text_at(response.llm_output, "model_name", "model"):
@@ -30,6 +31,8 @@ def answer(response: LLMResult) -> Attributes:
     if any(reasons):
         # One for each, in order; where one is missing among others the conventions want "error".
         attributes[semconv.FINISH_REASONS] = [reason or "error" for reason in reasons]
+    if _speaks_openai(metadata) or _speaks_openai(response.llm_output):
+        _add_openai(attributes, metadata, response.llm_output)
     return attributes
 
 
@@ -38,7 +41,10 @@ def finish_reason(generation: Generation) -> str | None:
     if reason := text_at(generation.generation_info, "finish_reason"):
         return reason
     message = _message(generation)
-    return text_at(message.response_metadata, *_FINISH_KEYS) if message else None
+    if message is None:
+        return None
+    metadata = message.response_metadata
+    return text_at(metadata, *_FINISH_KEYS) or text_at(metadata.get("incomplete_details"), "reason")
 
 
 def _message(generation: Generation) -> AIMessage | None:
@@ -52,44 +58,13 @@ def _message_id(message: AIMessage | None) -> str | None:
     return text_in(message.id)
 
 
-def _usage(message: AIMessage | None, llm_output: dict[str, Any] | None) -> Attributes:
-    """Return the counts of the first message, which LangChain has made to include cached tokens; else the raw ones."""
-    if message and message.usage_metadata:
-        return _standard_usage(message.usage_metadata)
-    for source in (llm_output, message.response_metadata if message else None):
-        usage = (source or {}).get("token_usage") or (source or {}).get("usage")
-        if isinstance(usage, dict):
-            return _counts(
-                {
-                    semconv.INPUT_TOKENS: usage.get("prompt_tokens", usage.get("input_tokens")),
-                    semconv.OUTPUT_TOKENS: usage.get("completion_tokens", usage.get("output_tokens")),
-                }
-            )
-    return {}
+def _speaks_openai(source: Mapping[str, Any] | None) -> bool:
+    return source is not None and source.get("model_provider") == "openai"
 
 
-def _standard_usage(usage: Mapping[str, Any]) -> Attributes:
-    counts = {semconv.INPUT_TOKENS: usage.get("input_tokens"), semconv.OUTPUT_TOKENS: usage.get("output_tokens")}
-    # Finer counts are told only where there are any: providers send zeros for what they do not count.
-    if (read := usage.get("input_token_details")) and any(read.values()):
-        counts[semconv.CACHE_READ_TOKENS] = _detail(read, "cache_read")
-        counts[semconv.CACHE_WRITE_TOKENS] = counts[semconv.CACHE_CREATION_TOKENS] = _cache_write(read)
-    if (written := usage.get("output_token_details")) and any(written.values()):
-        counts[semconv.REASONING_TOKENS] = _detail(written, "reasoning")
-    return _counts(counts)
-
-
-def _cache_write(details: Mapping[str, Any]) -> Any:
-    """Return the count of tokens written to a cache; Anthropic tells them by time to live (``ephemeral_5m_...``)."""
-    by_time = (count for name, count in details.items() if name.startswith("ephemeral_"))
-    return _detail(details, "cache_creation") or sum(filter(None, by_time)) or None
-
-
-def _detail(details: Mapping[str, Any], name: str) -> Any:
-    """Return a part of a count; OpenAI's service tiers put theirs before its name (``flex_cache_read``)."""
-    by_tier = (count for key, count in details.items() if key.endswith(f"_{name}"))
-    return details.get(name) or next(by_tier, None) or None
-
-
-def _counts(found: Mapping[str, Any]) -> Attributes:
-    return {name: count for name, count in found.items() if is_int64(count)}
+def _add_openai(attributes: Attributes, *sources: Mapping[str, Any] | None) -> None:
+    for source in sources:
+        if tier := text_at(source, "service_tier"):
+            attributes[semconv.OPENAI_RESPONSE_TIER] = tier
+        if fingerprint := text_at(source, "system_fingerprint"):
+            attributes[semconv.OPENAI_FINGERPRINT] = fingerprint

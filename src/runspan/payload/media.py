@@ -17,6 +17,7 @@ MODALITIES: Final = {
     "input_file": "document",
     "input_image": "image",
     "media": "document",
+    "text-plain": "document",
     "video": "video",
 }
 
@@ -29,7 +30,7 @@ def media_part(block: _Block) -> _Block:
         return block
     if file_id := text_at(place, "file_id") or (place.get("source_type") == "id" and text_at(place, "id")):
         return _part("file", block, mime_type, file_id=file_id)
-    data = place.get("data") or place.get("base64")
+    data = place.get("data") or place.get("base64") or place.get("bytes")
     if isinstance(data, bytes):
         data = base64.b64encode(data).decode()
     url = text_at(place, "url", "file_data", "file_uri", "file_url", "image_url") or ""
@@ -42,7 +43,7 @@ def media_part(block: _Block) -> _Block:
         return _part("uri", block, mime_type, uri=url)
     if not isinstance(data, str) or not data:
         return block
-    return _part("blob", block, mime_type or _audio_type(place), content=data)
+    return _part("blob", block, mime_type or _type_of_format(place, block), content=data)
 
 
 def _place(block: _Block) -> _Block:
@@ -50,7 +51,11 @@ def _place(block: _Block) -> _Block:
     place = block.get("source") or block.get(block["type"])
     if isinstance(place, str):
         return {"url": place}
-    return place if isinstance(place, dict) else block
+    if not isinstance(place, dict):
+        return block
+    # Bedrock has a source below the type, and a format for a MIME type.
+    inner = place.get("source")
+    return {"format": place.get("format"), **inner} if isinstance(inner, dict) else place
 
 
 def _part(kind: str, block: _Block, mime_type: str | None, **fields: object) -> _Block:
@@ -62,6 +67,19 @@ def _part(kind: str, block: _Block, mime_type: str | None, **fields: object) -> 
     return part
 
 
-def _audio_type(place: _Block) -> str | None:
-    audio_format = text_at(place, "format")
-    return f"audio/{audio_format}" if audio_format else None
+def _type_of_format(place: _Block, block: _Block) -> str | None:
+    """Return the MIME type of a format: ``wav`` of OpenAI's audio; ``png``, ``pdf``, ``mp4`` of what Bedrock takes."""
+    name = text_at(place, "format")
+    family = MODALITIES[block["type"]]
+    if family == "document":
+        return _DOCUMENT_TYPES.get(name or "")
+    return f"{family}/{name}" if name else None
+
+
+_DOCUMENT_TYPES: Final = {
+    "csv": "text/csv",
+    "html": "text/html",
+    "md": "text/markdown",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+}

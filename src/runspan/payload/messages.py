@@ -14,6 +14,8 @@ from runspan import semconv
 from runspan.payload.answer import finish_reason
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.media import MODALITIES, media_part
+from runspan.payload.server_tools import SERVER_PARTS
+from runspan.payload.text import describe
 
 _Part = dict[str, Any]
 
@@ -100,12 +102,19 @@ def _part(block: str | dict[Any, Any]) -> _Part | None:
     if not isinstance(kind, str):
         return {"type": "unknown", "value": block}
     make = _MAKERS.get(kind)
-    return make(block) if make else block
+    part = make(block) if make else block
+    # What merely has the name of a part of the conventions would break their schema.
+    return {"type": "unknown", "value": block} if part is block and kind in _TAKEN else part
 
 
 def _text(block: dict[Any, Any]) -> _Part | None:
     text = block.get("text")
     return {"type": "text", "content": text} if isinstance(text, str) else None
+
+
+def _plain_text(block: dict[Any, Any]) -> _Part | None:
+    """Return LangChain's document of plain text: its text, or the place where it is."""
+    return _text(block) or media_part(block)
 
 
 def _reasoning(block: dict[Any, Any]) -> _Part | None:
@@ -129,7 +138,7 @@ def _call_block(block: dict[Any, Any]) -> _Part:
 
 
 def _call(name: object, arguments: object, call_id: object) -> _Part:
-    return {"type": "tool_call", **({"id": call_id} if call_id else {}), "name": name, "arguments": arguments}
+    return {"type": "tool_call", **_id(call_id), "name": describe(name) if name else "", "arguments": arguments}
 
 
 def _result_block(block: dict[Any, Any]) -> _Part:
@@ -137,10 +146,15 @@ def _result_block(block: dict[Any, Any]) -> _Part:
 
 
 def _call_response(call_id: object, response: object) -> _Part:
-    return {"type": "tool_call_response", **({"id": call_id} if call_id else {}), "response": response}
+    return {"type": "tool_call_response", **_id(call_id), "response": response}
+
+
+def _id(call_id: object) -> dict[str, str]:
+    return {"id": describe(call_id)} if call_id else {}
 
 
 _THOUGHTS: Final = ("thinking", "reasoning", "reasoning_content", "summary", "content")
+_TAKEN: Final = frozenset(("blob", "uri", "file", "tool_call_response", "server_tool_call_response"))
 # Blocks that say again what AIMessage.tool_calls says.
 _CALL_TYPES: Final = ("tool_use", "tool_call", "invalid_tool_call", "function_call", "custom_tool_call")
 _MAKERS: Final[dict[str, Callable[[dict[Any, Any]], _Part | None]]] = {
@@ -148,5 +162,7 @@ _MAKERS: Final[dict[str, Callable[[dict[Any, Any]], _Part | None]]] = {
     **dict.fromkeys(("thinking", "reasoning", "reasoning_content"), _reasoning),
     **dict.fromkeys(_CALL_TYPES, _call_block),
     "tool_result": _result_block,
+    **SERVER_PARTS,
     **dict.fromkeys(MODALITIES, media_part),
+    "text-plain": _plain_text,
 }

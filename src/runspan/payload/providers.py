@@ -1,16 +1,34 @@
 """Names of model providers: what LangChain calls them, and what the GenAI conventions do."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from runspan.payload.text import text_at
 
-# Names that differ; all others are passed on in lower case. The convention names the flavour of the API that is
-# spoken, so Anthropic's and OpenAI's own clients count as theirs, also where AWS hosts the model.
+_Given = Mapping[str, Any] | None
+
+# The convention names the flavour of the API that is spoken, so Anthropic's and OpenAI's own clients count as theirs,
+# also where AWS hosts the model. Names that are not here are passed on in lower case.
 _CONVENTION: Final = {
+    **{
+        name: name
+        for name in (
+            "anthropic",
+            "cohere",
+            "deepseek",
+            "fireworks",
+            "groq",
+            "ollama",
+            "openai",
+            "perplexity",
+            "together",
+        )
+    },
     "amazon_bedrock": "aws.bedrock",
     "anthropic-bedrock": "anthropic",
     "anthropic-mantle": "anthropic",
     "azure": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
     "azure_openai": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
@@ -27,12 +45,91 @@ _CONVENTION: Final = {
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
+# Packages whose models speak one provider's API. What LangChain's class path names beside them stands above.
+_PACKAGES: Final = {
+    "langchain_anthropic": "anthropic",
+    "langchain_aws": "aws.bedrock",
+    "langchain_azure_ai": "azure.ai.inference",
+    "langchain_cohere": "cohere",
+    "langchain_deepseek": "deepseek",
+    "langchain_google_genai": "gcp.gen_ai",
+    "langchain_google_vertexai": "gcp.vertex_ai",
+    "langchain_groq": "groq",
+    "langchain_ibm": "ibm.watsonx.ai",
+    "langchain_mistralai": "mistral_ai",
+    "langchain_ollama": "ollama",
+    "langchain_openai": "openai",
+    "langchain_perplexity": "perplexity",
+    "langchain_xai": "x_ai",
+}
+# What a model's class calls its kind, which subclasses of users inherit; without what stands around it.
+_TYPES: Final = {
+    "amazon_bedrock_converse": "aws.bedrock",
+    "azure-openai": "azure.ai.openai",
+    "google-generative-ai": "gcp.gen_ai",
+    "google_gemini": "gcp.gen_ai",
+}
+_AROUND_TYPES: Final = ("-chat", "_chat", "-llm", "_llm")
+_GOOGLE: Final = "gcp.gen_ai"
+_KEYS_OF_ENDPOINTS: Final = ("base_url", "api_endpoint")
 
 
-def provider(metadata: Any) -> str | None:
-    """Return the convention's name for the provider in a model run's metadata (``ls_provider``)."""
-    name = text_at(metadata, "ls_provider")
-    if name is None:
+def provider(metadata: Any, serialized: _Given = None, invocation_params: _Given = None) -> str | None:
+    """Return the convention's name for the provider of a model run.
+
+    Args:
+        metadata: of the run; its ``ls_provider`` decides, unless LangChain made it of the class name.
+        serialized: what LangChain tells of the model: the path of its class, which subclasses inherit, its arguments.
+        invocation_params: what LangChain gives the model, with the model's own word for its kind (``_type``).
+    """
+    said = text_at(metadata, "ls_provider")
+    name = said.lower() if said else None
+    known = _CONVENTION.get(name) if name else None
+    if known is None and (name is None or _is_of_class(name, serialized)):
+        known = _by_path(serialized) or _by_type(invocation_params)
+    if known == _GOOGLE:
+        return _google(serialized)
+    return known or name
+
+
+def _is_of_class(name: str, serialized: _Given) -> bool:
+    """Tell whether a name is but the class name without ``Chat`` or ``LLM``, which tells nothing of a subclass."""
+    return name in (_path(serialized) or [""])[-1].lower()
+
+
+def _by_path(serialized: _Given) -> str | None:
+    """Return the provider by the path of a class: ``["langchain", "chat_models", "anthropic", "ChatAnthropic"]``."""
+    path = _path(serialized)
+    if not path:
         return None
-    name = name.lower()
-    return _CONVENTION.get(name, name)
+    if path[0] == "langchain":
+        return next((_CONVENTION[each] for each in path[1:-1] if each in _CONVENTION), None)
+    return _PACKAGES.get(path[0])
+
+
+def _by_type(invocation_params: _Given) -> str | None:
+    kind = text_at(invocation_params, "_type")
+    if kind is None:
+        return None
+    kind = kind.removeprefix("chat-")
+    for end in _AROUND_TYPES:
+        kind = kind.removesuffix(end)
+    return _TYPES.get(kind) or _CONVENTION.get(kind)
+
+
+def _google(serialized: _Given) -> str:
+    """Return which of Google's services is called, if the arguments of the model tell."""
+    arguments = serialized.get("kwargs") if isinstance(serialized, dict) else None
+    if not isinstance(arguments, dict):
+        return _GOOGLE
+    endpoint = text_at(arguments, *_KEYS_OF_ENDPOINTS) or ""
+    if arguments.get("vertexai") is True or "aiplatform.googleapis.com" in endpoint:
+        return "gcp.vertex_ai"
+    if arguments.get("vertexai") is False or "generativelanguage.googleapis.com" in endpoint:
+        return "gcp.gemini"
+    return _GOOGLE
+
+
+def _path(serialized: _Given) -> list[str] | None:
+    path = serialized.get("id") if isinstance(serialized, dict) else None
+    return path if isinstance(path, list) and all(isinstance(each, str) for each in path) else None

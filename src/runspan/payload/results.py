@@ -1,8 +1,8 @@
 """What tools are given and return, what retrievers are asked and find, what goes through chains."""
 
 import numbers
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import orjson
 from langchain_core.documents import Document
@@ -11,6 +11,14 @@ from langchain_core.messages import ToolMessage
 from runspan import semconv
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.text import clean
+
+# What a search finds belongs on a span only as far as somebody may read it there; a limit for each document keeps the
+# list readable, and a limit for all keeps the span below what receivers take (4 MiB is gRPC's usual limit).
+_MOST_DOCUMENTS: Final = 100
+_LONGEST_DOCUMENT: Final = 10_000  # characters
+# Where vector stores and rerankers put a score. No distances: of those the smaller one is the better.
+_SCORES: Final = ("score", "relevance_score", "similarity_score", "_score")
+_SOFT_ERROR: Final = "tool_error"
 
 
 def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> Attributes:
@@ -30,6 +38,41 @@ def tool_result(output: object) -> Attributes:
     return {semconv.TOOL_RESULT: clean(result) if isinstance(result, str) else to_json(result)}
 
 
+def soft_error(output: object) -> str | None:
+    """Return ``tool_error`` if a tool's result says that it failed, else None.
+
+    That is a ``ToolMessage(status="error")``, also one in a list or in the update of a ``Command``. What was raised is
+    not known then, only the text for the model, which is no type; so the type of these errors is always the same.
+    """
+    return _SOFT_ERROR if any(message.status == "error" for message in _tool_messages(output)) else None
+
+
+def _tool_messages(output: object) -> Iterator[ToolMessage]:
+    """Yield a tool's messages: the output itself, those of a list, those in the update of a ``Command``."""
+    for each in _items(output):
+        if isinstance(each, ToolMessage):
+            yield each
+        elif _is_command(type(each)):
+            for channel in _channels(getattr(each, "update", None)):
+                yield from (message for message in _items(channel) if isinstance(message, ToolMessage))
+
+
+def _channels(update: object) -> Iterable[object]:
+    """Return what an update writes, which is a dictionary or a list of pairs."""
+    if isinstance(update, dict):
+        return update.values()
+    return [pair[-1] for pair in _items(update) if isinstance(pair, tuple) and pair]
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _is_command(kind: type) -> bool:
+    """Tell whether this is LangGraph's ``Command``; without importing LangGraph."""
+    return any(base.__name__ == "Command" and base.__module__ == "langgraph.types" for base in kind.__mro__)
+
+
 def inputs(value: object) -> Attributes:
     """Return what a chain, prompt, parser, graph or node is given."""
     return {semconv.INPUTS: to_json(value)}
@@ -46,26 +89,36 @@ def query(text: str) -> Attributes:
 
 
 def documents(documents: Sequence[Document]) -> Attributes:
-    """Return what a retriever found, with its score where the metadata holds one."""
-    return {semconv.DOCUMENTS: to_json([_document(document) for document in documents])}
+    """Return what a retriever found, with a score where there is one, also as pairs of a document and its score.
+
+    At most 100 documents of at most 10,000 characters each; what is shortened says ``"truncated": true``, and so does a
+    last entry that stands for documents left out.
+    """
+    told = [_document(document) for document in documents[:_MOST_DOCUMENTS]]
+    if (left_out := len(documents) - _MOST_DOCUMENTS) > 0:
+        told.append({"truncated": True, "left_out": left_out})
+    return {semconv.DOCUMENTS: to_json(told)}
 
 
-def _document(document: Document) -> object:
+def _document(found: object) -> object:
+    document, score = found if isinstance(found, tuple) and len(found) == 2 else (found, None)  # noqa: PLR2004  a pair
     if not isinstance(document, Document):
-        return document
-    found: dict[str, object] = {"content": document.page_content, "metadata": document.metadata}
+        return found
+    told: dict[str, object] = {"content": document.page_content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
+    if len(document.page_content) > _LONGEST_DOCUMENT:
+        told["truncated"] = True
     if document.id is not None:
-        found["id"] = document.id
-    if (score := _score(document.metadata)) is not None:
-        found["score"] = score
-    return found
+        told["id"] = document.id
+    if (score := _score(score, document.metadata)) is not None:
+        told["score"] = score
+    return told
 
 
-def _score(metadata: Mapping[str, Any]) -> object:
-    for name in ("score", "relevance_score"):
+def _score(score: object, metadata: Mapping[str, Any]) -> object:
+    for found in (score, *map(metadata.get, _SCORES)):
         # numbers.Real, not float: vector stores give NumPy's.
-        if isinstance(score := metadata.get(name), numbers.Real) and not isinstance(score, bool):
-            return score
+        if isinstance(found, numbers.Real) and not isinstance(found, bool):
+            return found
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from runspan import semconv
 from runspan.payload.content import Attributes
 from runspan.payload.providers import provider
+from runspan.payload.request import request, service_tier
 from runspan.payload.text import describe, text_at, text_in
 
 _Serialized = Mapping[str, Any] | None
@@ -52,17 +53,25 @@ def unknown_start(kind: Kind) -> Start:
 
 
 def chat_start(
-    serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
+    serialized: _Serialized,
+    run_name: str | None,
+    metadata: _Metadata,
+    invocation_params: _Parameters,
+    options: _Parameters = None,
 ) -> Start:
     """Start a call of a chat model."""
-    return _model_start(Kind.CHAT, serialized, run_name, metadata, invocation_params)
+    return _model_start(Kind.CHAT, serialized, run_name, metadata, invocation_params, options)
 
 
 def completion_start(
-    serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
+    serialized: _Serialized,
+    run_name: str | None,
+    metadata: _Metadata,
+    invocation_params: _Parameters,
+    options: _Parameters = None,
 ) -> Start:
     """Start a call of a completion model."""
-    return _model_start(Kind.COMPLETION, serialized, run_name, metadata, invocation_params)
+    return _model_start(Kind.COMPLETION, serialized, run_name, metadata, invocation_params, options)
 
 
 def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str | None) -> Start:
@@ -85,12 +94,20 @@ def retriever_start(serialized: _Serialized, run_name: str | None, metadata: _Me
     return _start(Kind.RETRIEVER, None, attributes)
 
 
-def _model_start(
-    kind: Kind, serialized: _Serialized, run_name: str | None, metadata: _Metadata, invocation_params: _Parameters
+def _model_start(  # noqa: PLR0917  what LangChain tells, one by one
+    kind: Kind,
+    serialized: _Serialized,
+    run_name: str | None,
+    metadata: _Metadata,
+    invocation_params: _Parameters,
+    options: _Parameters,
 ) -> Start:
     attributes = _attributes(kind, text_in(run_name) or serialized_name(serialized))
-    if name := provider(metadata):
+    attributes.update(request(invocation_params, metadata, options))
+    if name := provider(metadata, serialized, invocation_params):
         attributes[semconv.PROVIDER] = name
+        if name == "openai" and (tier := service_tier(invocation_params)):
+            attributes[semconv.OPENAI_SERVICE_TIER] = tier
     model = text_at(invocation_params, "model", "model_name", "model_id") or text_at(metadata, "ls_model_name")
     if model:
         attributes[semconv.REQUEST_MODEL] = model

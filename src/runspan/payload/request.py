@@ -1,0 +1,119 @@
+"""What a model is asked for, beside its messages: parameters, and the form of the answer."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from runspan import semconv
+from runspan.payload.content import Attributes, AttributeValue, is_int64
+from runspan.payload.text import text_at, text_in
+
+_Given = Mapping[str, Any] | None
+_Reader = Callable[[Any], AttributeValue | None]
+
+
+def request(invocation_params: _Given, metadata: _Given = None, options: _Given = None) -> Attributes:
+    """Return the parameters of a call of a model; a value of another type than the conventions' is left out.
+
+    Args:
+        invocation_params: what LangChain gives the model; it goes before the metadata.
+        metadata: of the run, with LangChain's own ``ls_temperature``, ``ls_max_tokens``, ``ls_stop``.
+        options: of the call, with ``ls_structured_output_format`` where structured output is asked for.
+    """
+    attributes: Attributes = {}
+    if isinstance(metadata, dict):
+        _read(metadata, _OF_METADATA, attributes)
+    if isinstance(invocation_params, dict):
+        _read(invocation_params, _OF_PARAMETERS, attributes)
+    if isinstance(options, dict) and options.get("ls_structured_output_format"):
+        attributes[semconv.OUTPUT_TYPE] = "json"
+    return attributes
+
+
+def service_tier(invocation_params: _Given) -> str | None:
+    """Return the service tier that is asked for, if it is not the provider's to choose."""
+    tier = text_at(invocation_params, "service_tier")
+    return tier if tier != "auto" else None
+
+
+def _read(given: dict[Any, Any], readers: Mapping[str, tuple[str, _Reader]], attributes: Attributes) -> None:
+    # Along what is given, not along all that could be: this is done at each call of a model.
+    for key, value in given.items():
+        if value is None:
+            continue
+        if key in readers:
+            name, read = readers[key]
+            if (found := read(value)) is not None:
+                attributes[name] = found
+        elif key in _NESTED and isinstance(value, dict):
+            _read(value, readers, attributes)
+
+
+def _int(value: object) -> int | None:
+    return value if is_int64(value) else None
+
+
+def _choices(value: object) -> int | None:
+    return value if is_int64(value) and value != 1 else None
+
+
+def _float(value: object) -> float | None:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None  # type: ignore[arg-type]  # type() tells mypy nothing
+
+
+def _texts(value: object) -> list[str] | None:
+    found = [value] if isinstance(value, str) else value
+    return [text for each in found if (text := text_in(each))] or None if isinstance(found, list | tuple) else None
+
+
+def _form(value: object) -> str | None:
+    """Return ``json`` or ``text`` by a word, by a dictionary with a type or that is a schema, or by a class."""
+    kind = value.get("type") if isinstance(value, dict) else value
+    if isinstance(kind, str) and kind in _FORMS:
+        return _FORMS[kind]
+    is_schema = isinstance(value, dict) and not value.keys().isdisjoint(("properties", "$defs", "$schema"))
+    return "json" if is_schema or isinstance(value, type) else None
+
+
+_FORMS: Final = {
+    **dict.fromkeys(("json", "json_object", "json_schema", "object", "application/json"), "json"),
+    **dict.fromkeys(("text", "text/plain"), "text"),
+}
+# Where packages put parameters: Bedrock's, Google's, Ollama's, Anthropic's; those of OpenAI's Responses API.
+_NESTED: Final = frozenset(
+    (
+        "additional_model_request_fields",
+        "generation_config",
+        "inferenceConfig",
+        "model_kwargs",
+        "options",
+        "output_config",
+        "reasoning",
+        "text",
+    )
+)
+_OF_METADATA: Final[dict[str, tuple[str, _Reader]]] = {
+    "ls_temperature": (semconv.TEMPERATURE, _float),
+    "ls_max_tokens": (semconv.MAX_TOKENS, _int),
+    "ls_stop": (semconv.STOP_SEQUENCES, _texts),
+}
+_OF_PARAMETERS: Final[dict[str, tuple[str, _Reader]]] = {
+    **dict.fromkeys(("n", "candidate_count"), (semconv.CHOICE_COUNT, _choices)),
+    **dict.fromkeys(("seed", "random_seed"), (semconv.SEED, _int)),
+    **dict.fromkeys(("top_k", "topK"), (semconv.TOP_K, _int)),
+    **dict.fromkeys(("top_p", "topP"), (semconv.TOP_P, _float)),
+    "temperature": (semconv.TEMPERATURE, _float),
+    "frequency_penalty": (semconv.FREQUENCY_PENALTY, _float),
+    "presence_penalty": (semconv.PRESENCE_PENALTY, _float),
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "maxTokens", "num_predict"),
+        (semconv.MAX_TOKENS, _int),
+    ),
+    **dict.fromkeys(("stop", "stop_sequences", "stopSequences"), (semconv.STOP_SEQUENCES, _texts)),
+    **dict.fromkeys(("reasoning_effort", "effort", "thinking_level"), (semconv.REASONING_LEVEL, text_in)),
+    "previous_response_id": (semconv.PREVIOUS_RESPONSE_ID, text_in),
+    **dict.fromkeys(
+        ("response_format", "response_mime_type", "response_schema", "response_json_schema", "format"),
+        (semconv.OUTPUT_TYPE, _form),
+    ),
+}

@@ -1,0 +1,80 @@
+"""The tools that a model may call, in the shapes of the providers."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from runspan import semconv
+from runspan.payload.content import Attributes, to_json
+from runspan.payload.text import text_at
+
+_Tool = dict[str, Any]
+
+# Where a function's name, description and parameters stand: OpenAI, Mistral and others; Bedrock.
+_WRAPPERS: Final = ("function", "toolSpec")
+_DECLARATIONS: Final = ("function_declarations", "functionDeclarations")
+_PARAMETERS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema", "parametersJsonSchema")
+# OpenAI's word for a function of free text, Anthropic's for any function.
+_FUNCTION_TYPES: Final = (None, "function", "custom")
+# What stands among Bedrock's tools, and is none.
+_NO_TOOL: Final = "cachePoint"
+
+
+def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool = False) -> Attributes:
+    """Return the tools that a model may call, by type and name; nothing if there are none.
+
+    Args:
+        invocation_params: what LangChain gives the model.
+        full: whether descriptions and schemas of parameters are told too; the conventions advise against it, since
+            they are long and the same in each call.
+    """
+    if not isinstance(invocation_params, dict):
+        return {}
+    given = invocation_params.get("tools") or invocation_params.get("functions")
+    config = invocation_params.get("toolConfig")
+    if not given and isinstance(config, dict):
+        given = config.get("tools")
+    if not isinstance(given, list | tuple):
+        return {}
+    told = list(filter(None, (_definition(tool, full=full) for tool in _flat(given))))
+    return {semconv.TOOL_DEFINITIONS: to_json(told)} if told else {}
+
+
+def _flat(given: list[Any] | tuple[Any, ...]) -> Iterator[_Tool]:
+    """Yield each tool; Google gives functions in lists of their own."""
+    for tool in given:
+        if not isinstance(tool, dict):
+            # A class or a function, where the model's package takes those.
+            tool = {"name": getattr(tool, "name", None) or getattr(tool, "__name__", None)}  # noqa: PLW2901  only the form changes
+        if _NO_TOOL in tool:
+            continue
+        declared = next((tool[key] for key in _DECLARATIONS if isinstance(tool.get(key), list)), None)
+        yield from filter(_is_dict, declared) if declared is not None else (tool,)
+
+
+def _is_dict(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _definition(tool: _Tool, *, full: bool) -> _Tool | None:
+    inner = next((tool[key] for key in _WRAPPERS if isinstance(tool.get(key), dict)), tool)
+    kind, name = text_at(tool, "type"), text_at(inner, "name")
+    if name is None or kind not in _FUNCTION_TYPES:
+        return _of_provider(tool, kind, name)
+    parameters = next((inner[key] for key in _PARAMETERS if inner.get(key)), None)
+    if kind == "custom" and parameters is None:
+        return {"type": "custom", "name": name}
+    told: _Tool = {"type": "function", "name": name}
+    if full and (description := text_at(inner, "description")):
+        told["description"] = description
+    if full and parameters is not None:
+        # Bedrock wraps its schema.
+        told["parameters"] = parameters.get("json", parameters) if isinstance(parameters, dict) else parameters
+    return told
+
+
+def _of_provider(tool: _Tool, kind: str | None, name: str | None) -> _Tool | None:
+    """Return a tool that the provider runs: its type alone names it, or its only key (``{"google_search": {}}``)."""
+    kind = kind or next((key for key in tool if isinstance(key, str) and key != "name"), None)
+    if kind is None:
+        return None
+    return {"type": kind, "name": name or text_at(tool, "server_label") or text_at(tool.get(kind), "name") or kind}

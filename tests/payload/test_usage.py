@@ -1,0 +1,228 @@
+"""Counts of tokens, as the packages of providers leave them and as providers send them."""
+
+import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk
+
+from runspan.payload.usage import usage
+
+NAMES = {
+    "in": "gen_ai.usage.input_tokens",
+    "out": "gen_ai.usage.output_tokens",
+    "read": "gen_ai.usage.cache_read.input_tokens",
+    "write": "gen_ai.usage.cache_write.input_tokens",
+    "creation": "gen_ai.usage.cache_creation.input_tokens",
+    "reasoning": "gen_ai.usage.reasoning.output_tokens",
+    "text_in": "gen_ai.usage.text.input_tokens",
+    "image_in": "gen_ai.usage.image.input_tokens",
+    "audio_in": "gen_ai.usage.audio.input_tokens",
+    "text_out": "gen_ai.usage.text.output_tokens",
+    "image_out": "gen_ai.usage.image.output_tokens",
+    "audio_out": "gen_ai.usage.audio.output_tokens",
+}
+
+
+def counts(given, taken, total=None, read=None, written=None):
+    """Return what LangChain calls usage metadata."""
+    found = {"input_tokens": given, "output_tokens": taken, "total_tokens": given + taken if total is None else total}
+    return {
+        **found,
+        **({"input_token_details": read} if read is not None else {}),
+        **({"output_token_details": written} if written is not None else {}),
+    }
+
+
+def named(told):
+    """Return the attributes that short names stand for."""
+    return {NAMES[name]: count for name, count in told.items()}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        pytest.param(counts(14, 9), {"in": 14, "out": 9}, id="mistral"),
+        pytest.param(
+            counts(8, 20, read={"audio": 3, "cache_read": 5}, written={"audio": 6, "reasoning": 12}),
+            {"in": 8, "out": 20, "read": 5, "audio_in": 3, "reasoning": 12, "audio_out": 6},
+            id="openai",
+        ),
+        pytest.param(
+            counts(8, 20, read={"audio": 0, "cache_read": 0}, written={"audio": 0, "reasoning": 0}),
+            {"in": 8, "out": 20},
+            id="openai-zeros",
+        ),
+        pytest.param(
+            counts(8, 20, read={"cache_read": 2, "cache_creation": 6}, written={"reasoning": 0}),
+            {"in": 8, "out": 20, "read": 2, "write": 6, "creation": 6},
+            id="openai-cache-write",
+        ),
+        pytest.param(
+            counts(
+                100,
+                20,
+                read={"priority": 60, "priority_cache_read": 40},
+                written={"priority": 8, "priority_reasoning": 12},
+            ),
+            {"in": 100, "out": 20, "read": 40, "reasoning": 12},
+            id="openai-priority",
+        ),
+        pytest.param(
+            counts(1014, 9, read={"cache_read": 300, "cache_creation": 700}),
+            {"in": 1014, "out": 9, "read": 300, "write": 700, "creation": 700},
+            id="anthropic",
+        ),
+        pytest.param(
+            counts(
+                1014,
+                9,
+                read={
+                    "cache_read": 300,
+                    "cache_creation": 0,
+                    "ephemeral_5m_input_tokens": 500,
+                    "ephemeral_1h_input_tokens": 200,
+                },
+                written={"reasoning": 4},
+            ),
+            {"in": 1014, "out": 9, "read": 300, "write": 700, "creation": 700, "reasoning": 4},
+            id="anthropic-by-time",
+        ),
+        pytest.param(
+            counts(
+                714,
+                9,
+                read={
+                    "cache_creation": 700,
+                    "ephemeral_5m_input_tokens": 500,
+                    "ephemeral_1h_input_tokens": 200,
+                },
+            ),
+            {"in": 714, "out": 9, "write": 700, "creation": 700},
+            id="both-ways-once",
+        ),
+        pytest.param(
+            counts(9, 30, read={"cache_read": 4}, written={"reasoning": 28}),
+            {"in": 9, "out": 30, "read": 4, "reasoning": 28},
+            id="gemini",
+        ),
+        pytest.param(
+            counts(9, 2, total=39, read={"cache_read": 0}, written={"reasoning": 28}),
+            {"in": 9, "out": 30, "reasoning": 28},
+            id="vertex-thoughts-beside-the-output",
+        ),
+        pytest.param(
+            counts(71, 11, read={"cache_creation": 0, "cache_read": 10, "ephemeral_5m_input_tokens": 25}),
+            {"in": 71, "out": 11, "read": 10, "write": 25, "creation": 25},
+            id="bedrock-converse",
+        ),
+        pytest.param(
+            counts(50, 40, read={"text": 20, "image": 30}, written={"text": 10, "image": 30}),
+            {"in": 50, "out": 40, "text_in": 20, "image_in": 30, "text_out": 10, "image_out": 30},
+            id="modalities",
+        ),
+        pytest.param(counts(0, 13), {"out": 13}, id="input-not-counted"),
+        pytest.param(counts(13, 0), {"in": 13, "out": 0}, id="empty-answer"),
+        pytest.param(counts(0, 0), {}, id="nothing-counted"),
+        pytest.param(counts(0, 13, read={"cache_read": 300}), {"out": 13}, id="part-without-its-total"),
+        pytest.param(counts(10, 13, read={"cache_read": 300}), {"in": 10, "out": 13}, id="part-beyond-its-total"),
+        pytest.param(
+            counts(10, 13, read={"cache_read": 8, "cache_creation": 7}),
+            {"in": 10, "out": 13},
+            id="parts-beyond-their-total",
+        ),
+        pytest.param(
+            counts(10, 13, written={"reasoning": 300}), {"in": 10, "out": 13}, id="thoughts-beyond-the-output"
+        ),
+        pytest.param(
+            {
+                "input_tokens": -3,
+                "output_tokens": 2.5,
+                "input_token_details": {"cache_read": "5", "ephemeral_5m_input_tokens": None},
+                "output_token_details": {"reasoning": True},
+            },
+            {},
+            id="no-counts",
+        ),
+        pytest.param({"input_tokens": 2**63, "output_tokens": 2**63}, {}, id="too-large"),
+        pytest.param({"input_tokens": 5}, {"in": 5}, id="half"),
+    ],
+)
+def test_usage_metadata(metadata, told):
+    """Input includes the cache, output the thoughts, parts fit into them; what was not counted is not told."""
+    message = AIMessage("3")
+    message.usage_metadata = metadata
+    assert usage(message, None) == named(told)
+
+
+def test_a_stream_is_counted_once():
+    """The counts of a stream are those that LangChain adds up: Anthropic's on Bedrock come in two parts."""
+    parts = [
+        AIMessageChunk("", usage_metadata=counts(310, 0, read={"cache_read": 300, "cache_creation": 0})),
+        AIMessageChunk("3"),
+        AIMessageChunk("", usage_metadata=counts(0, 9)),
+    ]
+    whole = parts[0] + parts[1] + parts[2]
+    assert usage(whole, None) == named({"in": 310, "out": 9, "read": 300})
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        pytest.param(
+            {
+                "prompt_tokens": 8,
+                "completion_tokens": 20,
+                "total_tokens": 28,
+                "prompt_tokens_details": {"cached_tokens": 5, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 12, "audio_tokens": 4},
+            },
+            {"in": 8, "out": 20, "read": 5, "reasoning": 12, "audio_out": 4},
+            id="openai",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 8,
+                "completion_tokens": 9,
+                "total_tokens": 317,
+                "prompt_tokens_details": {"text_tokens": 3, "image_tokens": 5},
+                "completion_tokens_details": {"reasoning_tokens": 300},
+            },
+            {"in": 8, "out": 9, "text_in": 3, "image_in": 5},
+            id="xai",
+        ),
+        pytest.param(
+            {
+                "input_tokens": 14,
+                "output_tokens": 9,
+                "cache_read_input_tokens": 300,
+                "cache_creation_input_tokens": 700,
+                "output_tokens_details": {"thinking_tokens": 4},
+            },
+            {"in": 1014, "out": 9, "read": 300, "write": 700, "creation": 700, "reasoning": 4},
+            id="anthropic",
+        ),
+        pytest.param(
+            {
+                "inputTokens": 25,
+                "outputTokens": 11,
+                "totalTokens": 71,
+                "cacheReadInputTokens": 10,
+                "cacheWriteInputTokens": 25,
+            },
+            {"in": 60, "out": 11, "read": 10, "write": 25, "creation": 25},
+            id="bedrock-converse",
+        ),
+        pytest.param(
+            {"prompt_tokens": 7, "total_tokens": 10, "completion_tokens": 3}, {"in": 7, "out": 3}, id="mistral"
+        ),
+        pytest.param({"prompt_tokens": None, "completion_tokens": "3"}, {}, id="no-counts"),
+        pytest.param({}, {}, id="nothing"),
+    ],
+)
+def test_raw_usage(raw, told):
+    """What LangChain has not read is told the same way, whether it came with the message or beside it."""
+    assert usage(None, {"token_usage": raw}) == named(told)
+    assert usage(AIMessage("3", response_metadata={"usage": raw}), None) == named(told)
+
+
+def test_no_usage():
+    """Where nothing was counted nothing is told."""
+    assert usage(None, None) == usage(AIMessage("3"), {}) == usage(None, {"token_usage": "many"}) == {}
