@@ -34,6 +34,8 @@ def media_part(block: _Block) -> _Block:
     if isinstance(data, bytes):
         data = base64.b64encode(data).decode()
     url = text_at(place, "url", "file_data", "file_uri", "file_url", "image_url") or ""
+    if isinstance(data, str) and data.startswith("data:"):
+        url = data
     if url.startswith("data:"):
         head, _, data = url.removeprefix("data:").partition(",")
         mime_type, _, encoding = head.partition(";")

@@ -132,6 +132,11 @@ def _joined(thoughts: object) -> str:
     return "\n".join(_joined(thought) for thought in thoughts) if isinstance(thoughts, list) else ""
 
 
+def _compaction(block: dict[Any, Any]) -> _Part:
+    """Return a summary of what was said before; OpenAI's is encrypted."""
+    return {key: value for key, value in block.items() if key not in ("id", "content") or isinstance(value, str)}
+
+
 def _call_block(block: dict[Any, Any]) -> _Part:
     arguments = next((block[key] for key in ("input", "args", "arguments") if key in block), None)
     return _call(block.get("name"), arguments, block.get("call_id") or block.get("id"))
@@ -162,6 +167,7 @@ _MAKERS: Final[dict[str, Callable[[dict[Any, Any]], _Part | None]]] = {
     **dict.fromkeys(("thinking", "reasoning", "reasoning_content"), _reasoning),
     **dict.fromkeys(_CALL_TYPES, _call_block),
     "tool_result": _result_block,
+    "compaction": _compaction,
     **SERVER_PARTS,
     **dict.fromkeys(MODALITIES, media_part),
     "text-plain": _plain_text,
