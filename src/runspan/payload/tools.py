@@ -40,15 +40,19 @@ def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool 
 
 
 def _flat(given: list[Any] | tuple[Any, ...]) -> Iterator[_Tool]:
-    """Yield each tool; Google gives functions in lists of their own."""
+    """Yield each tool; one of Google's may stand for several, each under a key of its own, functions in a list."""
     for tool in given:
         if not isinstance(tool, dict):
             # A class or a function, where the model's package takes those.
-            tool = {"name": getattr(tool, "name", None) or getattr(tool, "__name__", None)}  # noqa: PLW2901  only the form changes
-        if _NO_TOOL in tool:
-            continue
-        declared = next((tool[key] for key in _DECLARATIONS if isinstance(tool.get(key), list)), None)
-        yield from filter(_is_dict, declared) if declared is not None else (tool,)
+            yield {"name": getattr(tool, "name", None) or getattr(tool, "__name__", None)}
+        elif "type" in tool or "name" in tool:
+            yield tool
+        else:
+            for key, value in tool.items():
+                if key in _DECLARATIONS:
+                    yield from filter(_is_dict, value if isinstance(value, list) else ())
+                elif value is not None and key != _NO_TOOL:
+                    yield {key: value}
 
 
 def _is_dict(value: object) -> bool:
