@@ -55,6 +55,7 @@ def _answer(generation: Generation) -> dict[str, Any]:
     else:
         answer = {"role": "assistant", "parts": _content(generation.text)}
     if reason := finish_reason(generation):
+        # Deprecated in favour of gen_ai.response.finish_reasons, but shown by Jaeger's GenAI view.
         answer["finish_reason"] = reason
     return answer
 
