@@ -1,11 +1,10 @@
-"""The OTLP exporter of OpenTelemetry, built from arguments and the standard environment variables.
+"""Where spans go, by arguments and the standard environment variables.
 
-https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variables mean. Timeouts, certificates and
-credential providers are read by the exporter itself.
+https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variables mean.
 """
 
 import importlib
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,21 +13,44 @@ from urllib.parse import SplitResult, urlsplit
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.util.re import parse_env_headers
 
+from runspan.export.client import Client
+from runspan.export.credentials import Certificates
+from runspan.export.environment import seconds, truth, variable
+
 HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
 _DEFAULT_ENDPOINT: Final = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
 _HTTP_PATH: Final = "/v1/traces"
+# What the libraries that send them take. To gRPC, a name that ends in -bin means bytes.
+_HEADER: Final = {
+    HTTP: re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+:(?![ \t])[\t\x20-\x7e\x80-\xff]*"),
+    GRPC: re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin):[\x20-\x7e]*"),
+}
+_DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 _COMPRESSIONS: Final = {"none": "NoCompression", "deflate": "Deflate", "gzip": "Gzip"}
 
 
 @dataclass(frozen=True)
 class OtlpTarget:
-    """Where and how spans are sent: everything settled, nothing imported yet."""
+    """Where and how spans are sent: everything settled, nothing imported or read from files yet.
+
+    Args:
+        protocol: ``HTTP`` or ``GRPC``.
+        endpoint: A URL; for gRPC also ``host:port``.
+        compression: ``none``, ``deflate`` or ``gzip``.
+        headers: Sent with each request; the names in lower case.
+        timeout_seconds: What a try may take in all.
+        insecure: Whether to do without TLS, if that was said; only for gRPC, and ``https`` doesn't.
+        certificates: Those for TLS.
+    """
 
     protocol: str
     endpoint: str
     compression: str = "gzip"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS
+    insecure: bool | None = None
+    certificates: Certificates = field(default_factory=Certificates)
 
     @property
     def destination(self) -> str:
@@ -39,9 +61,24 @@ class OtlpTarget:
         return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
     def import_early(self) -> None:
-        """Import what can't be imported any more when Python exits: the gRPC exporter, whose import starts threads."""
+        """Import what can't be imported any more when Python exits: gRPC, whose import starts threads."""
         if self.protocol == GRPC:
-            importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+            importlib.import_module("runspan.export.otlp_grpc")
+            importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")  # until exporter() goes
+
+    def client(self) -> Client:
+        """Build the client; imports what its protocol needs and reads the files.
+
+        Raises:
+            ValueError: A certificate or the credential provider can't be used.
+        """
+        if self.protocol == GRPC:
+            from runspan.export.otlp_grpc import GrpcClient  # noqa: PLC0415  only who sends pays for it
+
+            return GrpcClient(self)
+        from runspan.export.otlp_http import HttpClient  # noqa: PLC0415  the same
+
+        return HttpClient(self)
 
     def exporter(self) -> SpanExporter:
         """Build the exporter; imports what its protocol needs."""
@@ -55,7 +92,7 @@ class OtlpTarget:
         return trace_exporter.OTLPSpanExporter(self.endpoint, headers=self.headers, compression=compression)
 
     def _grpc_exporter(self) -> SpanExporter:
-        import grpc  # type: ignore[import-untyped]  # noqa: PLC0415  ships no types; only who exports pays for it
+        import grpc  # noqa: PLC0415  only who exports pays for it
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415  the same
 
         compression = grpc.Compression[_COMPRESSIONS[self.compression]]
@@ -81,26 +118,20 @@ def resolve_target(
         protocol=chosen,
         endpoint=_endpoint(endpoint, chosen),
         compression=_choice("compression", None, "COMPRESSION", allowed=tuple(_COMPRESSIONS)) or "gzip",
-        headers=_headers(headers or {}),
+        headers=_headers(headers or {}, chosen),
+        timeout_seconds=seconds("TIMEOUT", _DEFAULT_TIMEOUT_SECONDS),
+        insecure=truth("INSECURE") if chosen == GRPC else None,
+        certificates=Certificates.of_environment(),
     )
 
 
 def endpoint_in_environment() -> bool:
     """Tell whether the environment names an OTLP endpoint for traces."""
-    return _variable("ENDPOINT") is not None
+    return variable("ENDPOINT") is not None
 
 
-def _variable(name: str) -> tuple[str, str] | None:
-    """Return name and value of the variable that counts; an empty one is as good as unset."""
-    for variable in (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
-        value = os.environ.get(variable, "").strip()
-        if value:
-            return variable, value
-    return None
-
-
-def _choice(option: str, argument: str | None, variable: str, *, allowed: tuple[str, ...]) -> str | None:
-    source, value = (option, argument) if argument is not None else _variable(variable) or (option, None)
+def _choice(option: str, argument: str | None, name: str, *, allowed: tuple[str, ...]) -> str | None:
+    source, value = (option, argument) if argument is not None else variable(name) or (option, None)
     if value is None:
         return None
     if value.strip().lower() not in allowed:
@@ -110,7 +141,7 @@ def _choice(option: str, argument: str | None, variable: str, *, allowed: tuple[
 
 def _endpoint(argument: str | None, protocol: str) -> str:
     fallback = ("endpoint", _DEFAULT_ENDPOINT[protocol])
-    source, value = ("endpoint", argument) if argument is not None else _variable("ENDPOINT") or fallback
+    source, value = ("endpoint", argument) if argument is not None else variable("ENDPOINT") or fallback
     url = _checked(source, value, protocol)
     if protocol == GRPC or source == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":  # these are used as they are
         return value
@@ -133,7 +164,13 @@ def _checked(source: str, value: str, protocol: str) -> SplitResult:
     return url
 
 
-def _headers(argument: Mapping[str, str]) -> dict[str, str]:
-    # The gRPC exporter would take either those of the environment or ours; the HTTP one merges them as done here.
-    _, text = _variable("HEADERS") or ("", "")
-    return dict(parse_env_headers(text, liberal=True)) | {name.lower(): value for name, value in argument.items()}
+def _headers(argument: Mapping[str, str], protocol: str) -> dict[str, str]:
+    _, text = variable("HEADERS") or ("", "")
+    headers = dict(parse_env_headers(text, liberal=True)) | {name.lower(): value for name, value in argument.items()}
+    for name, value in headers.items():
+        if not _HEADER[protocol].fullmatch(f"{name}:{value}"):
+            raise ValueError(  # without the value, which is likely a secret
+                f"The header {name!r} can't be sent by {protocol}; names are letters, digits and hyphens, values"
+                " printable ASCII that doesn't begin with a space."
+            )
+    return headers

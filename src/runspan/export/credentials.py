@@ -1,0 +1,85 @@
+"""Certificates and credential providers: what the environment names so that receiver and sender trust each other."""
+
+import ssl
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from runspan.export.environment import credential_provider, variable
+
+NOT_TRUSTED: Final = (
+    "the certificate of the receiver is not trusted ({}); OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
+)
+_GROUP: Final = "opentelemetry_otlp_credential_provider"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The files for TLS, all PEM.
+
+    Args:
+        authority: Whom to trust instead of the usual authorities; over HTTP also a directory.
+        client: Who the sender is.
+        key: The key for ``client``; None means that it is in the same file.
+    """
+
+    authority: str | None = None
+    client: str | None = None
+    key: str | None = None
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """Read the variables.
+
+        Raises:
+            ValueError: There is a key but no certificate for it.
+        """
+        authority, client, key = variable("CERTIFICATE"), variable("CLIENT_CERTIFICATE"), variable("CLIENT_KEY")
+        if key is not None and client is None:
+            raise ValueError(
+                f"{key[0]} is set, but no certificate for that key; set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE."
+            )
+        return cls(*(each and each[1] for each in (authority, client, key)))
+
+    def check(self) -> None:
+        """Raise a ``ValueError`` that tells which file can't be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.authority is not None and not Path(self.authority).is_dir():
+            try:
+                context.load_verify_locations(self.authority)
+            except OSError as error:
+                raise _unusable("CERTIFICATE", self.authority, error) from error
+        if self.client is not None:
+            try:
+                context.load_cert_chain(self.client, self.key, password="")  # without it a prompt would ask for one
+            except OSError as error:
+                raise _unusable("CLIENT_CERTIFICATE", f"{self.client}, key {self.key or 'in it'}", error) from error
+
+
+def provided(transport: str, kind: type[_T]) -> _T | None:
+    """Return what the credential provider makes that the environment names for ``HTTP`` or ``GRPC``, None without one.
+
+    Raises:
+        ValueError: There is no such provider, or it makes something else.
+    """
+    source, name = credential_provider(transport) or ("", "")
+    if not name:
+        return None
+    found = list(entry_points(group=_GROUP, name=name))
+    if not found:
+        raise ValueError(
+            f"{source} is {name!r}, but no installed package has an entry point of that name in the group {_GROUP};"
+            " install the one that has it, or correct the name."
+        )
+    made = found[0].load()()
+    if not isinstance(made, kind):
+        raise ValueError(  # noqa: TRY004  a mistake in the environment, as the others
+            f"{source} is {name!r}, which makes a {type(made).__qualname__}; name one that makes a {kind.__qualname__}."
+        )
+    return made
+
+
+def _unusable(name: str, what: str, error: OSError) -> ValueError:
+    return ValueError(f"OTEL_EXPORTER_OTLP_{name} ({what}) can't be used: {error}. Name a readable PEM file.")

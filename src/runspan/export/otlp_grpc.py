@@ -1,0 +1,164 @@
+"""OTLP over gRPC; https://opentelemetry.io/docs/specs/otlp/#otlpgrpc says what the answers mean."""
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # has types, but doesn't say so
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the same
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+from runspan._version import __version__
+from runspan.export.answers import Answer, Later, Refused
+from runspan.export.client import CLOSED
+from runspan.export.credentials import NOT_TRUSTED, Certificates, provided
+from runspan.export.otlp import OtlpTarget
+from runspan.export.request import Request
+from runspan.export.responses import delivered, one_line, too_large
+
+_METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService'].full_name}/Export"
+_OPTIONS: Final = (
+    ("grpc.primary_user_agent", f"runspan/{__version__}"),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+)
+_COMPRESSIONS: Final = {
+    "none": grpc.Compression.NoCompression,
+    "deflate": grpc.Compression.Deflate,
+    "gzip": grpc.Compression.Gzip,
+}
+_LATER: Final = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_MAY_BE_TOO_LARGE: Final = frozenset(
+    {
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,  # as which gRPC tells HTTP's 413, sent by a proxy
+    }
+)
+
+
+class GrpcClient:
+    """Calls a receiver over one channel, a new one after each failure: a channel that failed waits before it tries.
+
+    Raises:
+        ValueError: A certificate or the credential provider can't be used.
+    """
+
+    def __init__(self, target: OtlpTarget) -> None:
+        self._target = target
+        self._address, is_plain = _address_of(target)
+        self._metadata = tuple(target.headers.items())
+        self._credentials = None if is_plain else _credentials(target.certificates)
+        self._channel: Any = None
+        self._closed = False
+
+    def send(self, request: Request) -> Answer:
+        """Try once."""
+        self._channel = self._channel or self._new_channel()
+        if self._closed:
+            self.close()
+            return CLOSED
+        # Neither is given a serializer: the request is encoded, and what comes back is read with suspicion.
+        export = self._channel.unary_unary(_METHOD)
+        try:
+            response = export(request.body, timeout=self._target.timeout_seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            return CLOSED if self._closed else self._failed(error)
+        except ValueError:  # the channel was closed between these lines
+            return CLOSED
+        return delivered(response, request.spans)
+
+    def close(self) -> None:
+        """Close the channel, also in the middle of ``send``."""
+        self._closed = True
+        self._drop_channel()
+
+    def _new_channel(self) -> Any:
+        compression = _COMPRESSIONS[self._target.compression]
+        if self._credentials is None:
+            return grpc.insecure_channel(self._address, options=_OPTIONS, compression=compression)
+        return grpc.secure_channel(self._address, self._credentials, options=_OPTIONS, compression=compression)
+
+    def _drop_channel(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _failed(self, error: Any) -> Answer:
+        answer = _answer(error, self._target.timeout_seconds)
+        if isinstance(answer, Later):
+            self._drop_channel()
+        return answer
+
+
+def _address_of(target: OtlpTarget) -> tuple[str, bool]:
+    """Return the address and whether it is reached without TLS, as OpenTelemetry's exporter decides it."""
+    if "//" not in target.endpoint:
+        return target.endpoint, bool(target.insecure)
+    url = urlsplit(target.endpoint)
+    is_plain = target.insecure if target.insecure is not None else True
+    return url.netloc.rpartition("@")[2], url.scheme == "http" and is_plain
+
+
+def _credentials(certificates: Certificates) -> Any:
+    credentials = provided("GRPC", grpc.ChannelCredentials)
+    if credentials is not None:
+        return credentials
+    certificates.check()
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read(certificates.authority),
+        private_key=_read(certificates.key or certificates.client),
+        certificate_chain=_read(certificates.client),
+    )
+
+
+def _read(path: str | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()
+
+
+def _answer(error: Any, timeout_seconds: float) -> Answer:
+    code, text = error.code(), error.details() or ""
+    said = too_large(text) if code in _MAY_BE_TOO_LARGE else None
+    if said is not None:
+        return said
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return Later(NOT_TRUSTED.format(one_line(text.rpartition("CERTIFICATE_VERIFY_FAILED")[2].lstrip(": "))))
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Later(f"no answer within {timeout_seconds:.3g} s", _retry_delay(error))
+    after = _retry_delay(error)
+    reason = f"{code.name}: {one_line(text) or 'no reason given'}"
+    if code in _LATER or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and after is not None):
+        return Later(reason, after)
+    return Refused(reason)
+
+
+def _retry_delay(error: Any) -> float | None:
+    """Return what the receiver asks to wait: a ``RetryInfo``, among the details of the status or on its own."""
+    trailers = dict(error.trailing_metadata() or ())
+    info, status = RetryInfo(), Status()
+    try:
+        if "google.rpc.retryinfo-bin" in trailers:
+            info.ParseFromString(trailers["google.rpc.retryinfo-bin"])
+            return _seconds(info)
+        status.ParseFromString(trailers.get("grpc-status-details-bin", b""))
+        found = any(detail.Unpack(info) for detail in status.details)
+    except DecodeError:
+        return None
+    return _seconds(info) if found else None
+
+
+def _seconds(info: RetryInfo) -> float:
+    return max(float(info.retry_delay.seconds) + float(info.retry_delay.nanos) / 1e9, 0.0)

@@ -1,0 +1,90 @@
+"""What receivers say, read with suspicion: a partial success, a refusal's reason, a limit, a time to wait."""
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # has types, but doesn't say so
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from runspan.export.answers import Delivered, TooLarge
+
+LONGEST_TEXT: Final = 200
+# The words of grpc-go, gRPC's C core, grpc-js, grpc-java, tonic, grpc-dotnet; then those of HTTP servers.
+_TOO_LARGE: Final = re.compile(
+    r"larger than max(?:imum)?\b(?: \(\d+ vs\.? (\d{1,18})\)| (\d{1,18}))?"
+    r"|decompresses to a size larger than (\d{1,18})"
+    r"|message exceeds maximum size(?: (\d{1,18}))?"
+    r"|message length too large: found \d+ bytes, the limit is:? (\d{1,18})"
+    r"|size limit, of (\d{1,18}) bytes, exceeded while decompressing"
+    r"|exceeds the maximum configured message size"
+    r"|(?:body|entity|payload|message|content) too large"
+    r"|length limit exceeded"
+    r"|http2 header with status: 413",
+    re.IGNORECASE,
+)
+
+
+def delivered(body: bytes, spans: int, *, as_json: bool = False) -> Delivered:
+    """Read the answer to a request of so many spans that has arrived; one that can't be read says nothing more.
+
+    https://opentelemetry.io/docs/specs/otlp/#partial-success
+    """
+    response = ExportTraceServiceResponse()
+    try:
+        if as_json:
+            Parse(body, response, ignore_unknown_fields=True)
+        else:
+            response.ParseFromString(body)
+    except (DecodeError, ParseError, ValueError, RecursionError):  # the last two from deep nests and long numbers
+        return Delivered()
+    partial = response.partial_success
+    return Delivered(min(max(partial.rejected_spans, 0), spans), one_line(partial.error_message))
+
+
+def message_of(body: bytes, content_type: str) -> str:
+    """Return what the body of a refusal says: a ``google.rpc.Status``, as protobuf or JSON, or text."""
+    status = Status()
+    try:
+        if "protobuf" in content_type:
+            status.ParseFromString(body)
+            return one_line(status.message)
+        if "json" in content_type:
+            Parse(body, status, ignore_unknown_fields=True)
+    except (DecodeError, ParseError, ValueError, RecursionError):
+        pass
+    text = body.decode(errors="replace")
+    return one_line(status.message or (re.sub(r"<[^>]*>", " ", text) if "html" in content_type else text))
+
+
+def too_large(text: str) -> TooLarge | None:
+    """Tell by the words of a refusal whether the request was too large."""
+    found = _TOO_LARGE.search(text)
+    if found is None:
+        return None
+    limit = next((int(number) for number in found.groups() if number), None)
+    return TooLarge(one_line(text), limit)
+
+
+def seconds_of_retry_after(header: str | None) -> float | None:
+    """Read seconds or a date; https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+        return seconds if math.isfinite(seconds) else None
+    try:
+        date = parsedate_to_datetime(text)
+        return max((date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError, IndexError):  # of years and zones that are none
+        return None
+
+
+def one_line(text: str) -> str:
+    """Make a foreign text a short one for a log line."""
+    words = "".join(character if character.isprintable() else " " for character in text[: 10 * LONGEST_TEXT]).split()
+    line = " ".join(words)
+    return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
