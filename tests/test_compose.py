@@ -2,67 +2,35 @@
 
 import json
 import re
-from functools import reduce
-from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
-COMPOSE = ROOT / "docker-compose.yml"
+from tests.compose_file import (
+    COLLECTOR_CONFIG,
+    CONFIGURED,
+    MOUNTS,
+    PROFILES,
+    SERVICES,
+    config_files,
+    configuration,
+    every_choice,
+    of_profile,
+    on_host,
+)
+
+BASIC = {"volume-init", "jaeger", "otel-collector", "collector-ready"}
 
 
-def with_defaults(text):
-    """Replace each `${NAME:-default}` by its default, as Compose does where nothing is set."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
-
-
-SERVICES = yaml.safe_load(with_defaults(COMPOSE.read_text()))["services"]
-MOUNTS = [
-    (name, ROOT / source, PurePosixPath(target))
-    for name, service in SERVICES.items()
-    for source, target, *_ in (volume.split(":") for volume in service.get("volumes", []))
-    if source.startswith(".")
-]
-
-
-def on_host(service, path):
-    """Return the file of the repository that the service sees at the path."""
-    for name, source, target in MOUNTS:
-        if name == service and PurePosixPath(path).is_relative_to(target):
-            return source / PurePosixPath(path).relative_to(target)
-    raise LookupError(f"{service} reads {path}, which nothing mounts")
-
-
-def config_files(service):
-    """Return the files that the service's command line names with --config, in their order."""
-    command = SERVICES[service].get("command", [])
-    return [on_host(service, word.removeprefix("--config=")) for word in command if word.startswith("--config=")]
-
-
-def merge(first, later):
-    """Merge two configurations as the Collector does: maps by key, everything else replaced."""
-    if not (isinstance(first, dict) and isinstance(later, dict)):
-        return later
-    return first | {key: merge(first[key], value) if key in first else value for key, value in later.items()}
-
-
-def configuration(service):
-    """Return what the service makes of its files together."""
-    return reduce(merge, [yaml.safe_load(path.read_text()) for path in config_files(service)])
-
-
-CONFIGURED = [service for service in SERVICES if config_files(service)]
-
-
-@pytest.fixture(params=CONFIGURED)
-def config(request):
-    return configuration(request.param)
-
-
-def test_every_service_that_moves_spans_is_checked_here():
-    """The Collector and Jaeger take their configuration from files named on their command lines."""
-    assert CONFIGURED == ["jaeger", "otel-collector"]
+def test_profiles_only_add_services():
+    """`docker compose up` runs Jaeger and one Collector; each profile brings what it is named for."""
+    assert {profile: of_profile(profile) - BASIC for profile in PROFILES} == {
+        None: set(),
+        "metrics": {"prometheus"},
+        "sampling": {"sampler"},
+        "scale": {"kafka", "balancer", "sampler", "sampler-2", "clickhouse"},
+    }
+    assert of_profile(None) == BASIC
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -83,6 +51,7 @@ def test_the_standard_ports_lead_to_the_collector_and_the_ui():
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
         "jaeger": ["127.0.0.1:16686:16686"],
         "otel-collector": ["127.0.0.1:4317:4317", "127.0.0.1:4318:4318"],
+        "prometheus": ["127.0.0.1:9090:9090"],
     }
 
 
@@ -92,16 +61,64 @@ def test_mounted_files_exist(service, source, target):
     assert source.exists()
 
 
-@pytest.mark.parametrize("service", CONFIGURED)
-def test_named_configuration_files_exist(service):
-    """Each --config names a file of the repository."""
-    assert [path for path in config_files(service) if not path.is_file()] == []
+def test_every_service_that_moves_spans_names_its_files():
+    """The Collectors and Jaeger take their configuration from files named on their command lines."""
+    assert {
+        service: [str(path.relative_to(COLLECTOR_CONFIG)) for path in config_files(service)] for service in CONFIGURED
+    } == {
+        "jaeger": ["jaeger/config.yaml", "jaeger/memory.yaml"],
+        "otel-collector": ["base.yaml", "metrics.yaml", "backends/jaeger.yaml"],
+        "sampler": ["base.yaml", "sampling.yaml", "backends/jaeger.yaml"],
+        "sampler-2": ["base.yaml", "sampling.yaml", "backends/jaeger.yaml"],
+        "balancer": ["base.yaml", "from-kafka.yaml", "backends/sampler.yaml"],
+    }
+
+
+def test_every_configuration_file_is_used():
+    """No file of collector-config/ is left that no choice of variables loads, but for those named within files."""
+    used = {path for service in CONFIGURED for files in every_choice(service) for path in files}
+    assert set(COLLECTOR_CONFIG.rglob("*.yaml")) - used == set()
+
+
+def test_each_backend_may_ask_for_its_variables():
+    """What a file of backends/ reads from the environment is passed on to each Collector that may use it."""
+    addresses_within = {"JAEGER_OTLP_ENDPOINT", "KAFKA_BROKER", "SAMPLER_HOST", "SAMPLER_PORT", "OTELCOL_FILE"}
+    backends = (COLLECTOR_CONFIG / "backends").glob("*.yaml")
+    asked = {name for path in backends for name in re.findall(r"\$\{env:(\w+)", path.read_text())}
+    for service in ("otel-collector", "sampler", "sampler-2"):
+        assert asked - addresses_within - {"OTELCOL_QUEUE_BYTES"} - set(SERVICES[service]["environment"]) == set()
 
 
 def test_jaeger_finds_its_ui_configuration():
     """The path in Jaeger's configuration is a mounted file, and that file is JSON."""
-    ui = on_host("jaeger", configuration("jaeger")["extensions"]["jaeger_query"]["ui"]["config_file"])
+    jaeger = configuration(config_files("jaeger"))
+    ui = on_host("jaeger", jaeger["extensions"]["jaeger_query"]["ui"]["config_file"])
     assert isinstance(json.loads(ui.read_text()), dict)
+
+
+def test_prometheus_scrapes_what_the_collector_offers():
+    """Prometheus asks the service and the port at which the Collector's exporter listens."""
+    scraped = yaml.safe_load((COLLECTOR_CONFIG / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert [target for job in scraped for config in job["static_configs"] for target in config["targets"]] == [
+        "otel-collector:8889"
+    ]
+    exporter = configuration(config_files("otel-collector"))["exporters"]["prometheus"]
+    assert exporter["endpoint"] == "${env:METRICS_ENDPOINT:-0.0.0.0:8889}"
+
+
+def test_no_two_collectors_share_a_queue():
+    """A queue's file is locked by its owner: each Collector on the volume has a folder of its own."""
+    folders = [
+        SERVICES[service]["environment"].get("OTELCOL_QUEUE_DIR") for service in CONFIGURED if service != "jaeger"
+    ]
+    assert len(set(folders)) == len(folders)
+
+
+def test_both_samplers_are_found_by_one_name():
+    """The balancer asks for `sampler` and gets the addresses of all."""
+    hostname = configuration(config_files("balancer"))["exporters"]["load_balancing"]["resolver"]["dns"]["hostname"]
+    assert hostname == "${env:SAMPLER_HOST:-sampler}"
+    assert SERVICES["sampler-2"]["networks"] == {"default": {"aliases": ["sampler"]}}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -117,49 +134,20 @@ def test_what_a_service_waits_for_can_happen(service):
             assert awaited in SERVICES
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nothing_waits_for_a_service_of_another_profile(profile):
+    """What a service waits for runs in each of its own profiles, or may be missing."""
+    running = of_profile(profile)
+    for service in running:
+        for awaited, how in SERVICES[service].get("depends_on", {}).items():
+            assert awaited in running or how.get("required") is False
+
+
 def test_up_wait_returns_when_spans_can_be_sent():
     """Every service of `up --wait` has a health check, is checked by another, or is awaited until it completes."""
     unchecked = {name for name, service in SERVICES.items() if "healthcheck" not in service}
-    assert unchecked == {"volume-init", "otel-collector"}
+    behind = {"sampler", "sampler-2", "balancer"}  # who sends to them keeps what they can't take yet
+    assert unchecked == {"volume-init", "otel-collector"} | behind
     assert "http://otel-collector:13133/" in SERVICES["collector-ready"]["healthcheck"]["test"]
     awaited = SERVICES["otel-collector"]["depends_on"]["volume-init"]
     assert awaited == {"condition": "service_completed_successfully"}
-
-
-def test_ids_in_pipelines_are_defined(config):
-    """What a pipeline names is defined in the merged files; a connector may stand at either end."""
-    connectors = set(config.get("connectors", {}))
-    for pipeline in config["service"]["pipelines"].values():
-        assert set(pipeline["receivers"]) <= set(config["receivers"]) | connectors
-        assert set(pipeline.get("processors", [])) <= set(config.get("processors", {}))
-        assert set(pipeline["exporters"]) <= set(config["exporters"]) | connectors
-
-
-def test_connectors_have_both_ends(config):
-    """A connector that only one pipeline knows keeps the Collector from starting."""
-    pipelines = config["service"]["pipelines"].values()
-    into = {name for pipeline in pipelines for name in pipeline["exporters"]}
-    out_of = {name for pipeline in pipelines for name in pipeline["receivers"]}
-    assert set(config.get("connectors", {})) <= into & out_of
-
-
-def test_extensions_are_both_defined_and_started(config):
-    """An extension counts only if it is listed, and a list in a later file replaces the earlier one."""
-    assert sorted(config["service"]["extensions"]) == sorted(config["extensions"])
-
-
-def test_queues_are_kept_on_disk_and_retried_for_ever():
-    """Each exporter of the Collector survives its restart and an outage of any length."""
-    for exporter in configuration("otel-collector")["exporters"].values():
-        assert exporter["sending_queue"]["storage"] == "file_storage/queue"
-        assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
-
-
-def test_size_limits_grow_on_the_way_to_jaeger():
-    """The largest batch, one request and what was waiting, fits into what Jaeger takes."""
-    collector, jaeger = configuration("otel-collector"), configuration("jaeger")
-    protocols = collector["receivers"]["otlp"]["protocols"]
-    request = max(protocols["grpc"]["max_recv_msg_size_mib"] << 20, protocols["http"]["max_request_body_size"])
-    batch = collector["exporters"]["otlp_grpc/jaeger"]["sending_queue"]["batch"]
-    assert "max_size" not in batch
-    assert batch["min_size"] + request < jaeger["receivers"]["otlp"]["protocols"]["grpc"]["max_recv_msg_size_mib"] << 20

@@ -1,0 +1,134 @@
+"""What the configurations of the Collector and Jaeger come to, for every choice that docker-compose.yml leaves."""
+
+import re
+
+import pytest
+
+from tests.compose_file import COLLECTOR_CONFIG, CONFIGURED, config_files, configuration, every_choice
+
+CHOICES = {
+    " ".join([service, *(path.stem for path in files)]): files
+    for service in CONFIGURED
+    for files in every_choice(service)
+}
+COLLECTORS = [name for name in CHOICES if not name.startswith("jaeger ")]
+BASE = configuration([COLLECTOR_CONFIG / "base.yaml"])
+
+
+@pytest.fixture(params=CHOICES)
+def config(request):
+    return configuration(CHOICES[request.param])
+
+
+@pytest.fixture(params=COLLECTORS)
+def collector(request):
+    return configuration(CHOICES[request.param])
+
+
+def exporters_used(config):
+    """Return the exporters that the pipelines of spans name."""
+    pipelines = config["service"]["pipelines"]
+    names = {name for key, pipeline in pipelines.items() if key.startswith("traces") for name in pipeline["exporters"]}
+    return {name: config["exporters"][name] for name in names if name in config["exporters"]}
+
+
+def test_ids_in_pipelines_are_defined(config):
+    """What a pipeline names is defined in the merged files; a connector may stand at either end."""
+    connectors = set(config.get("connectors", {}))
+    for pipeline in config["service"]["pipelines"].values():
+        assert set(pipeline["receivers"]) <= set(config["receivers"]) | connectors
+        assert set(pipeline.get("processors", [])) <= set(config.get("processors", {}))
+        assert set(pipeline["exporters"]) <= set(config["exporters"]) | connectors
+
+
+def test_connectors_have_both_ends(config):
+    """A connector that only one pipeline knows keeps the Collector from starting."""
+    pipelines = config["service"]["pipelines"].values()
+    into = {name for pipeline in pipelines for name in pipeline["exporters"]}
+    out_of = {name for pipeline in pipelines for name in pipeline["receivers"]}
+    assert set(config.get("connectors", {})) <= into & out_of
+
+
+def test_extensions_are_both_defined_and_started(config):
+    """An extension counts only if it is listed, and a list in a later file replaces the earlier one."""
+    assert sorted(config["service"]["extensions"]) == sorted(config["extensions"])
+
+
+def test_queues_are_kept_on_disk_and_retried_for_ever(collector):
+    """Each exporter that sends spans survives its restart and an outage of any length; a file needs no queue."""
+    for name, exporter in exporters_used(collector).items():
+        if name != "file/out":
+            assert exporter["sending_queue"]["storage"] == "file_storage/queue"
+            assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
+
+
+def test_spans_go_to_a_backend_that_was_named(collector):
+    """No exporter in use keeps the address that stands in base.yaml."""
+    for exporter in exporters_used(collector).values():
+        assert "named-by-the-backend" not in exporter.get("traces_endpoint", exporter.get("endpoint", ""))
+
+
+def test_limits_on_memory_come_first(collector):
+    """The memory limiter stands before everything that holds spans."""
+    assert collector["service"]["pipelines"]["traces/in"]["processors"][0] == "memory_limiter"
+
+
+def test_what_arrives_from_applications_is_masked():
+    """The Collector that applications talk to masks secrets, whatever its backend."""
+    for files in every_choice("otel-collector"):
+        assert "redaction/secrets" in configuration(files)["service"]["pipelines"]["traces/in"]["processors"]
+
+
+@pytest.mark.parametrize(
+    ("key", "masked"),
+    [
+        ("api_key", True),
+        ("langchain.metadata.openai_api_key", True),
+        ("http.request.header.authorization", True),
+        ("http.request.header.x-api-key", True),
+        ("db.password", True),
+        ("session.cookie", True),
+        ("access_token", True),
+        ("gen_ai.token.type", False),
+        ("gen_ai.usage.input_tokens", False),
+        ("langchain.subtree.output_tokens", False),
+        ("gen_ai.request.max_tokens", False),
+        ("cookie_count", False),
+        ("secretary", False),
+    ],
+)
+def test_only_keys_of_secrets_are_masked(key, masked):
+    """A key is known by its end, and no count of tokens is one."""
+    redaction = BASE["processors"]["redaction/secrets"]
+    patterns = [pattern.replace("$$", "$") for pattern in redaction["blocked_key_patterns"]]
+    assert any(re.search(pattern, key) for pattern in patterns) is masked
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"k": "sk-proj-abcdefghijklmnopqrstuvwx"}', '{"k": "****"}'),
+        ("key AKIAIOSFODNN7EXAMPLE, please", "key ****, please"),
+        ('{"Authorization": "Bearer abcdefghijklmnopqrstuvwx0123=="}', '{"Authorization": "****"}'),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N", "****"),
+        ("a basic understanding of bearer tokens", "a basic understanding of bearer tokens"),
+        ("write to ada@example.com", "write to ada@example.com"),
+        ("task-1234567890-1234567890-1234567890", "task-1234567890-1234567890-1234567890"),
+    ],
+)
+def test_only_secrets_are_masked_in_texts(text, left):
+    """Of a text only the secret goes, so that JSON stays JSON; addresses stay unless they are asked for."""
+    patterns = [pattern.replace("$$", "$") for pattern in BASE["processors"]["redaction/secrets"]["blocked_values"]]
+    for pattern in patterns[:-1]:  # the last is the user's own
+        text = re.sub(pattern, "****", text)
+    assert text == left
+
+
+def test_size_limits_grow_on_the_way_to_jaeger():
+    """The largest batch, one request and what was waiting, fits into what Jaeger takes."""
+    collector, jaeger = configuration(config_files("otel-collector")), configuration(config_files("jaeger"))
+    protocols = collector["receivers"]["otlp"]["protocols"]
+    request = max(protocols["grpc"]["max_recv_msg_size_mib"] << 20, protocols["http"]["max_request_body_size"])
+    batch = collector["exporters"]["otlp_grpc/out"]["sending_queue"]["batch"]
+    assert "max_size" not in batch
+    assert batch["min_size"] + request < jaeger["receivers"]["otlp"]["protocols"]["grpc"]["max_recv_msg_size_mib"] << 20
