@@ -82,7 +82,7 @@ def test_every_configuration_file_is_used():
 
 def test_each_backend_may_ask_for_its_variables():
     """What a file of backends/ reads from the environment is passed on to each Collector that may use it."""
-    addresses_within = {"JAEGER_OTLP_ENDPOINT", "KAFKA_BROKER", "SAMPLER_HOST", "SAMPLER_PORT", "OTELCOL_FILE"}
+    addresses_within = {"JAEGER_OTLP_ENDPOINT", "KAFKA_BROKER", "SAMPLERS", "OTELCOL_FILE"}
     backends = (COLLECTOR_CONFIG / "backends").glob("*.yaml")
     asked = {name for path in backends for name in re.findall(r"\$\{env:(\w+)", path.read_text())}
     for service in ("otel-collector", "sampler", "sampler-2"):
@@ -114,11 +114,10 @@ def test_no_two_collectors_share_a_queue():
     assert len(set(folders)) == len(folders)
 
 
-def test_both_samplers_are_found_by_one_name():
-    """The balancer asks for `sampler` and gets the addresses of all."""
-    hostname = configuration(config_files("balancer"))["exporters"]["load_balancing"]["resolver"]["dns"]["hostname"]
-    assert hostname == "${env:SAMPLER_HOST:-sampler}"
-    assert SERVICES["sampler-2"]["networks"] == {"default": {"aliases": ["sampler"]}}
+def test_the_balancer_knows_every_sampler():
+    """Each service that samples at scale gets its share of the traces."""
+    samplers = yaml.safe_load(SERVICES["balancer"]["environment"]["SAMPLERS"])
+    assert samplers == [f"{name}:4317" for name in CONFIGURED if name.startswith("sampler")]
 
 
 @pytest.mark.parametrize("service", SERVICES)
