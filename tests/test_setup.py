@@ -219,7 +219,7 @@ def test_a_provider_that_takes_no_processors():
 
 @pytest.mark.parametrize("protocol", RECEIVERS)
 def test_a_process_without_collector_ends_soon(protocol):
-    """With nobody listening a flush is False in its time, the process ends soon, and one line is logged."""
+    """With nobody listening a flush is False in its time, the process ends soon; one line tells that spans wait, one that they are lost."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -238,9 +238,11 @@ def test_a_process_without_collector_ends_soon(protocol):
     assert ended.exit_seconds < 4 + MARGIN_SECONDS
     assert ended.told[0] is False
     assert ended.told[1] < 0.5 + MARGIN_SECONDS
-    (line,) = ended.stderr
-    assert line.startswith(f"could not deliver 2 spans to {endpoint}")
-    assert line.endswith(". Is a collector listening there? Spans are dropped until it answers.")
+    waiting, lost = ended.stderr
+    assert waiting.startswith(f"could not deliver 1 span to {endpoint}")
+    assert waiting.endswith(" Until it answers up to 2,048 spans wait, further ones are dropped.")
+    assert lost.startswith(f"could not deliver 2 spans to {endpoint}")
+    assert lost.endswith(". Is a collector listening there? They are lost.")
 
 
 @pytest.mark.parametrize("protocol", RECEIVERS)
@@ -259,7 +261,7 @@ def test_a_process_with_a_silent_collector_ends_in_the_time_stated(protocol):
     assert ended.stderr == [
         (
             f"could not deliver 1 span to {endpoint}{path}: no answer within 1 s."
-            " Is a collector listening there? Spans are dropped until it answers."
+            " Is a collector listening there? They are lost."
         )
     ]
 

@@ -239,6 +239,13 @@ GRAPH_STEP: Final = _ours("langgraph.step", _NODES, "")
 CHECKPOINT_NAMESPACE: Final = _ours("langgraph.checkpoint.namespace", _NODES, "which subgraph the checkpoint is of")
 CHECKPOINT_ID: Final = _ours("langgraph.checkpoint.id", _GRAPHS, "where a graph was interrupted or resumed")
 
+# Of delivery.
+STARTED: Final = _ours("runspan.started", "markers of what has begun", "True; the span that has begun is the parent")
+SHORTENED: Final = _ours("runspan.shortened", _ALL, "names of what was cut, since the span was too large to be sent")
+ORIGINAL_SIZE: Final = _ours("runspan.shortened.original_size", _ALL, "bytes of that span before")
+DESTINATION: Final = _ours("runspan.destination", "the counters of delivery", "the endpoint")
+DROP_REASON: Final = _ours("runspan.drop.reason", "`runspan.spans.dropped`", "such as `queue_full` or `refused`")
+
 # Events.
 DETAILS_EVENT: Final = _event(
     "gen_ai.client.inference.operation.details", Level.RECOMMENDED, _MODELS, "what the span says, content structured"
@@ -278,3 +285,11 @@ WORKFLOW_DURATION: Final = _metric("gen_ai.invoke_workflow.duration", "seconds o
 EMBEDDINGS_DURATION: Final = _metric("gen_ai.client.embeddings.duration", "seconds of an embeddings call")
 EMBEDDINGS_TOKENS: Final = _metric("gen_ai.client.embeddings.operation.input_tokens", "tokens of a call")
 FORMER_TOKEN_USAGE: Final = _metric("gen_ai.client.token.usage", "tokens of a call by their kind, formerly", "1.41.0")
+# Of delivery: counters and one gauge, `runspan.spans.waiting`.
+SPANS_TAKEN: Final = _metric("runspan.spans.taken", "spans that ended and were sampled", _OURS)
+SPANS_SENT: Final = _metric("runspan.spans.sent", "spans that the receiver took", _OURS)
+SPANS_RETRIED: Final = _metric("runspan.spans.retried", "spans to be sent again, once for each failed try", _OURS)
+SPANS_SHORTENED: Final = _metric("runspan.spans.shortened", "spans that were too large", _OURS)
+SPANS_SPOOLED: Final = _metric("runspan.spans.spooled", "spans put on disk", _OURS)
+SPANS_DROPPED: Final = _metric("runspan.spans.dropped", "spans that are lost", _OURS)
+SPANS_WAITING: Final = _metric("runspan.spans.waiting", "spans in memory, not yet delivered", _OURS)

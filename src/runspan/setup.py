@@ -14,11 +14,13 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from runspan.console import TreeSpanExporter
-from runspan.export.batching import batching_from_environment
+from runspan.export.counts import Stats
 from runspan.export.direct import DirectSpanProcessor
-from runspan.export.on_demand import OnDemandExporter
-from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
-from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.otlp import endpoint_in_environment, resolve_target
+from runspan.export.otlp_processor import OtlpSpanProcessor
+from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
+from runspan.export.spool import Spool
+from runspan.export.spool_choice import Durability
 from runspan.one_call import OneCallSpanProcessor
 from runspan.tracing import end_open_runs
 
@@ -41,6 +43,11 @@ class Handle:
         deadline = time.monotonic() + timeout
         flushed = [each.force_flush(_milliseconds_until(deadline)) for each in self._processors]
         return all(flushed)
+
+    def stats(self) -> Stats:
+        """Return how many spans were taken, sent, retried, shortened, spooled and dropped, by reason."""
+        delivering = [each for each in self._processors if isinstance(each, DeliveringSpanProcessor)]
+        return sum((each.stats() for each in delivering), Stats())
 
     def shutdown(self, timeout: float = 4) -> None:
         """Deliver what can be delivered in ``timeout`` seconds and stop; the tracer provider stays in place."""
@@ -71,6 +78,10 @@ def configure(
     console: bool = False,
     resource_attributes: Mapping[str, AttributeValue] | None = None,
     inner_calls: str = "bare",
+    spool: str | os.PathLike[str] | Spool | None = None,
+    durability: Durability | None = None,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
+    started_markers: bool = False,
     exit_timeout: float = 4.0,
 ) -> Handle:
     """Send spans to an OTLP endpoint, to the terminal, or to both.
@@ -88,6 +99,10 @@ def configure(
         resource_attributes: Further attributes of the resource.
         inner_calls: ``bare`` (default) leaves the usage and meaning of a call of a model to the span of its run, see
             ``OneCallSpanProcessor``; ``whole`` keeps them on the span that the model's SDK makes, too.
+        spool: A file where spans wait that can't be delivered, see ``OtlpSpanProcessor``, or a ``Spool``.
+        durability: ``write-ahead`` puts all spans there before they are sent.
+        max_request_bytes: The largest request; a span that alone is larger is made shorter.
+        started_markers: Whether roots and calls of models are seen as soon as they begin.
         exit_timeout: Seconds that the end of the process may wait for the delivery.
 
     Raises:
@@ -108,9 +123,24 @@ def configure(
                 " To change something, call shutdown() on that handle first."
             )
             return present
-        target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         exporters = _exporters(console=console, endpoint_named=endpoint is not None or endpoint_in_environment())
-        processors = _processors(exporters, target, exit_timeout)
+        resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)  # a mistake is an error, used or not
+        processors: list[DeliveringSpanProcessor | DirectSpanProcessor] = []
+        if "console" in exporters:
+            processors.append(DirectSpanProcessor(TreeSpanExporter()))
+        if "otlp" in exporters:
+            otlp = OtlpSpanProcessor(
+                endpoint,
+                protocol=protocol,
+                headers=headers,
+                spool=spool,
+                durability=durability,
+                max_request_bytes=max_request_bytes,
+                started_markers=started_markers,
+                shutdown_timeout_seconds=exit_timeout,
+            )
+            otlp.check()
+            processors.append(otlp)
         heard = [OneCallSpanProcessor(each) for each in processors] if inner_calls == "bare" else processors
         provider = _provider_with(heard, service_name, resource_attributes or {})
         handle = _Present.handle = Handle(provider, processors)
@@ -144,25 +174,6 @@ def _exporters(*, console: bool, endpoint_named: bool) -> set[str]:
     if console:
         names.add("console")
     return names - {"none"}
-
-
-def _processors(exporters: set[str], target: OtlpTarget, exit_timeout: float) -> _Processors:
-    processors: list[DeliveringSpanProcessor | DirectSpanProcessor] = []
-    if "console" in exporters:
-        processors.append(DirectSpanProcessor(TreeSpanExporter()))
-    if "otlp" in exporters:
-        batching = batching_from_environment()
-        exporter = OnDemandExporter(target.exporter)
-        exporter.build()  # a mistake in the environment is an error of this call
-        processors.append(
-            DeliveringSpanProcessor(
-                exporter,
-                destination=target.destination,
-                shutdown_timeout_seconds=exit_timeout,
-                **batching,
-            )
-        )
-    return processors
 
 
 def _provider_with(

@@ -29,13 +29,13 @@ def delivery():
     """Make a processor on a provider of its own; give both and a tracer."""
     providers = []
 
-    def make(exporter=None, *, endpoint=None, protocol=None, **options):
-        if exporter is None:
+    def make(client=None, *, endpoint=None, protocol=None, **options):
+        if client is None:
             target = resolve_target(endpoint=endpoint, protocol=protocol)
-            exporter, options["destination"] = target.exporter(), target.destination
-        options.setdefault("destination", "the exporter of the test")
+            client, options["destination"] = target.client(), target.destination
+        options.setdefault("destination", "the client of the test")
         options.setdefault("schedule_delay_seconds", 60)
-        processor = DeliveringSpanProcessor(exporter, **options)
+        processor = DeliveringSpanProcessor(client, **options)
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(processor)
         providers.append(processor)

@@ -1,29 +1,43 @@
-"""An exporter into memory that tests can hold back, and what makes it export."""
+"""A client into memory that tests can hold back, and what makes it send."""
 
 import threading
 
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from runspan.export.answers import Delivered, Later
+
+FAILS = Later("it fails")
 
 
-class Memory(SpanExporter):
-    """Keeps batches; ``gate`` holds it back, ``result`` is what it answers."""
+def span_names(request):
+    message = ExportTraceServiceRequest.FromString(request.body)
+    return [
+        span.name
+        for of_resource in message.resource_spans
+        for of_scope in of_resource.scope_spans
+        for span in of_scope.spans
+    ]
+
+
+class Memory:
+    """Keeps the names of spans, request by request; ``gate`` holds it back, ``answer`` is what it says."""
 
     def __init__(self):
         self.batches: list[list[str]] = []
         self.gate = threading.Event()
         self.gate.set()
         self.called = threading.Event()
-        self.result = SpanExportResult.SUCCESS
-        self.shutdowns = 0
+        self.answer = Delivered()
+        self.closes = 0
 
-    def export(self, spans):
+    def send(self, request):
         self.called.set()
         self.gate.wait(30)
-        self.batches.append([span.name for span in spans])
-        return self.result
+        self.batches.append(span_names(request))
+        return self.answer
 
-    def shutdown(self):
-        self.shutdowns += 1
+    def close(self):
+        self.closes += 1
 
     @property
     def names(self):

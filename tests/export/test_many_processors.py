@@ -8,12 +8,11 @@ from collections import Counter
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExportResult
 
 from runspan.export import lanes
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.workers import workers
-from tests.export.memory import Memory, end_spans, settle
+from tests.export.memory import FAILS, Memory, end_spans, settle
 from tests.otlp_receivers import HttpReceiver
 from tests.test_setup import run_python
 
@@ -83,37 +82,37 @@ def test_a_thousand_tenants():
 
 @pytest.fixture
 def several(delivery):
-    """Make processors with an exporter and a tracer each; give them as triples, and let go of all at the end."""
-    exporters = []
+    """Make processors with an client and a tracer each; give them as triples, and let go of all at the end."""
+    clients = []
 
     def make(count, name="destination", **options):
         for number in range(count):
-            exporters.append(Memory())
-            yield exporters[-1], *delivery(exporters[-1], destination=f"{name} {number}", **options)
+            clients.append(Memory())
+            yield clients[-1], *delivery(clients[-1], destination=f"{name} {number}", **options)
 
     yield make
-    for exporter in exporters:
-        exporter.gate.set()
+    for client in clients:
+        client.gate.set()
 
 
 def hang(triples):
-    """Make exporters hang in the middle of an export."""
-    for exporter, _, tracer in triples:
-        exporter.gate.clear()
+    """Make clients hang in the middle of an export."""
+    for client, _, tracer in triples:
+        client.gate.clear()
         end_spans(tracer, "hangs")
-    for exporter, _, _ in triples:
-        assert exporter.called.wait(5)
+    for client, _, _ in triples:
+        assert client.called.wait(5)
 
 
 def test_one_endpoint_that_hangs_does_not_hold_up_nine(several, delivery, silent_endpoint):
-    """While the exports of one processor hang all the others deliver."""
+    """While the requests of one processor hang all the others deliver."""
     _, tracer = delivery(endpoint=silent_endpoint, max_batch_size=1)
     end_spans(tracer, *"abc")
     nine = list(several(9, schedule_delay_seconds=0.05))
     for _, _, tracer in nine:
         end_spans(tracer, "goes on")
-    for exporter, _, _ in nine:
-        assert exporter.called.wait(5)
+    for client, _, _ in nine:
+        assert client.called.wait(5)
     assert [processor.force_flush(5_000) for _, processor, _ in nine] == [True] * 9
 
 
@@ -132,14 +131,14 @@ def test_two_that_hang_cost_only_their_own_deadlines(several, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         (
             f"could not deliver 1 span to hung {number}: no answer within 0.2 s."
-            " Is a collector listening there? Spans are dropped until it answers."
+            " Is a collector listening there? They are lost."
         )
         for number in range(2)
     ]
 
 
 def test_when_all_workers_hang_deadlines_still_hold(several, caplog):
-    """With every worker in an exporter that hangs another processor's flush and shutdown still return in time; when
+    """With every worker in an client that hangs another processor's flush and shutdown still return in time; when
     the workers are free again it is as if nothing had been."""
     hung = list(several(8, "hung", max_batch_size=1))
     hang(hung)
@@ -153,11 +152,11 @@ def test_when_all_workers_hang_deadlines_still_hold(several, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         (
             "could not deliver 1 span to waits 0: no worker was free within 0.2 s."
-            " Is a collector listening there? Spans are dropped until it answers."
+            " Is a collector listening there? They are lost."
         )
     ]
-    for exporter, _, _ in hung:
-        exporter.gate.set()
+    for client, _, _ in hung:
+        client.gate.set()
     assert second[1].force_flush(5_000) is True
     assert (first[0].names, second[0].names) == ([], ["waits"])
     assert [processor.force_flush(5_000) for _, processor, _ in hung] == [True] * 8
@@ -166,13 +165,13 @@ def test_when_all_workers_hang_deadlines_still_hold(several, caplog):
 def test_endpoints_that_fail_leave_workers_to_the_others(several, caplog):
     """However many endpoints fail and then hang, others still deliver."""
     bad = list(several(12, "bad", max_batch_size=1))
-    for exporter, processor, tracer in bad:
-        exporter.result = SpanExportResult.FAILURE
+    for client, processor, tracer in bad:
+        client.answer = FAILS
         end_spans(tracer, "fails")
-        assert processor.force_flush(5_000) is False
-        exporter.gate.clear()
-    for _, _, tracer in bad:
-        end_spans(tracer, "hangs")
+        assert processor.force_flush(50) is False
+        client.gate.clear()
+    for _, processor, _ in bad:
+        assert processor.force_flush(0) is False
     ((_, well, tracer),) = several(1)
     end_spans(tracer, "goes on")
     assert well.force_flush(5_000) is True
@@ -182,10 +181,10 @@ def test_endpoints_that_fail_leave_workers_to_the_others(several, caplog):
 def test_what_waits_too_long_for_an_endpoint_that_fails_is_dropped(delivery, monkeypatch, caplog):
     """Spans don't pile up while no worker is free to try an endpoint that failed: they are dropped, and told so."""
     tried, waiting = Memory(), Memory()
-    tried.result = SpanExportResult.FAILURE
+    tried.answer = FAILS
     processor, tracer = delivery(tried, destination="bad")
     end_spans(tracer, "tried")
-    assert processor.force_flush(5_000) is False
+    assert processor.force_flush(50) is False
     settle(workers)
     caplog.clear()
     monkeypatch.setattr(lanes, "LONGEST_WAIT_SECONDS", 0.0)
@@ -196,24 +195,24 @@ def test_what_waits_too_long_for_an_endpoint_that_fails_is_dropped(delivery, mon
     assert [record.getMessage() for record in caplog.records] == [
         (
             "could not deliver 2 spans to bad: it failed before, and no worker was free for another try within 30 s."
-            " Is a collector listening there? Spans are dropped until it answers."
+            " Is a collector listening there? They are lost."
         )
     ]
 
 
 def test_spans_of_one_processor_stay_in_order_and_in_one_thread_at_a_time(delivery):
     """However often and from wherever workers are asked for, one at a time exports, in the order of the spans."""
-    exporter, busy, at_once = Memory(), threading.Lock(), []
-    export = exporter.export
+    client, busy, at_once = Memory(), threading.Lock(), []
+    send = client.send
 
-    def watched(spans):
+    def watched(request):
         at_once.append(busy.acquire(blocking=False))
         time.sleep(0)
         busy.release()
-        return export(spans)
+        return send(request)
 
-    exporter.export = watched
-    processor, tracer = delivery(exporter, max_batch_size=1, max_queue_size=10_000, schedule_delay_seconds=0.001)
+    client.send = watched
+    processor, tracer = delivery(client, max_batch_size=1, max_queue_size=10_000, schedule_delay_seconds=0.001)
     flushing = [threading.Thread(target=processor.force_flush, args=(5_000,)) for _ in range(5)]
     for thread in flushing:
         thread.start()
@@ -221,43 +220,43 @@ def test_spans_of_one_processor_stay_in_order_and_in_one_thread_at_a_time(delive
     for thread in flushing:
         thread.join()
     assert processor.force_flush(5_000) is True
-    assert exporter.names == [str(number) for number in range(500)]
+    assert client.names == [str(number) for number in range(500)]
     assert set(at_once) == {True}
 
 
 def test_a_processor_without_spans_is_garbage():
     """Nothing keeps a processor that never had a span."""
-    exporter = Memory()
-    kept = weakref.ref(exporter)
-    processor = DeliveringSpanProcessor(exporter, destination="memory")
-    del processor, exporter
+    client = Memory()
+    kept = weakref.ref(client)
+    processor = DeliveringSpanProcessor(client, destination="memory")
+    del processor, client
     wait_until(lambda: kept() is None)
 
 
 def test_a_processor_that_was_thrown_away_delivers_and_is_garbage():
     """A processor that nobody refers to any more delivers when the schedule is due, and nothing is left of it."""
-    exporter = Memory()
-    kept, batches = weakref.ref(exporter), exporter.batches
-    processor = DeliveringSpanProcessor(exporter, destination="memory", schedule_delay_seconds=0.1)
+    client = Memory()
+    kept, batches = weakref.ref(client), client.batches
+    processor = DeliveringSpanProcessor(client, destination="memory", schedule_delay_seconds=0.1)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a", "b")
-    del processor, provider, exporter
+    del processor, provider, client
     wait_until(lambda: kept() is None)
     assert batches == [["a", "b"]]
 
 
 def test_a_processor_that_was_flushed_is_garbage_before_its_schedule():
     """Nothing waits for the schedule of a processor whose queue is empty."""
-    exporter = Memory()
-    kept, batches = weakref.ref(exporter), exporter.batches
-    processor = DeliveringSpanProcessor(exporter, destination="memory", schedule_delay_seconds=60)
+    client = Memory()
+    kept, batches = weakref.ref(client), client.batches
+    processor = DeliveringSpanProcessor(client, destination="memory", schedule_delay_seconds=60)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a")
     assert processor.force_flush(5_000) is True
     end_spans(provider.get_tracer("test"), "b")
     assert processor.force_flush(5_000) is True
-    del processor, provider, exporter
+    del processor, provider, client
     wait_until(lambda: kept() is None)
     assert batches == [["a"], ["b"]]

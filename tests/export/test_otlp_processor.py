@@ -65,6 +65,17 @@ def test_the_environment_is_enough(monkeypatch, tracer_of):
             {},
             "OTEL_BSP_MAX_QUEUE_SIZE is '-1'; it must be a whole number above 0.",
         ),
+        (
+            "OTEL_EXPORTER_OTLP_TIMEOUT=ten",
+            {},
+            "OTEL_EXPORTER_OTLP_TIMEOUT is 'ten'; it must be a number of seconds above 0, such as 10.",
+        ),
+        ("", {"durability": "always"}, "durability is 'always'; it must be 'on-failure' or 'write-ahead'."),
+        (
+            "",
+            {"durability": "write-ahead"},
+            "durability is 'write-ahead' without a spool; name a file: spool=PATH.",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_an_error_at_once(monkeypatch, variable, arguments, message):
@@ -76,18 +87,16 @@ def test_what_cannot_be_used_is_an_error_at_once(monkeypatch, variable, argument
     assert str(raised.value) == message
 
 
-def test_what_cannot_be_built_is_a_failure_with_its_reason(monkeypatch, tracer_of, caplog):
-    """A mistake that only building the exporter shows is told with the lost spans, and raises nothing."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "ten")
-    processor = OtlpSpanProcessor("http://127.0.0.1:1", protocol="grpc")
-    end_spans(tracer_of(processor), "lost")
-    assert processor.force_flush(5_000) is False
-    assert [record.getMessage() for record in caplog.records] == [
-        (
-            "could not deliver 1 span to http://127.0.0.1:1: ValueError: could not convert string to float: 'ten'."
-            " Is a collector listening there? Spans are dropped until it answers."
-        )
-    ]
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_what_cannot_be_built_is_a_failure_with_its_reason(monkeypatch, tracer_of, caplog, protocol):
+    """A certificate that can't be read is an error of ``check``, and told with the spans that wait for it."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem")
+    processor = OtlpSpanProcessor("https://127.0.0.1:1", protocol=protocol)
+    with pytest.raises(ValueError, match=r"nowhere\.pem.*Name a readable PEM file"):
+        processor.check()
+    end_spans(tracer_of(processor), "waits")
+    assert processor.force_flush(200) is False
+    assert "/nowhere.pem" in caplog.text
 
 
 def test_a_processor_costs_no_connection_before_it_has_spans():
@@ -97,7 +106,7 @@ def test_a_processor_costs_no_connection_before_it_has_spans():
         "import sys, runspan; imported = set(sys.modules)  # LangChain has requests already\n"
         "from runspan.export.otlp_processor import OtlpSpanProcessor\n"
         "OtlpSpanProcessor().shutdown()\n"
-        "senders = ('opentelemetry.exporter', 'grpc', 'requests', 'urllib3')\n"
+        "senders = ('runspan.export.otlp_http', 'grpc', 'requests', 'urllib3')\n"
         "print([module for module in set(sys.modules) - imported if module.startswith(senders)])\n"
         "OtlpSpanProcessor(protocol='grpc'); print('grpc' in sys.modules)"
     )

@@ -1,4 +1,4 @@
-"""The way of ended spans from a processor's queue to its exporter, told truthfully and with one log line.
+"""The way of ended spans from a processor's queue to their receiver.
 
 No lock is taken where spans come in: a generator that the garbage collector closes may end a span in the middle of
 anything, so the queue is a deque, and a worker is asked for by a ``put`` that is safe to re-enter.
@@ -8,144 +8,204 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from itertools import count
 
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from runspan._guard import attempt
-from runspan.export.complaints import Complaints, listening_to
+from runspan.export.backlog import Backlog
+from runspan.export.client import Client
+from runspan.export.counts import Counts, Stats, Why, by_destination
 from runspan.export.lanes import LONGEST_WAIT_SECONDS, Turn
 from runspan.export.outcome import Outcome
+from runspan.export.queueing import Mark, SpanQueue
+from runspan.export.sending import Sending
+from runspan.export.spool import Spool, SpoolFile
+from runspan.export.started import is_wanted
 from runspan.export.workers import workers
 
 _LATE = f"it failed before, and no worker was free for another try within {LONGEST_WAIT_SECONDS:.3g} s"
+_THROWN_AWAY = "it failed for a minute after the processor was thrown away"
+_TRIES_AFTER_THROWN_AWAY_SECONDS = 60.0
+# A burst may fill the queue faster than the disk takes it: with a spool it may grow so many times over.
+_BURST = 16
+# How soon to look again whether another process has delivered what this one put on disk.
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 class Delivery:
-    """The spans of one processor on their way; one worker at a time takes them in batches.
+    """The spans of one processor on their way; one worker at a time sends them in batches.
 
-    Between two turns of a worker nothing but the processor refers to it. While spans are queued the workers do, so a
+    Between two turns of a worker nothing but the processor refers to it. While spans wait the workers do, so a
     processor that was thrown away still delivers.
     """
 
     def __init__(
         self,
-        exporter: SpanExporter,
+        client: Client,
         destination: str,
         *,
         max_queue_size: int,
         max_batch_size: int,
         schedule_delay_seconds: float,
+        max_request_bytes: int,
+        spool: Spool | None = None,
     ) -> None:
-        self._exporter = exporter
-        self._destination = destination
+        self.destination = destination
         self._max_queue_size = max_queue_size
         self._max_batch_size = min(max_batch_size, max_queue_size)
-        self._schedule_delay_seconds = schedule_delay_seconds
+        self._spool = spool
+        self._write_ahead = spool is not None and spool.durability == "write-ahead"
+        # Half: the other half is for a worker to come, and for the disk.
+        self._delay_seconds = spool.interval / 2 if spool and self._write_ahead else schedule_delay_seconds
+        backlog = Backlog(None if spool is None else SpoolFile(spool, destination))
+        self._sending = Sending(client, backlog, most_bytes=max_request_bytes)
         self.closed = False
         self.finished = threading.Event()
         self._given_up = ""
-        self._broken_off = False
-        self._abandoned = False
+        self._orphan_since: float | None = None
         self.start_afresh()
         _deliveries[next(_numbers)] = self
 
     def start_afresh(self) -> None:
         """Forget queue and outcome; a forked child calls it, for both belong to its parent."""
-        self._queue: deque[ReadableSpan | _Flush] = deque()
+        self._queue = SpanQueue(self._is_wanted)
+        self._marks: deque[Mark] = deque()  # everything before them was sent or put aside
         self._alarm: Turn | None = None
-        self._batch_announced = False
+        self._retry: Turn | None = None
+        self._batch_announced = self._burst_announced = self._is_urgent = False
         self._asked: deque[bool] = deque()
-        self._delivering = threading.Lock()
-        self._outcome = Outcome(self._destination)
-        self._complaints = Complaints()
-        self._answered: bool | None = None
-        self._in_flight = 0
-        self._losses_told = 0
-        self._refusals = count(1)
-        self._refused = self._refused_noted = 0
+        self._delivering, self._storing, self._finishing = threading.Lock(), threading.Lock(), threading.Lock()
+        self._counts = Counts(by_destination[self.destination])
+        self._outcome = Outcome(self.destination, self._counts, refuge=self._refuge())
+        self._sending.start_afresh(self._outcome)
+        self._losses_told = self._overflow_told = 0
 
     def expect(self) -> None:
         """Have a worker started for each delivery there is, so that one that hangs doesn't hold up the others."""
         if not self.closed:
             workers.ensure_started(len(_deliveries))
 
+    def look_at_spool(self) -> None:
+        """Have what an earlier process left on disk sent."""
+        if self._spool is not None:
+            self._ask_to_deliver()
+            workers.ensure_started()
+
+    def orphan(self) -> None:
+        """Note that nobody refers to the processor any more; safe in a finalizer."""
+        self._orphan_since = time.monotonic()
+
+    def stats(self) -> Stats:
+        """Return what became of the spans so far."""
+        return self._counts.stats(waiting=self._queue.spans + self._sending.waiting)
+
     def add(self, span: ReadableSpan) -> None:
         """Queue a span and see to it that a worker comes in time."""
+        self._counts.take()
+        room = self._max_queue_size * (_BURST if self._spool else 1)
         if self.closed:
-            return
-        if len(self._queue) >= self._max_queue_size:
-            self._refused = next(self._refusals)
-            return
-        self._queue.append(span)
-        if self._alarm is None or not self._alarm.renew(self._deliver_all):
-            due = time.monotonic() + self._schedule_delay_seconds
-            self._alarm = workers.ask(self._deliver_all, due=due, destination=self._destination)
-        if len(self._queue) >= self._max_batch_size and not self._batch_announced:
-            self._batch_announced = True
-            workers.ask(self._deliver_full_batches, destination=self._destination)
-        workers.ensure_started()
+            self._counts.refuse(Why.SHUTDOWN)
+        elif self._queue.spans + self._sending.backlog.held_spans >= room:
+            self._counts.refuse(Why.QUEUE_FULL)
+        else:
+            self._queue.put(span)
+            self._see_to_it()
 
     def flush(self, seconds: float) -> bool:
         """Deliver what is queued and tell whether all arrived, and nothing was lost since the last call."""
         if self.closed:
             return False
-        flush = _Flush(self._losses_told)
+        mark = Mark()
         if self._is_pending():
-            self._queue.append(flush)
-            workers.ask(self._deliver_all, destination=self._destination)
+            self._queue.put_mark(mark)
+            self._hurry()
             if workers.ensure_started():
-                flush.reached.wait(seconds)
+                mark.reached.wait(seconds)
         else:
-            flush.reach(self._outcome)
-        self._losses_told = max(self._losses_told, flush.losses)
-        return flush.delivered
+            self._reach(mark)
+        delivered = mark.delivered and mark.lost == self._losses_told
+        self._losses_told = max(self._losses_told, mark.lost)
+        return delivered
 
     def begin_closing(self) -> bool:
         """Take no more spans and ask for the last turn, ``finished`` tells when it is over; False if closed before."""
         if self.closed:
             return False
-        self.closed = True
+        self.closed = self._outcome.is_closing = True
         if not self._is_pending():
             self.finished.set()
         elif workers.ensure_started():
-            workers.ask(self._deliver_all, destination=self._destination)
+            self._hurry()
         else:
-            self._given_up = "no thread could be started to send them"
-            self.finished.set()
+            self._finish("no thread could be started to send them")
         return True
 
     @property
     def complains(self) -> bool:
-        """Whether the exporter complained of the batch that it has now."""
-        return self._in_flight > 0 and self._complaints.heard
+        """Whether the receiver fails, as far as one knows; one that is silent may still answer."""
+        return self._outcome.failing and not self._sending.awaits_answer
 
     def break_off(self, seconds: float) -> None:
-        """Give up after this time: no batch is begun any more, the exporter is shut down."""
-        if self._complaints.heard:
-            reason = self._complaints.reason
-        else:
-            reason = f"{'no answer' if self._in_flight else 'no worker was free'} within {seconds:.3g} s"
-        self._given_up = self._given_up or reason
-        if not self._broken_off:
-            self._broken_off = True
-            attempt(self._exporter.shutdown, default=None)
+        """Give up after this time: nothing is sent any more, what the client sends is broken off."""
+        if not self._given_up:
+            silence = "no answer" if self._sending.awaits_answer else "no worker was free"
+            self._given_up = self._sending.trouble or f"{silence} within {seconds:.3g} s"
+            self._sending.break_off()
+            self._ask_to_deliver()  # to find that it is over
 
     def abandon(self) -> None:
-        """Tell what is lost; what the worker finds out from now on has no effect."""
-        self._abandoned = True
-        self._lose(self._in_flight, self._given_up)
+        """Tell what is lost; what a worker finds out from now on has no effect."""
+        self._finish(self._given_up)
 
-    def _is_pending(self) -> bool:
-        return bool(self._queue) or self._delivering.locked()
+    def _is_wanted(self, span: ReadableSpan) -> bool:
+        if is_wanted(span):
+            return True
+        self._counts.drop(1, Why.RUN_ENDED)
+        return False
+
+    # Asking for turns.
+
+    def _see_to_it(self) -> None:
+        if self._alarm is None or not self._alarm.renew(self._first_stop):
+            self._alarm = self._ask_first_stop(due=time.monotonic() + self._delay_seconds)
+        if len(self._queue) >= self._max_batch_size and not self._batch_announced:
+            self._batch_announced = True
+            self._ask_first_stop(full_batches=True)
+        if self._spool and len(self._queue) >= self._max_queue_size and not self._burst_announced:
+            self._burst_announced = True
+            workers.ask(self._store)
+        workers.ensure_started()
+
+    def _first_stop(self, late: bool) -> bool | None:
+        return self._store(late) if self._write_ahead else self._deliver_all(late)
+
+    def _full_batches(self, late: bool) -> bool | None:
+        return self._store(late) if self._write_ahead else self._take_turn(everything=False, late=late)
+
+    def _ask_first_stop(self, *, due: float | None = None, full_batches: bool = False) -> Turn:
+        # The disk needs no place in a lane of receivers.
+        destination = None if self._write_ahead else self.destination
+        take = self._full_batches if full_batches else self._first_stop
+        return workers.ask(take, due=due, destination=destination)
+
+    def _ask_to_deliver(self, due: float | None = None) -> Turn:
+        return workers.ask(self._deliver_all, due=due, destination=self.destination)
+
+    def _hurry(self) -> None:
+        self._is_urgent = True
+        self._ask_first_stop()
+
+    # Turns.
+
+    def _store(self, _: bool) -> bool | None:
+        """Put what is queued aside, on disk if there is one, then have it sent."""
+        self._put_queue_aside()
+        self._ask_to_deliver()
+        return None  # no receiver was asked
 
     def _deliver_all(self, late: bool) -> bool | None:
         return self._take_turn(everything=True, late=late)
-
-    def _deliver_full_batches(self, late: bool) -> bool | None:
-        return self._take_turn(everything=False, late=late)
 
     def _take_turn(self, *, everything: bool, late: bool) -> bool | None:
         """Deliver and tell whether the receiver answered, None if it was not asked.
@@ -156,12 +216,12 @@ class Delivery:
         answered = None
         while self._asked and self._delivering.acquire(blocking=False):
             try:
-                heard = self._deliver(everything=self._is_everything_asked(), late=late)
-                if self.closed and (not self._queue or self._given_up):
-                    self.finished.set()
+                self._sending.answered = None
+                self._deliver(everything=self._is_everything_asked(), late=late)
+                self._settle()
+                answered = answered if self._sending.answered is None else self._sending.answered
             finally:
                 self._delivering.release()
-            answered = answered if heard is None else heard
         return answered
 
     def _is_everything_asked(self) -> bool:
@@ -170,91 +230,115 @@ class Delivery:
             everything |= self._asked.popleft()
         return everything
 
-    def _deliver(self, *, everything: bool, late: bool) -> bool | None:
-        self._batch_announced = False
+    def _deliver(self, *, everything: bool, late: bool) -> None:
+        if self._given_up:
+            return
+        if late:
+            self._lose_or_store(_LATE)
+        if self._is_urgent:
+            self._is_urgent = False
+            self._sending.backoff.lift()
+        if self._may_send():
+            self._batch_announced = False
+        self._sending.resume()
+        if not self._write_ahead:
+            self._send_queue(everything=everything)
+        if self._spool and not self._sending.backoff.is_over():
+            self._put_queue_aside()
+
+    def _send_queue(self, *, everything: bool) -> None:
         if everything and self._alarm is not None:
             self._alarm.cancel()  # before the queue is read: a span that comes now sets it again
-        if late:
-            self._lose(0, _LATE)
-        answered = None
         left = len(self._queue) if everything else 0
-        while self._queue and not self._given_up and (left > 0 or len(self._queue) >= self._max_batch_size):
-            batch, flush = self._next_batch()
-            left -= len(batch) + (flush is not None)
-            if batch:
-                answered = self._export(batch)
-            if flush is not None:
-                flush.reach(self._outcome)
-        return answered
+        while self._may_send() and self._queue and (left > 0 or len(self._queue) >= self._max_batch_size):
+            spans, mark = self._queue.batch(self._max_batch_size)
+            left -= len(spans) + (mark is not None)
+            if spans:
+                self._sending.carry(spans)
+            if mark is not None:
+                self._marks.append(mark)
 
-    def _next_batch(self) -> "tuple[list[ReadableSpan], _Flush | None]":
-        batch: list[ReadableSpan] = []
-        while self._queue and len(batch) < self._max_batch_size:
-            item = self._queue.popleft()
-            if isinstance(item, _Flush):
-                return batch, item
-            batch.append(item)
-        return batch, None
+    def _may_send(self) -> bool:
+        return not self._given_up and self._sending.backoff.is_over()
 
-    def _export(self, batch: list[ReadableSpan]) -> bool:
-        self._complaints = Complaints()
-        self._in_flight = len(batch)
-        with listening_to(self._complaints):
-            result = attempt(self._call_exporter, batch, default=SpanExportResult.FAILURE)
-        delivered = result is SpanExportResult.SUCCESS
-        if not self._abandoned:  # else it was told what became of this batch
-            self._in_flight = 0
-            self._tell(len(batch), delivered=delivered)
-        return delivered
+    def _put_queue_aside(self) -> None:
+        with self._storing:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._batch_announced = self._burst_announced = False
+            while self._queue:
+                spans, mark = self._queue.batch(self._max_batch_size)
+                if spans:
+                    self._sending.put_aside(spans)
+                if mark is not None:
+                    self._marks.append(mark)
 
-    def _call_exporter(self, batch: list[ReadableSpan]) -> SpanExportResult:
-        try:
-            return self._exporter.export(batch)
-        # gRPC: a header it cannot send, a channel that shutdown closed. When it is built: credentials not to be had.
-        except (OSError, ValueError, RuntimeError) as error:
-            self._complaints.note_error(error)
-            return SpanExportResult.FAILURE
+    def _settle(self) -> None:
+        """See what this turn has led to: who waits is told, and what is left gets another turn or is given up."""
+        self._tell_overflow()
+        if self._sending.backlog.is_own_gone():
+            self._reach_marks()
+        if self._given_up or (self.closed and self._is_done()):
+            self._finish(self._given_up or self._sending.trouble)
+        elif self._is_forlorn():
+            self._lose_or_store(_THROWN_AWAY)
+        elif not self._sending.backlog.is_empty() or (self._queue and not self._may_send()):
+            self._try_again()
 
-    def _tell(self, spans: int, *, delivered: bool) -> None:
-        if delivered:
-            self._outcome.delivered()
-            self._outcome.refused(self._take_refusals(), self._max_queue_size)
-        elif self._given_up:
-            self._lose(spans, self._given_up)
-        else:
-            self._outcome.failed(spans + self._take_refusals(), self._complaints.reason)
+    def _is_done(self) -> bool:
+        if self._spool and not self._may_send():
+            return True  # what is left waits on disk
+        return self._sending.backlog.is_own_gone() and not self._queue
 
-    def _lose(self, spans: int, reason: str) -> None:
-        """Tell that so many spans and all that are queued are lost, then let go of those who wait for them."""
-        flushes: list[_Flush] = []
-        while self._queue:
-            item = self._queue.popleft()
-            if isinstance(item, _Flush):
-                flushes.append(item)
-            else:
-                spans += 1
-        if spans:
-            self._outcome.failed(spans + self._take_refusals(), reason)
-        for flush in flushes:
-            flush.reached.set()
+    def _is_forlorn(self) -> bool:
+        since = self._orphan_since
+        return (
+            since is not None and not self._may_send() and time.monotonic() > since + _TRIES_AFTER_THROWN_AWAY_SECONDS
+        )
 
-    def _take_refusals(self) -> int:
-        refused, self._refused_noted = self._refused - self._refused_noted, self._refused
-        return refused
+    def _try_again(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        soon = time.monotonic() + (_LOOK_AGAIN_SECONDS if self._marks else self._delay_seconds)
+        self._retry = self._ask_to_deliver(due=self._sending.backoff.until or soon)
 
+    # Ends.
 
-class _Flush:
-    """A mark in the queue: when a worker comes to it, everything that ended before was tried."""
+    def _finish(self, reason: str) -> None:
+        """Put what is left on disk or tell that it is lost, and let go of who waits."""
+        with self._finishing:
+            if not self.finished.is_set():
+                self._sending.end()
+                self._lose_or_store(reason)
+                self.finished.set()
 
-    def __init__(self, losses_told: int) -> None:
-        self.reached = threading.Event()
-        self.losses = losses_told
-        self.delivered = False
+    def _lose_or_store(self, reason: str) -> None:
+        self._put_queue_aside()
+        self._sending.give_up(reason)
+        self._tell_overflow()
+        while self._marks:
+            self._marks.popleft().reach(delivered=False, lost=self._outcome.lost)
 
-    def reach(self, outcome: Outcome) -> None:
-        self.delivered = not outcome.failing and outcome.lost == self.losses
-        self.losses = outcome.lost
-        self.reached.set()
+    def _is_pending(self) -> bool:
+        is_busy = self._delivering.locked() or self._storing.locked()
+        return bool(self._queue) or is_busy or not self._sending.backlog.is_own_gone()
+
+    def _reach_marks(self) -> None:
+        while self._marks:
+            self._reach(self._marks.popleft())
+
+    def _reach(self, mark: Mark) -> None:
+        mark.reach(delivered=not self._outcome.failing, lost=self._outcome.lost)
+
+    def _tell_overflow(self) -> None:
+        refused = self._counts.refused
+        self._outcome.overflowed(refused - self._overflow_told, self._max_queue_size)
+        self._overflow_told = refused
+
+    def _refuge(self) -> str:
+        if self._spool is not None:
+            return f"they wait in {self._spool.path}"
+        return f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
 
 
 _numbers = count()
@@ -264,6 +348,14 @@ _deliveries: weakref.WeakValueDictionary[int, Delivery] = weakref.WeakValueDicti
 def all_deliveries() -> list[Delivery]:
     """Return those of this process that are alive."""
     return [delivery for reference in _deliveries.valuerefs() if (delivery := reference()) is not None]
+
+
+def stats_by_destination() -> dict[str, Stats]:
+    """Return the numbers of this process, those of deliveries that are gone included."""
+    waiting: Counter[str] = Counter()
+    for delivery in all_deliveries():
+        waiting[delivery.destination] += delivery.stats().waiting
+    return {destination: counts.stats(waiting[destination]) for destination, counts in list(by_destination.items())}
 
 
 def _start_afresh_in_child() -> None:
