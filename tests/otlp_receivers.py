@@ -6,13 +6,20 @@
         assert [span["name"] for span in receiver.wait_for(3)] == [...]
 
 ``receiver.refuse(503)`` (HTTP status) or ``receiver.refuse(grpc.StatusCode.UNAVAILABLE)`` makes it refuse from now on,
-``receiver.hold()`` makes it keep every request waiting, ``receiver.accept()`` ends both.
+``receiver.hold()`` makes it keep every request waiting, ``receiver.accept()`` ends both. An ``HttpAnswer`` or a
+``GrpcAnswer`` in place of the status says it in words.
 """
 
+import contextlib
 import gzip
+import socket
+import ssl
+import struct
 import threading
 import zlib
+from collections.abc import Callable, Mapping
 from concurrent import futures
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -29,6 +36,26 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 HELD_FOR_AT_MOST_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What an HttpReceiver says instead of taking the request; a partial success is one too."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GrpcAnswer:
+    """What a GrpcReceiver says instead of taking the request; without a code it is ``response``."""
+
+    code: grpc.StatusCode | None = None
+    text: str = ""
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
+    response: ExportTraceServiceResponse = field(default_factory=ExportTraceServiceResponse)
 
 
 class Receiver:
@@ -105,14 +132,17 @@ class Receiver:
 class HttpReceiver(Receiver):
     """OTLP over HTTP with protobuf, plain or compressed. ``paths`` are those that were posted to."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.paths: list[str] = []
+        self.connections = 0
         handler = type("Handler", (_HttpHandler,), {"receiver": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self.endpoint = f"http{'s' * (tls is not None)}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -129,6 +159,14 @@ class _HttpHandler(BaseHTTPRequestHandler):
     receiver: HttpReceiver
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        super().setup()
+        self.receiver.connections += 1
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):  # a client that does not trust our certificate, or is gone
+            super().handle()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         match self.headers.get("Content-Encoding"):
@@ -140,12 +178,16 @@ class _HttpHandler(BaseHTTPRequestHandler):
         refusal = self.receiver._take(ExportTraceServiceRequest.FromString(body), headers)
         self.receiver.paths.append(self.path)
         answer = ExportTraceServiceResponse().SerializeToString()
+        if not isinstance(refusal, HttpAnswer):
+            refusal = HttpAnswer(refusal or 200, answer, "application/x-protobuf")
         try:
-            self.send_response(refusal or 200)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_response(refusal.status)
+            self.send_header("Content-Type", refusal.content_type)
+            self.send_header("Content-Length", str(len(refusal.body)))
+            for name, value in refusal.headers.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(refusal.body)
         except OSError:  # the client did not wait for the answer
             self.close_connection = True
 
@@ -154,21 +196,30 @@ class _HttpHandler(BaseHTTPRequestHandler):
 
 
 class GrpcReceiver(Receiver, TraceServiceServicer):
-    """OTLP over gRPC."""
+    """OTLP over gRPC, with the limit of 4 MiB that all servers have unless they are told otherwise."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, tls: grpc.ServerCredentials | None = None) -> None:
         super().__init__()
         self._server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         add_TraceServiceServicer_to_server(self, self._server)
-        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
+        address = f"127.0.0.1:{port}"
+        if tls is None:
+            self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port(address)}"
+        else:
+            self.endpoint = f"https://127.0.0.1:{self._server.add_secure_port(address, tls)}"
 
     def Export(self, request, context):  # noqa: N802  gRPC's name
         """Answer one export."""
         headers = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
         refusal = self._take(request, headers)
-        if refusal is not None:
-            context.abort(refusal, "refused by the test")
-        return ExportTraceServiceResponse()
+        if isinstance(refusal, grpc.StatusCode):
+            refusal = GrpcAnswer(refusal, "refused by the test")
+        if refusal is None:
+            return ExportTraceServiceResponse()
+        context.set_trailing_metadata(refusal.trailers)
+        if refusal.code is not None:
+            context.abort(refusal.code, refusal.text)
+        return refusal.response
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -177,6 +228,62 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
     def __exit__(self, *_: object) -> None:
         self._open.set()
         self._server.stop(None).wait()
+
+
+class WireReceiver:
+    """Whatever else may listen at an endpoint: ``talk`` is called with each connection, in a thread of its own."""
+
+    def __init__(self, talk: Callable[[socket.socket], object], *, tls: ssl.SSLContext | None = None) -> None:
+        self._talk = talk
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.port = self._listening.getsockname()[1]
+        self.endpoint = f"http{'s' * (tls is not None)}://127.0.0.1:{self.port}"
+        self.connections = 0
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self._listening, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the other side is gone
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
+            self._talk(connection)
+
+
+def read_http_request(connection: socket.socket) -> bytes:
+    """Read one HTTP request with a body of known length; give its head."""
+    with connection.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n"))
+        length = next(
+            (int(line.partition(b":")[2]) for line in head.splitlines() if line.lower().startswith(b"content-length")),
+            0,
+        )
+        stream.read(length)
+    return head
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection as a host that crashed does."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def _plain(of_resource: ResourceSpans, of_scope: ScopeSpans, span: Span) -> dict[str, Any]:

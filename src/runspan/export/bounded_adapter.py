@@ -9,7 +9,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
-from runspan.export.exchange import TlsSocket, connect
+from runspan.export.exchange import TlsSocket, exchange_of_this_thread
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -37,12 +37,14 @@ class BoundedAdapter(HTTPAdapter):
 class _Connection(HTTPConnection):
     # Underscored, yet the place for it: urllib3's own connections through SOCKS do the same.
     def _new_conn(self) -> socket.socket:
-        return connect(self.host, self.port)
+        exchange = exchange_of_this_thread()
+        return super()._new_conn() if exchange is None else exchange.connect(self.host, self.port)
 
 
 class _TlsConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return connect(self.host, self.port)
+        exchange = exchange_of_this_thread()
+        return super()._new_conn() if exchange is None else exchange.connect(self.host, self.port)
 
 
 class _Pool(HTTPConnectionPool):

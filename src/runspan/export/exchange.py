@@ -3,17 +3,23 @@
 The timeouts of ``requests`` bound each step, so a receiver that sends a byte per second would hold a thread for hours.
 """
 
+import queue
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 _N = TypeVar("_N", int, bytes)
+_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+_OVER = "the time is over"
+_SHORTEST_SECONDS = 0.001  # 0 would mean not to wait at all
 _current: ContextVar["Exchange | None"] = ContextVar("runspan_exchange", default=None)
 
 
@@ -22,8 +28,9 @@ class Exchange:
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
+        self._broken_off = False
         self._socket: socket.socket | None = None
-        self.broken_off = False
+        self._found: queue.SimpleQueue[_Addresses | OSError] = queue.SimpleQueue()
         self._has_connected = False
         self._has_received = False
 
@@ -39,36 +46,76 @@ class Exchange:
     @property
     def is_over(self) -> bool:
         """Whether no time is left."""
-        return time.monotonic() >= self._until
+        return self._broken_off or time.monotonic() >= self._until
 
     @property
     def was_stale(self) -> bool:
-        """Whether a connection kept from before failed before a single byte was received."""
-        unheard = self._socket is not None and not (self._has_connected or self._has_received)
-        return unheard and not (self.is_over or self.broken_off)
+        """Whether a connection kept from before failed, and not a single byte was received."""
+        return self._socket is not None and not (self._has_connected or self._has_received or self.is_over)
 
-    def note_connecting(self) -> None:
-        """Note that there was no connection to use."""
+    def break_off(self) -> None:
+        """Make what waits fail; for another thread."""
+        self._broken_off = True
+        self._found.put(TimeoutError(_OVER))
+        if self._socket is not None:
+            with suppress(OSError):  # not connected, or closed just now
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of TLS would pull away its state
+
+    def connect(self, host: str, port: int) -> "PlainSocket":
+        """Connect to the first address of a host that answers; the time is shared by those that are left to try."""
         self._has_connected = True
+        addresses = self._look_up(host, port)
+        failure = OSError(f"{host} has no address")
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+            connecting = PlainSocket(family, kind, protocol)
+            try:
+                connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.begin_step(connecting, 1 / (len(addresses) - tried))
+                connecting.connect(address)
+            except OSError as error:
+                connecting.close()
+                self._left()  # which fails if the time is over
+                failure = error
+            else:
+                return connecting
+        raise failure
+
+    def begin_step(self, busy: socket.socket, share: float = 1.0) -> None:
+        """Give one operation of a socket what is left of the time, or a share of it."""
+        self._socket = busy
+        busy.settimeout(self._left() * share)
 
     def note_received(self) -> None:
         """Note that something was received."""
         self._has_received = True
 
-    def break_off(self) -> None:
-        """Make what waits for a socket fail; for another thread."""
-        self.broken_off = True
-        if self._socket is not None:
-            with suppress(OSError):  # not connected, or closed just now
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of TLS would pull away its state
+    def _left(self) -> float:
+        if self.is_over:
+            raise TimeoutError(_OVER)
+        return max(self._until - time.monotonic(), _SHORTEST_SECONDS)
 
-    def begin_step(self, busy: socket.socket, share: float = 1.0) -> None:
-        """Give one operation of a socket what is left of the time, or a share of it."""
-        self._socket = busy
-        left = self._until - time.monotonic()
-        if left <= 0 or self.broken_off:
-            raise TimeoutError("the time is over")
-        busy.settimeout(left * share)
+    def _look_up(self, host: str, port: int) -> _Addresses:
+        """Have a thread of its own look up a name: that takes no deadline, and half a minute if it doesn't work."""
+        try:
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:  # not an address
+            pass
+        try:
+            threading.Thread(target=_look_up, args=(host, port, self._found), daemon=True).start()
+        except RuntimeError:  # no more threads, or Python is exiting
+            _look_up(host, port, self._found)
+        try:
+            found = self._found.get(timeout=self._left())
+        except queue.Empty:
+            raise TimeoutError(_OVER) from None
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+
+def exchange_of_this_thread() -> Exchange | None:
+    """Return the one in which this thread is."""
+    return _current.get()
 
 
 class PlainSocket(socket.socket):
@@ -107,31 +154,17 @@ class TlsSocket(ssl.SSLSocket):
         return super().send(data, flags)
 
 
-def connect(host: str, port: int) -> PlainSocket:
-    """Connect to the first address of a host that answers; the time is shared by those that are left to try."""
-    exchange = _current.get()
-    if exchange is not None:
-        exchange.note_connecting()
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    failure = OSError(f"{host} has no address")
-    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-        connecting = PlainSocket(family, kind, protocol)
-        try:
-            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _begin_step(connecting, 1 / (len(addresses) - tried))
-            connecting.connect(address)
-        except OSError as error:
-            connecting.close()
-            failure = error
-        else:
-            return connecting
-    raise failure
+def _look_up(host: str, port: int, found: "queue.SimpleQueue[_Addresses | OSError]") -> None:
+    try:
+        found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except OSError as error:
+        found.put(error)
 
 
-def _begin_step(busy: socket.socket, share: float = 1.0) -> None:
+def _begin_step(busy: socket.socket) -> None:
     exchange = _current.get()
     if exchange is not None:
-        exchange.begin_step(busy, share)
+        exchange.begin_step(busy)
 
 
 def _received(received: _N) -> _N:

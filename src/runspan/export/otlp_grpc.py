@@ -67,14 +67,15 @@ class GrpcClient:
 
     def send(self, request: Request) -> Answer:
         """Try once."""
-        self._channel = self._channel or self._new_channel()
+        channel = self._channel = self._channel or self._new_channel()
         if self._closed:
-            self.close()
+            self._drop_channel()
             return CLOSED
-        # Neither is given a serializer: the request is encoded, and what comes back is read with suspicion.
-        export = self._channel.unary_unary(_METHOD)
         try:
-            response = export(request.body, timeout=self._target.timeout_seconds, metadata=self._metadata)
+            # Neither is given a serializer: the request is encoded, and what comes back is read with suspicion.
+            response = channel.unary_unary(_METHOD)(
+                request.body, timeout=self._target.timeout_seconds, metadata=self._metadata
+            )
         except grpc.RpcError as error:
             return CLOSED if self._closed else self._failed(error)
         except ValueError:  # the channel was closed between these lines

@@ -1,0 +1,128 @@
+"""However a receiver dawdles, sending ends in time, and at once when it is told to."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from runspan.export.answers import Later
+from tests.export import clients
+from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of, unlike_any_other
+from tests.otlp_receivers import WireReceiver, read_http_request
+
+certificates, trusted, client_of = clients.certificates, clients.trusted, clients.client_of  # fixtures
+MARGIN_SECONDS = 1.5
+TIME_IS_OVER = Later("no answer within 0.3 s")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def trickle(wire):
+    read_http_request(wire)
+    for byte in OK[:-2] + b"X: " + bytes(1000):
+        wire.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def trickle_a_body(wire):
+    read_http_request(wire)
+    wire.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 1000\r\nRetry-After: 3\r\n\r\n")
+    for _ in range(1000):
+        wire.sendall(b"x")
+        time.sleep(0.05)
+
+
+def never_read(wire):
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+@pytest.fixture
+def uncompressed(monkeypatch):
+    """To compress what is to fill all buffers would take longer than the timeout."""
+    monkeypatch.setenv(ALL + "COMPRESSION", "none")
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(
+    ("talk", "told"),
+    [
+        (read_http_request, TIME_IS_OVER),
+        (trickle, TIME_IS_OVER),
+        (never_read, TIME_IS_OVER),
+        (trickle_a_body, Later("HTTP 503: Busy", 3.0)),
+    ],
+)
+@pytest.mark.usefixtures("uncompressed")
+def test_the_timeout_is_for_all_of_it(client_of, trusted, talk, told, secure):
+    """A receiver that is silent, reads nothing or sends a byte now and then takes no longer than the timeout."""
+    with WireReceiver(talk, tls=trusted.server_context() if secure else None) as receiver:
+        client = client_of(receiver.endpoint, impatient=True)
+        began = time.monotonic()
+        assert client.send(request_of(unlike_any_other(20_000_000))) == told
+        assert time.monotonic() - began < IMPATIENT_SECONDS + MARGIN_SECONDS
+
+
+def test_the_timeout_holds_in_the_handshake(client_of):
+    """A receiver that takes connections and does not speak TLS is given up in time."""
+    with WireReceiver(lambda wire: wire.recv(1)) as receiver:
+        client = client_of(receiver.endpoint.replace("http:", "https:"), impatient=True)
+        began = time.monotonic()
+        assert client.send(request_of("a")) == TIME_IS_OVER
+        assert time.monotonic() - began < IMPATIENT_SECONDS + MARGIN_SECONDS
+
+
+@pytest.fixture
+def deaf_endpoint():
+    """An address whose queue of connections is full: further ones get no answer at all."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listening,
+        socket.socket() as first,
+        socket.socket() as second,
+    ):
+        for filling in (first, second):
+            filling.setblocking(False)
+            filling.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def broken_resolver(monkeypatch):
+    """Looking up a name takes as long as the test."""
+    over, look_up = threading.Event(), socket.getaddrinfo
+
+    def look_up_slowly(*arguments, flags=0, **keywords):
+        if not flags:
+            over.wait(30)
+        return look_up(*arguments, flags=flags, **keywords)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+    yield "http://localhost:4318"
+    over.set()
+
+
+@pytest.mark.parametrize("endpoint", ["deaf_endpoint", "broken_resolver"])
+def test_the_timeout_holds_while_connecting(client_of, request, endpoint):
+    """Neither a host that does not answer nor a resolver that does not takes longer than the timeout."""
+    client = client_of(request.getfixturevalue(endpoint), impatient=True)
+    began = time.monotonic()
+    assert client.send(request_of("a")) == TIME_IS_OVER
+    assert time.monotonic() - began < IMPATIENT_SECONDS + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("endpoint", ["deaf_endpoint", "broken_resolver", "silent_endpoint", "silent_tls"])
+def test_close_ends_what_is_being_sent(client_of, request, endpoint):
+    """Close does not wait, and a request on its way ends soon, wherever it hangs; afterwards nothing is sent."""
+    with WireReceiver(lambda wire: threading.Event().wait(5)) as silent:
+        address = {"silent_endpoint": silent.endpoint, "silent_tls": silent.endpoint.replace("http:", "https:")}
+        client = client_of(address.get(endpoint) or request.getfixturevalue(endpoint))
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(client.send, request_of("a"))
+            time.sleep(0.2)  # until it hangs; sooner would be right as well
+            began = time.monotonic()
+            client.close()
+            assert time.monotonic() - began < MARGIN_SECONDS
+            assert sending.result(5) == Later("closed")
+            assert time.monotonic() - began < MARGIN_SECONDS
+        assert client.send(request_of("a")) == Later("closed")
+        client.close()
