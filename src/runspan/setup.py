@@ -1,6 +1,5 @@
 """One call for people who have no OpenTelemetry set up; nothing here is needed by those who have."""
 
-import atexit
 import logging
 import os
 import threading
@@ -16,6 +15,7 @@ from opentelemetry.util.types import AttributeValue
 from runspan.console import TreeSpanExporter
 from runspan.export.counts import Stats
 from runspan.export.direct import DirectSpanProcessor
+from runspan.export.exiting import at_exit, not_at_exit
 from runspan.export.otlp import endpoint_in_environment, resolve_target
 from runspan.export.otlp_processor import OtlpSpanProcessor
 from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
@@ -33,10 +33,12 @@ _Processors = Sequence[DeliveringSpanProcessor | DirectSpanProcessor]
 class Handle:
     """What ``configure`` set up. As a context manager it shuts down at the end of the block."""
 
-    def __init__(self, tracer_provider: trace.TracerProvider, processors: _Processors) -> None:
+    def __init__(self, tracer_provider: trace.TracerProvider, processors: _Processors, exit_timeout: float) -> None:
         self.tracer_provider = tracer_provider
         self.is_open = True
         self._processors = processors
+        self._exit_timeout = exit_timeout
+        at_exit(self._close_at_exit)
 
     def force_flush(self, timeout: float = 10) -> bool:
         """Send what has ended so far, in at most ``timeout`` seconds; True only if all of it was delivered."""
@@ -55,12 +57,11 @@ class Handle:
         deadline = time.monotonic() + timeout
         for processor in self._processors:
             processor.shutdown(max(deadline - time.monotonic(), 0))
-        atexit.unregister(self.close_at_exit)
+        not_at_exit(self._close_at_exit)
 
-    def close_at_exit(self, timeout: float) -> None:
-        """End the runs that are open, then shut down; the end of the process calls it."""
+    def _close_at_exit(self) -> None:
         end_open_runs(self.tracer_provider)
-        self.shutdown(timeout)
+        self.shutdown(self._exit_timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -143,9 +144,8 @@ def configure(
             processors.append(otlp)
         heard = [OneCallSpanProcessor(each) for each in processors] if inner_calls == "bare" else processors
         provider = _provider_with(heard, service_name, resource_attributes or {})
-        handle = _Present.handle = Handle(provider, processors)
-        atexit.register(handle.close_at_exit, exit_timeout)
-        return handle
+        _Present.handle = Handle(provider, processors, exit_timeout)
+        return _Present.handle
 
 
 class _Present:

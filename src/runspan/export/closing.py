@@ -1,10 +1,10 @@
 """The end of deliveries: all that can be delivered in a given time, for as many of them as there are."""
 
-import atexit
 import time
 from collections.abc import Iterable, Sequence
 
 from runspan.export.delivery import Delivery, all_deliveries
+from runspan.export.exiting import at_exit
 
 EXIT_SECONDS = 4.0
 # Shares of the time: an exporter that complains gets the first, one that is silent both; what is left is for the
@@ -45,4 +45,4 @@ def _close_at_exit() -> None:
     close(all_deliveries(), EXIT_SECONDS)
 
 
-atexit.register(_close_at_exit)
+at_exit(_close_at_exit)
