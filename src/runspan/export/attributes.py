@@ -7,7 +7,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue, KeyValueList
 
 from runspan import semconv
 from runspan.export.cutting import SHORT
-from runspan.export.documents import document_in
+from runspan.export.documents import document_in, may_have_media
 from runspan.export.sharing import Part, share
 from runspan.export.sizes import framed
 
@@ -75,7 +75,7 @@ class Attributes:
         for attribute in sorted(self._attributes, key=KeyValue.ByteSize, reverse=True):
             if saved >= excess:
                 break
-            document = document_in(attribute.value)
+            document = document_in(attribute.value) if may_have_media(attribute.value) else None
             if document and (here := document.leave_out_media(excess - saved)):
                 document.save()
                 self._cut.append(attribute.key)

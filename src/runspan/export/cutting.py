@@ -13,10 +13,17 @@ _LONGEST_ESCAPE: Final = len(r"\u0000")
 
 
 class Form(NamedTuple):
-    """How texts are written: what they take in bytes, and which text a beginning of these bytes is."""
+    """How texts are written.
+
+    Args:
+        encode: Returns the bytes of a text.
+        decode: Returns the text that stands in the beginning of such bytes, wherever they are cut off.
+        widest: How many bytes a character takes at most.
+    """
 
     encode: Callable[[str], bytes]
     decode: Callable[[bytes], str]
+    widest: int
 
     def size(self, text: str) -> int:
         """Return what a text takes, in bytes."""
@@ -59,5 +66,5 @@ def _without_note(text: str) -> tuple[str, int]:
 
 
 _NOTE_SIZE: Final = len(_note(10**12).encode())
-PLAIN: Final = Form(str.encode, _utf8_beginning)
-JSON: Final = Form(_in_json, _json_beginning)
+PLAIN: Final = Form(str.encode, _utf8_beginning, widest=4)
+JSON: Final = Form(_in_json, _json_beginning, widest=_LONGEST_ESCAPE)

@@ -1,13 +1,12 @@
 """Trees of lists and dictionaries, as JSON and OTLP's values have them."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
-
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 # No object of the conventions has so many keys, so that theirs all stay.
 _MANY_KEYS = 32
 _GAP = "…"
+
+Container = list[Any] | dict[str, Any]
 
 
 class Leaf(NamedTuple):
@@ -27,92 +26,84 @@ class Leaf(NamedTuple):
         self.holder[self.key] = text
 
 
-def containers(root: Any) -> Iterator[tuple[Any, int]]:
-    """Find all lists and dictionaries, and how deep each is."""
-    left = [(root, 1)] if isinstance(root, list | dict) else []
-    while left:
-        container, depth = left.pop()
-        yield container, depth
-        inner = container.values() if isinstance(container, dict) else container
-        left.extend((each, depth + 1) for each in inner if isinstance(each, list | dict))
+class Found(NamedTuple):
+    """What is in a tree.
+
+    Args:
+        texts: The long texts.
+        containers: All lists and dictionaries with more than two items.
+        depth: How deep the deepest lies.
+    """
+
+    texts: list[Leaf]
+    containers: list[Container]
+    depth: int
 
 
-def leaves(root: Any) -> list[Leaf]:
-    """Find all texts."""
-    found: list[Leaf] = []
-    for container, _ in containers(root):
-        found.extend(Leaf(container, key) for key, each in _items(container) if isinstance(each, str))
-    return found
+def explore(root: Container, shortest: int) -> Found:
+    """Find all texts that have at least so many characters, and all lists and dictionaries."""
+    texts: list[Leaf] = []
+    containers: list[Container] = []
+    level: list[Container] = [root]
+    depth = 0
+    while level:
+        depth += 1
+        below: list[Container] = []
+        for container in level:
+            if len(container) > 2:  # noqa: PLR2004  the first and the last stay
+                containers.append(container)
+            for key, each in container.items() if isinstance(container, dict) else enumerate(container):
+                if isinstance(each, str):
+                    if len(each) >= shortest:
+                        texts.append(Leaf(container, key))
+                elif isinstance(each, list | dict):
+                    below.append(each)
+        level = below
+    return Found(texts, containers, depth)
 
 
-def longest(root: Any) -> int:
-    """Tell how long the longest list or dictionary is."""
-    return max((len(container) for container, _ in containers(root)), default=0)
+class Thinning:
+    """Leaves out what stands in the middle of long lists and dictionaries, and notes how much."""
+
+    def __init__(self, containers: list[Container]) -> None:
+        self._wholes = [(container, _copied(container)) for container in containers]
+
+    @property
+    def longest(self) -> int:
+        """How many items the longest had."""
+        return max((len(whole) for _, whole in self._wholes), default=0)
+
+    def thin(self, most: int) -> None:
+        """Leave no more than so many items of each, and more keys than those of the conventions' objects."""
+        for container, whole in self._wholes:
+            if isinstance(container, list) and len(whole) > most:
+                container[:] = _thinned_list(whole, most)
+            elif isinstance(container, dict) and len(whole) > max(most, _MANY_KEYS):
+                thinned = _thinned_dict(whole, max(most, _MANY_KEYS))
+                container.clear()
+                container.update(thinned)
 
 
-def thinned(root: Any, most: int) -> Any:
-    """Leave out what stands in the middle of lists longer than ``most``, and of dictionaries that long."""
-    if isinstance(root, dict):
-        return _thinned_dict(root, max(most, _MANY_KEYS))
-    if not isinstance(root, list):
-        return root
-    if len(root) <= most:
-        return _thinned_items(root, most)
-    head, tail = _thinned_items(root[: -(-most // 2)], most), _thinned_items(root[len(root) - most // 2 :], most)
-    note = f"[{len(root) - most:,} items left out]"
-    if not isinstance(head[-1], dict):
+def _copied(container: Container) -> Any:
+    return container.copy()
+
+
+def _thinned_list(items: list[Any], most: int) -> list[Any]:
+    head, tail = _ends(items, most)
+    note = f"[{len(items) - most:,} items left out]"
+    last = head[-1]
+    if not isinstance(last, dict):
         return [*head, f"{_GAP} {note}", *tail]
-    if head[-1].get("type") != "blob":  # the conventions allow it no other key
-        head[-1] = {**head[-1], _GAP: note}
-    return [*head, *tail]
+    if last.get("type") == "blob":  # the conventions allow it no other key
+        return [*head, *tail]
+    return [*head[:-1], {**last, _GAP: note}, *tail]
 
 
-def _thinned_dict(root: dict[str, Any], most: int) -> dict[str, Any]:
-    keys = list(root)
-    if len(keys) > most:
-        keys = [*keys[: -(-most // 2)], *keys[len(keys) - most // 2 :]]
-    kept = {key: thinned(root[key], most) for key in keys}
-    return kept if len(kept) == len(root) else {**kept, _GAP: f"[{len(root) - len(kept):,} entries left out]"}
+def _thinned_dict(entries: dict[str, Any], most: int) -> dict[str, Any]:
+    head, tail = _ends([*entries.items()], most)
+    return dict([*head, (_GAP, f"[{len(entries) - most:,} entries left out]"), *tail])
 
 
-def _thinned_items(items: list[Any], most: int) -> list[Any]:
-    return [thinned(each, most) if isinstance(each, list | dict) else each for each in items]
-
-
-def _items(container: Any) -> Iterable[tuple[Any, Any]]:
-    return container.items() if isinstance(container, dict) else enumerate(container)
-
-
-def to_tree(value: AnyValue) -> Any:
-    """Return a value of OTLP as a tree; bytes within it become a note, for they can't be cut."""
-    match value.WhichOneof("value"):
-        case "array_value":
-            return [to_tree(each) for each in value.array_value.values]
-        case "kvlist_value":
-            return {each.key: to_tree(each.value) for each in value.kvlist_value.values}
-        case "bytes_value":
-            return f"{_GAP} [{len(value.bytes_value):,} bytes left out]"
-        case None:
-            return None
-        case kind:
-            return getattr(value, kind)
-
-
-def to_any_value(tree: Any) -> AnyValue:
-    """Return a tree as a value of OTLP."""
-    match tree:
-        case None:
-            return AnyValue()
-        case bool():
-            return AnyValue(bool_value=tree)
-        case int():
-            return AnyValue(int_value=tree)
-        case float():
-            return AnyValue(double_value=tree)
-        case str():
-            return AnyValue(string_value=tree)
-        case list():
-            return AnyValue(array_value=ArrayValue(values=map(to_any_value, tree)))
-        case _:
-            values = [KeyValue(key=key, value=to_any_value(each)) for key, each in tree.items()]
-            return AnyValue(kvlist_value=KeyValueList(values=values))
+def _ends(items: list[Any], most: int) -> tuple[list[Any], list[Any]]:
+    """Return the first and the last items, ``most`` together."""
+    return items[: most - most // 2], items[len(items) - most // 2 :]
