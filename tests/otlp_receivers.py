@@ -221,6 +221,10 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
             context.abort(refusal.code, refusal.text)
         return refusal.response
 
+    def break_off(self) -> None:
+        """Stop at once; requests that wait get no answer."""
+        self._server.stop(0)
+
     def __enter__(self) -> Self:
         self._server.start()
         return self

@@ -38,6 +38,7 @@ class Certificates:
         self._server = authority.issue_cert("127.0.0.1", "localhost")
         client = authority.issue_cert("client@example.org")
         self.authority = _written(folder / "authority.pem", authority.cert_pem)
+        self.authority_bytes = authority.cert_pem.bytes()
         self.client = _written(folder / "client.pem", client.cert_chain_pems[0])
         self.key = _written(folder / "key.pem", client.private_key_pem)
         self.client_with_key = _written(folder / "both.pem", client.private_key_and_cert_chain_pem)

@@ -1,10 +1,17 @@
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runspan.export.answers import Delivered
+from runspan.export.credentials import Certificates
 from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
-from tests.otlp_receivers import HttpReceiver
+from tests.export import clients
+from tests.export.clients import request_of
+from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 
+provider = clients.provider  # a fixture
 TRACES = "OTEL_EXPORTER_OTLP_TRACES_"
 ALL = "OTEL_EXPORTER_OTLP_"
 
@@ -128,13 +135,151 @@ def test_an_endpoint_in_the_environment_is_seen(environment, name, named):
     assert endpoint_in_environment() is named
 
 
-@pytest.mark.parametrize(("compression", "encoding"), [("", "gzip"), ("none", None), ("deflate", "deflate")])
-def test_requests_are_compressed_unless_told_otherwise(environment, delivery, compression, encoding):
-    """Requests are gzipped by default; the standard variable changes that."""
-    environment({ALL + "COMPRESSION": compression, ALL + "HEADERS": "tenant=a"})
-    with HttpReceiver() as receiver:
-        processor, tracer = delivery(endpoint=receiver.endpoint)
-        tracer.start_span("small").end()
-        assert processor.force_flush(5_000) is True
-        assert receiver.paths == ["/v1/traces"]
-        assert (receiver.headers[0].get("content-encoding"), receiver.headers[0]["tenant"]) == (encoding, "a")
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({}, 10.0),
+        ({ALL + "TIMEOUT": "2.5"}, 2.5),
+        ({ALL + "TIMEOUT": "2.5", TRACES + "TIMEOUT": " 7 "}, 7.0),
+        ({ALL + "TIMEOUT": "10000"}, 10000.0),
+    ],
+)
+def test_the_timeout_is_in_seconds(environment, variables, seconds):
+    """As OpenTelemetry's exporters for Python take it; the variable for traces wins."""
+    environment(variables)
+    assert resolve_target().timeout_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["ten", "0", "-1", "nan", "inf", "1s"])
+def test_a_timeout_that_is_none_is_named(environment, text):
+    """The error names the variable, its value and what is allowed."""
+    environment({TRACES + "TIMEOUT": text})
+    with pytest.raises(ValueError, match=r".") as raised:
+        resolve_target()
+    assert str(raised.value) == (
+        f"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is {text!r}; it must be a number of seconds above 0, such as 10."
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "insecure"),
+    [
+        ({}, None),
+        ({ALL + "INSECURE": "True"}, True),
+        ({ALL + "INSECURE": "true", TRACES + "INSECURE": "false"}, False),
+    ],
+)
+def test_whether_to_do_without_tls(environment, variables, insecure):
+    """The variable for traces wins; it says something only of gRPC."""
+    environment(variables)
+    assert resolve_target(protocol="grpc").insecure is insecure
+    assert resolve_target().insecure is None
+
+
+def test_neither_true_nor_false_is_an_error(environment):
+    """A value that means nothing is not taken for false."""
+    environment({ALL + "INSECURE": "yes"})
+    with pytest.raises(ValueError, match=r"^OTEL_EXPORTER_OTLP_INSECURE is 'yes'; it must be 'true' or 'false'.$"):
+        resolve_target(protocol="grpc")
+
+
+def test_certificates_are_those_for_traces_then_those_for_all(environment):
+    """Each of the three files is looked for on its own."""
+    environment({ALL + "CERTIFICATE": "ca", ALL + "CLIENT_CERTIFICATE": "all", TRACES + "CLIENT_CERTIFICATE": "traces"})
+    environment({ALL + "CLIENT_KEY": "key"})
+    assert resolve_target().certificates == Certificates("ca", "traces", "key")
+
+
+def test_a_key_without_a_certificate_is_an_error(environment):
+    """It can't be what was meant."""
+    environment({TRACES + "CLIENT_KEY": "key.pem"})
+    with pytest.raises(ValueError, match=r".") as raised:
+        resolve_target()
+    assert str(raised.value) == (
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY is set, but no certificate for that key;"
+        " set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE."
+    )
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("key", [None, "key"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_files_that_cannot_be_used_are_named(environment, tmp_path, protocol, key, content):
+    """What is no certificate, or not there, is an error when the client is built; the error tells which file."""
+    path = tmp_path / "file.pem"
+    if content is not None:
+        path.write_text(content)
+    for name, also in (("CERTIFICATE", ""), ("CLIENT_CERTIFICATE", f", key {key or 'in it'}")):
+        certificates = Certificates(**{"authority": str(path)} if not also else {"client": str(path), "key": key})
+        target = OtlpTarget(protocol, "https://127.0.0.1:1", certificates=certificates)
+        with pytest.raises(ValueError, match=r".") as raised:
+            target.client()
+        began, _, remedy = str(raised.value).partition(" can't be used: ")
+        assert began == f"OTEL_EXPORTER_OTLP_{name} ({path}{also})"
+        assert remedy.endswith(". Name a readable PEM file.")
+        replace(target, endpoint="http://127.0.0.1:1").client().close()  # where they are not used they may be missing
+
+
+@pytest.mark.parametrize(("protocol", "transport"), [("http/protobuf", "HTTP"), ("grpc", "GRPC")])
+def test_a_credential_provider_that_is_none_is_an_error(environment, provider, protocol, transport):
+    """One that isn't installed and one that makes something else are named when the client is built."""
+    variable = f"OTEL_PYTHON_EXPORTER_OTLP_{transport}_CREDENTIAL_PROVIDER"
+    target = OtlpTarget(protocol, "https://127.0.0.1:1")
+    provider("builtins:dict")
+    environment({variable: "theirs"})
+    with pytest.raises(ValueError, match=r".") as missing:
+        target.client()
+    assert str(missing.value) == (
+        f"{variable} is 'theirs', but no installed package has an entry point of that name in the group"
+        " opentelemetry_otlp_credential_provider; install the one that has it, or correct the name."
+    )
+    environment({variable: "ours"})
+    with pytest.raises(ValueError, match=rf"{variable} is 'ours', which makes a dict; name one that makes a "):
+        target.client()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "name", "value"),
+    [
+        ("http/protobuf", "a b", "secret"),
+        ("http/protobuf", "", "secret"),
+        ("http/protobuf", "key", "secret\r\nother: x"),
+        ("http/protobuf", "key", " secret"),
+        ("http/protobuf", "key", "secret\u20ac"),
+        ("grpc", "key", "secret\xe4"),
+        ("grpc", "grpc-timeout", "secret"),
+        ("grpc", "key-bin", "secret"),
+        ("grpc", "k:y", "secret"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_named_without_their_value(protocol, name, value):
+    """The error comes at once and keeps the secret."""
+    with pytest.raises(ValueError, match=r".") as raised:
+        resolve_target(protocol=protocol, headers={name: value})
+    assert str(raised.value) == (
+        f"The header {name!r} can't be sent by {protocol}; names are letters, digits and hyphens, values"
+        " printable ASCII that doesn't begin with a space."
+    )
+
+
+@pytest.mark.parametrize(("protocol", "receiver_class"), [("http/protobuf", HttpReceiver), ("grpc", GrpcReceiver)])
+@given(
+    headers=st.dictionaries(
+        st.from_regex(r"x-[0-9A-Za-z_.-]{1,20}", fullmatch=True), st.text(st.characters(max_codepoint=255)), max_size=3
+    )
+)
+@settings(max_examples=20, deadline=None)
+def test_headers_that_are_taken_can_be_sent(protocol, receiver_class, headers):
+    """What is not refused at once arrives."""
+    with receiver_class() as receiver:
+        try:
+            target = resolve_target(endpoint=receiver.endpoint, protocol=protocol, headers=headers)
+        except ValueError:
+            return
+        client = target.client()
+        assert client.send(request_of("a")) == Delivered()
+        client.close()
+        got = receiver.headers[0]
+        assert {name: got[name].strip() for name in target.headers} == {
+            name: value.strip() for name, value in target.headers.items()
+        }

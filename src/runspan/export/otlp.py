@@ -22,9 +22,13 @@ GRPC: Final = "grpc"
 _DEFAULT_ENDPOINT: Final = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
 _HTTP_PATH: Final = "/v1/traces"
 # What the libraries that send them take. To gRPC, a name that ends in -bin means bytes.
-_HEADER: Final = {
-    HTTP: re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+:(?![ \t])[\t\x20-\x7e\x80-\xff]*"),
-    GRPC: re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin):[\x20-\x7e]*"),
+_HEADER_NAME: Final = {
+    HTTP: re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+"),
+    GRPC: re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"),
+}
+_HEADER_VALUE: Final = {
+    HTTP: re.compile(r"(?![ \t])[\t\x20-\x7e\x80-\xff]*"),
+    GRPC: re.compile(r"(?! )[\x20-\x7e]*"),
 }
 _DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 _COMPRESSIONS: Final = {"none": "NoCompression", "deflate": "Deflate", "gzip": "Gzip"}
@@ -168,7 +172,7 @@ def _headers(argument: Mapping[str, str], protocol: str) -> dict[str, str]:
     _, text = variable("HEADERS") or ("", "")
     headers = dict(parse_env_headers(text, liberal=True)) | {name.lower(): value for name, value in argument.items()}
     for name, value in headers.items():
-        if not _HEADER[protocol].fullmatch(f"{name}:{value}"):
+        if not (_HEADER_NAME[protocol].fullmatch(name) and _HEADER_VALUE[protocol].fullmatch(value)):
             raise ValueError(  # without the value, which is likely a secret
                 f"The header {name!r} can't be sent by {protocol}; names are letters, digits and hyphens, values"
                 " printable ASCII that doesn't begin with a space."

@@ -1,5 +1,7 @@
 """OTLP over gRPC; https://opentelemetry.io/docs/specs/otlp/#otlpgrpc says what the answers mean."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,7 +13,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from runspan._version import __version__
-from runspan.export.answers import Answer, Later, Refused
+from runspan.export.answers import Answer, Later, Refused, TooLarge
 from runspan.export.client import CLOSED
 from runspan.export.credentials import NOT_TRUSTED, Certificates, provided
 from runspan.export.otlp import OtlpTarget
@@ -19,6 +21,9 @@ from runspan.export.request import Request
 from runspan.export.responses import delivered, one_line, too_large
 
 _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService'].full_name}/Export"
+_DETAILS: Final = "grpc-status-details-bin"
+_OWN: Final = "google.rpc.retryinfo-bin"
+_NOT_TRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED:? *([^:]*)")
 _OPTIONS: Final = (
     ("grpc.primary_user_agent", f"runspan/{__version__}"),
     ("grpc.max_send_message_length", -1),
@@ -132,29 +137,30 @@ def _read(path: str | None) -> bytes | None:
 
 def _answer(error: Any, timeout_seconds: float) -> Answer:
     code, text = error.code(), error.details() or ""
+    after = retry_delay(error.trailing_metadata() or ())
+    reason = f"{code.name}: {one_line(text) or 'no reason given'}"
     said = too_large(text) if code in _MAY_BE_TOO_LARGE else None
     if said is not None:
-        return said
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return Later(NOT_TRUSTED.format(one_line(text.rpartition("CERTIFICATE_VERIFY_FAILED")[2].lstrip(": "))))
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return Later(f"no answer within {timeout_seconds:.3g} s", _retry_delay(error))
-    after = _retry_delay(error)
-    reason = f"{code.name}: {one_line(text) or 'no reason given'}"
+        return TooLarge(reason, said.limit)
+    not_trusted = _NOT_TRUSTED.search(text)
+    if not_trusted is not None:
+        return Later(NOT_TRUSTED.format(one_line(not_trusted[1])))
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in text:  # so says gRPC itself
+        return Later(f"no answer within {timeout_seconds:.3g} s")
     if code in _LATER or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and after is not None):
         return Later(reason, after)
     return Refused(reason)
 
 
-def _retry_delay(error: Any) -> float | None:
-    """Return what the receiver asks to wait: a ``RetryInfo``, among the details of the status or on its own."""
-    trailers = dict(error.trailing_metadata() or ())
+def retry_delay(trailers: Iterable[tuple[str, str | bytes]]) -> float | None:
+    """Return what a receiver asks to wait: a ``RetryInfo``, among the details of its status or on its own."""
+    values = dict(trailers)
     info, status = RetryInfo(), Status()
     try:
-        if "google.rpc.retryinfo-bin" in trailers:
-            info.ParseFromString(trailers["google.rpc.retryinfo-bin"])
+        if _OWN in values:
+            info.ParseFromString(values[_OWN])
             return _seconds(info)
-        status.ParseFromString(trailers.get("grpc-status-details-bin", b""))
+        status.ParseFromString(values.get(_DETAILS, b""))
         found = any(detail.Unpack(info) for detail in status.details)
     except DecodeError:
         return None
