@@ -1,6 +1,8 @@
 """The end of a process, and its children, with processors that nobody shuts down."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -185,3 +187,38 @@ tell(first.force_flush(10_000))
         )
         assert ended.told[1:] == [True, 0, True, 0, True, 0, True]
         assert names(receiver) == ["child", "child", "child", "parent"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_multiprocessing_deliver_at_their_end(method, tmp_path):
+    """A child that ends spans and then just ends delivers them, whichever way it was started."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, sys
+from opentelemetry import trace
+from runspan import configure
+
+def child(number, endpoint):
+    configure(endpoint=endpoint).is_open or sys.exit("closed")
+    trace.get_tracer("test").start_span(f"child {number}").end()
+
+if __name__ == "__main__":
+    method, endpoint = sys.argv[1:]
+    if method == "fork":
+        import logging
+        logging.disable()  # of the second call of configure, which changes nothing
+        configure(endpoint=endpoint)
+    start = multiprocessing.get_context(method).Process
+    children = [start(target=child, args=(number, endpoint)) for number in range(3)]
+    for each in children:
+        each.start()
+    for each in children:
+        each.join()
+"""
+    )
+    with HttpReceiver() as receiver:
+        done = subprocess.run(
+            [sys.executable, program, method, receiver.endpoint], capture_output=True, text=True, check=True
+        )
+        assert (names(receiver), done.stderr) == (["child 0", "child 1", "child 2"], "")

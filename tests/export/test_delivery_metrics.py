@@ -1,0 +1,68 @@
+"""The counters of delivery, as a reader of OpenTelemetry metrics sees them."""
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from runspan.export.answers import Delivered
+from runspan.export.metrics import observe_deliveries
+from tests.export.memory import FAILS, Memory, end_spans
+
+
+@pytest.fixture
+def collected():
+    """Give a function that returns metrics as {name: {labels: value}}, those of one destination."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    observe_deliveries(provider)
+    observe_deliveries(provider)
+
+    def collect(destination):
+        found = {}
+        for of_resource in reader.get_metrics_data().resource_metrics:
+            for metric in of_resource.scope_metrics[0].metrics:
+                for point in metric.data.data_points:
+                    labels = dict(point.attributes)
+                    if labels.pop("runspan.destination") == destination:
+                        found.setdefault(metric.name, {})[labels.get("runspan.drop.reason", "")] = point.value
+        return found
+
+    yield collect
+    provider.shutdown()
+
+
+def test_every_fate_of_a_span_is_a_metric(delivery, collected):
+    """What was taken, sent, retried, dropped and waits is told for each destination, once however often it is asked."""
+    client = Memory()
+    client.answer = FAILS
+    processor, tracer = delivery(client, max_queue_size=3, max_batch_size=2, destination="measured")
+    end_spans(tracer, *"abc")
+    assert processor.force_flush(100) is False
+    end_spans(tracer, *"de")
+    nothing = {"runspan.spans.shortened": {"": 0}, "runspan.spans.spooled": {"": 0}}
+    assert collected("measured") == nothing | {
+        "runspan.spans.taken": {"": 5},
+        "runspan.spans.sent": {"": 0},
+        "runspan.spans.retried": {"": 2},
+        "runspan.spans.dropped": {"queue_full": 2},
+        "runspan.spans.waiting": {"": 3},
+    }
+    client.answer = Delivered()
+    assert processor.force_flush(5_000) is False
+    assert collected("measured") == nothing | {
+        "runspan.spans.taken": {"": 5},
+        "runspan.spans.sent": {"": 3},
+        "runspan.spans.retried": {"": 2},
+        "runspan.spans.dropped": {"queue_full": 2},
+        "runspan.spans.waiting": {"": 0},
+    }
+
+
+def test_what_processors_that_are_gone_have_sent_stays_counted(delivery, collected):
+    """Counters never go down: those of a destination add up over its processors."""
+    for _ in range(2):
+        processor, tracer = delivery(Memory(), destination="counted")
+        end_spans(tracer, "a")
+        processor.shutdown()
+        del processor, tracer
+    assert collected("counted")["runspan.spans.sent"] == {"": 2}
