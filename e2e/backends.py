@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -43,8 +44,9 @@ def main() -> None:
     print(f"Jaeger and the Collector are in {made}")
 
 
+@cache
 def folder() -> Path:
-    """Tell where the programs of the pinned versions are, or would be."""
+    """Tell where the programs of the pinned versions are, or would be; the environment counts at the first call."""
     root = Path(os.environ.get("RUNSPAN_BACKENDS") or Path.home() / ".cache/runspan/backends")
     images = re.findall(
         r"\S+:\$\{(?:JAEGER|OTELCOL)_VERSION:-[^}]*\}", (HERE.parent / "docker-compose.yml").read_text()
