@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
 COLLECTOR_CONFIG = ROOT / "collector-config"
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
+WITHIN = re.compile(r"\$\{env:(\w+):-([^}]*)\}")
 AS_WRITTEN = yaml.safe_load(COMPOSE.read_text())["services"]
 # Each `${NAME:-default}` by its default, as Compose does where nothing is set.
 SERVICES = yaml.safe_load(VARIABLE.sub(r"\2", COMPOSE.read_text()))["services"]
@@ -63,8 +64,8 @@ def merge(first, later):
 
 
 def configuration(files):
-    """Return what the Collector or Jaeger makes of the files together."""
-    return reduce(merge, [yaml.safe_load(path.read_text()) for path in files])
+    """Return what the Collector or Jaeger makes of the files together, where no variable is set."""
+    return reduce(merge, [yaml.safe_load(WITHIN.sub(r"\2", path.read_text())) for path in files])
 
 
 CONFIGURED = [service for service in SERVICES if config_files(service)]

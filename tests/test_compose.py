@@ -86,7 +86,7 @@ def test_each_backend_may_ask_for_its_variables():
     backends = (COLLECTOR_CONFIG / "backends").glob("*.yaml")
     asked = {name for path in backends for name in re.findall(r"\$\{env:(\w+)", path.read_text())}
     for service in ("otel-collector", "sampler", "sampler-2"):
-        assert asked - addresses_within - {"OTELCOL_QUEUE_BYTES"} - set(SERVICES[service]["environment"]) == set()
+        assert asked - addresses_within - set(SERVICES[service]["environment"]) == set()
 
 
 def test_jaeger_finds_its_ui_configuration():
@@ -103,7 +103,7 @@ def test_prometheus_scrapes_what_the_collector_offers():
         "otel-collector:8889"
     ]
     exporter = configuration(config_files("otel-collector"))["exporters"]["prometheus"]
-    assert exporter["endpoint"] == "${env:METRICS_ENDPOINT:-0.0.0.0:8889}"
+    assert exporter["endpoint"] == "0.0.0.0:8889"
 
 
 def test_no_two_collectors_share_a_queue():

@@ -68,6 +68,15 @@ def test_spans_go_to_a_backend_that_was_named(collector):
         assert "named-by-the-backend" not in exporter.get("traces_endpoint", exporter.get("endpoint", ""))
 
 
+def test_jaeger_gets_what_each_storage_can_hold():
+    """For each storage of Jaeger the Collector has a processor of that name, which cuts for Badger alone."""
+    jaeger = configuration([COLLECTOR_CONFIG / "backends/jaeger.yaml"])
+    storages = {path.stem for path in (COLLECTOR_CONFIG / "jaeger").glob("*.yaml")} - {"config"}
+    processors = jaeger["processors"]
+    assert set(processors) == {f"transform/{storage}" for storage in storages}
+    assert [name for name, settings in processors.items() if settings] == ["transform/badger"]
+
+
 def test_limits_on_memory_come_first(collector):
     """The memory limiter stands before everything that holds spans."""
     assert collector["service"]["pipelines"]["traces/in"]["processors"][0] == "memory_limiter"

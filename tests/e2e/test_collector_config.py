@@ -34,6 +34,13 @@ def test_the_programs_take_their_files(files):
     assert validate(program, files, NEEDED) == ""
 
 
+@pytest.mark.parametrize("storage", ["memory", "badger", "clickhouse"])
+def test_the_collector_takes_every_storage_of_jaeger(storage):
+    """JAEGER_STORAGE is read by the Collector as well."""
+    files = [COLLECTOR_CONFIG / "base.yaml", COLLECTOR_CONFIG / "backends/jaeger.yaml"]
+    assert validate("otelcol-contrib", files, {"JAEGER_STORAGE": storage}) == ""
+
+
 def test_a_backend_without_its_endpoint_is_refused():
     """A forgotten variable stops the Collector, rather than send spans nowhere."""
     files = [COLLECTOR_CONFIG / "base.yaml", COLLECTOR_CONFIG / "backends/otlp.yaml"]

@@ -88,7 +88,11 @@ def test_metrics_count_every_span(tmp_path):
 
 def calls(text, name):
     """Return how many calls of the name are counted; Jaeger asks for this series and these labels."""
-    found = re.search(rf'^traces_span_metrics_calls_total\{{.*span_name="{name}".*\}} (\d+)', text or "", re.MULTILINE)
+    found = re.search(
+        rf'^traces_span_metrics_calls_total\{{.*service_name=.*span_name="{name}".*status_code=.*\}} (\d+)',
+        text or "",
+        re.MULTILINE,
+    )
     return int(found[1]) if found else 0
 
 
