@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from opentelemetry.sdk.trace import ReadableSpan
@@ -31,8 +32,7 @@ class Packed(NamedTuple):
 
 def pack(spans: Sequence[ReadableSpan], limit: int) -> Packed:
     """Encode spans into requests of at most ``limit`` bytes each; a span that alone is larger is shortened."""
-    message, not_encodable, reason = encode(spans)
-    body = message.SerializeToString()
+    message, body, not_encodable, reason = encode(spans)
     count = len(spans) - not_encodable
     if len(body) <= limit:
         return Packed([Request(body, count)] if count else [], not_encodable, reason)
@@ -40,10 +40,14 @@ def pack(spans: Sequence[ReadableSpan], limit: int) -> Packed:
 
 
 def split(request: Request, limit: int) -> list[Request]:
-    """Make requests of at most ``limit`` bytes of one that is too large for its receiver."""
+    """Make requests of at most ``limit`` bytes of one that is too large; one that can't be read stays as it is."""
     if len(request.body) <= limit:
         return [request]
-    return [*_smaller(ExportTraceServiceRequest.FromString(request.body), limit)]
+    try:
+        message = ExportTraceServiceRequest.FromString(request.body)
+    except DecodeError:  # from a spool that was damaged
+        return [request]
+    return [*_smaller(message, limit)]
 
 
 def _smaller(message: ExportTraceServiceRequest, limit: int) -> Iterator[Request]:
