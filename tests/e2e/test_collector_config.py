@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from e2e.backends import folder
 from tests.compose_file import COLLECTOR_CONFIG, CONFIGURED, every_choice
+from tests.e2e.program import BACKENDS
 
 # Services that share a command line share its configurations.
 CHOICES = {files: service for service in CONFIGURED for files in every_choice(service)}
@@ -22,7 +22,7 @@ NEEDED = {  # no backend is asked anything, but some of these must have the righ
 
 def validate(program, files, settings):
     """Return what the program says of the files, empty if it takes them."""
-    command = [folder() / program, "validate", *(f"--config={path}" for path in files)]
+    command = [BACKENDS / program, "validate", *(f"--config={path}" for path in files)]
     said = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     return said.stderr if said.returncode else ""
 
