@@ -1,10 +1,9 @@
 """Requests on disk until they are delivered, shared by several processes.
 
-What is put there survives ``kill -9`` at once. It survives the loss of power when no other process had the file open at
-that moment, else what was put since SQLite last copied its log into the file (at the latest every 4 MB) may be lost.
+What is put there survives ``kill -9`` at once, and the loss of power as far as the disk keeps what it said is written.
 
 The file holds prompts. It and what SQLite puts beside it are readable by its user only; what is delivered is
-overwritten with zeros.
+overwritten with zeros, and the file shrinks when it is empty.
 """
 
 import os
@@ -25,6 +24,7 @@ from runspan.export.spool_rows import Rows, Stored
 _T = TypeVar("_T")
 
 _LEASE_SECONDS = 60.0
+_NO_ROOM = "{} of the requests can't be made room for in max_bytes ({:,}), unless others go first. Raise it."
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -124,7 +124,7 @@ class SpoolFile:
         def store(rows: Rows) -> Put:
             too_old = rows.begin(self._lease, self._spool.max_age)
             left, dropped = rows.put(requests, self._spool.max_bytes)
-            reason = f"{len(left)} requests don't fit into its max_bytes. Raise them." if left else ""
+            reason = _NO_ROOM.format(len(left), self._spool.max_bytes) if left else ""
             return Put(dropped_for_room=dropped, dropped_for_age=too_old, left=left, reason=reason)
 
         try:

@@ -24,9 +24,11 @@ if sys.platform != "win32":
 _T = TypeVar("_T")
 
 _PRIVATE = 0o600
+_PRIVATE_FOLDER = 0o700
 _APPLICATION = 0x52756E73  # "Runs", in the file's header
 _VERSION = 1
 PAGE_BYTES = 4096
+_SMALLEST_BYTES = 512  # SQLite would begin anew without a word
 _WAIT_SECONDS = 3.0
 _FORK_WAIT_SECONDS = 1.0
 _STEP_SECONDS = 0.002
@@ -135,7 +137,8 @@ class Database:
     def _make_folder(self) -> None:
         folder = self.path.parent
         if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+            folder.chmod(_PRIVATE_FOLDER)  # whatever the umask left
 
     def _make_file(self) -> None:
         """Make the file before SQLite would, which gives its other files the mode of this one."""
@@ -143,14 +146,18 @@ class Database:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE)
         except FileExistsError:
             # Not opened: to close it would end the locks that this process holds on it.
-            mode = self.path.stat().st_mode
-            if not stat.S_ISREG(mode):
-                raise OSError(errno.EINVAL, "it is not a file") from None
-            if stat.S_IMODE(mode) != _PRIVATE:
-                self.path.chmod(_PRIVATE)
+            self._check_file(self.path.stat())
         else:
             os.close(descriptor)
-            self.path.chmod(_PRIVATE)  # whatever the umask left
+            self.path.chmod(_PRIVATE)  # the same
+
+    def _check_file(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        if stat.S_IMODE(status.st_mode) != _PRIVATE:
+            self.path.chmod(_PRIVATE)
+        if 0 < status.st_size < _SMALLEST_BYTES:
+            raise DamagedError("it is cut off")
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         connection = sqlite3.connect(
@@ -189,17 +196,24 @@ class Database:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Begin the transaction, in tables that are ours."""
+    _is_new(connection)  # before anything is written: it may be another program's
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").fetchall()
     connection.execute("BEGIN IMMEDIATE")
-    identity = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if identity == (_APPLICATION, _VERSION):
-        return
-    if identity != (0, 0) or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise DamagedError("it is no spool, or one of another version")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute("INSERT INTO sqlite_sequence VALUES ('request', ?)", (time.time_ns(),))
+    if _is_new(connection):
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('request', ?)", (time.time_ns(),))
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if (application, version) == (_APPLICATION, _VERSION):
+        return False
+    if (application, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        return True
+    raise DamagedError("it is no spool, or one of another version")
 
 
 def _decode(text: bytes) -> str:
@@ -216,8 +230,8 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         _wait_for_lock(descriptor, folder)
         yield
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # to close it is not enough while a forked child has it too
         os.close(descriptor)
 
 
