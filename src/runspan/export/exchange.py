@@ -11,10 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+from typing import Any, Self, TypeVar
 
 _N = TypeVar("_N", int, bytes)
 _Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
@@ -125,11 +122,11 @@ class PlainSocket(socket.socket):
         _begin_step(self)
         return _received(super().recv(bufsize, flags))
 
-    def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:  # noqa: D102  the same
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: D102  the same
         _begin_step(self)
         return _received(super().recv_into(buffer, nbytes, flags))
 
-    def sendall(self, data: "ReadableBuffer", flags: int = 0, /) -> None:  # noqa: D102  the same
+    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: D102  the same
         _begin_step(self)  # the timeout of a plain socket is for all the data
         super().sendall(data, flags)
 
@@ -145,11 +142,11 @@ class TlsSocket(ssl.SSLSocket):
         _begin_step(self)
         return _received(super().recv(buflen, flags))
 
-    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:  # noqa: D102
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:  # noqa: D102
         _begin_step(self)
         return _received(super().recv_into(buffer, nbytes, flags))
 
-    def send(self, data: "ReadableBuffer", flags: int = 0) -> int:  # noqa: D102  the same; sendall makes many of these
+    def send(self, data: Any, flags: int = 0) -> int:  # noqa: D102  the same; sendall makes many of these
         _begin_step(self)
         return super().send(data, flags)
 
