@@ -23,11 +23,14 @@ def test_a_run_that_hangs_is_seen(marking):
     """Roots and calls of models are marked as soon as they begin; steps between them, and an SDK's own span of the
     same call, are not."""
     client, processor, tracer = marking
-    with tracer.start_as_current_span("root"), tracer.start_as_current_span("step"):
-        with tracer.start_as_current_span("chat model", attributes=CHAT):
-            with tracer.start_as_current_span("chat of the SDK", attributes=CHAT):
-                assert processor.force_flush(5_000) is True
-                assert client.batches == [["root started", "chat model started"]]
+    with (
+        tracer.start_as_current_span("root"),
+        tracer.start_as_current_span("step"),
+        tracer.start_as_current_span("chat model", attributes=CHAT),
+        tracer.start_as_current_span("chat of the SDK", attributes=CHAT),
+    ):
+        assert processor.force_flush(5_000) is True
+        assert client.batches == [["root started", "chat model started"]]
 
 
 def test_what_ends_first_needs_no_marker(marking):
