@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.util.re import parse_env_headers
 
 from runspan.export.client import Client
@@ -31,7 +30,7 @@ _HEADER_VALUE: Final = {
     GRPC: re.compile(r"(?! )[\x20-\x7e]*"),
 }
 _DEFAULT_TIMEOUT_SECONDS: Final = 10.0
-_COMPRESSIONS: Final = {"none": "NoCompression", "deflate": "Deflate", "gzip": "Gzip"}
+_COMPRESSIONS: Final = ("none", "deflate", "gzip")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ class OtlpTarget:
         """Import what can't be imported any more when Python exits: gRPC, whose import starts threads."""
         if self.protocol == GRPC:
             importlib.import_module("runspan.export.otlp_grpc")
-            importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")  # until exporter() goes
 
     def client(self) -> Client:
         """Build the client; imports what its protocol needs and reads the files.
@@ -83,24 +81,6 @@ class OtlpTarget:
         from runspan.export.otlp_http import HttpClient  # noqa: PLC0415  the same
 
         return HttpClient(self)
-
-    def exporter(self) -> SpanExporter:
-        """Build the exporter; imports what its protocol needs."""
-        return self._grpc_exporter() if self.protocol == GRPC else self._http_exporter()
-
-    def _http_exporter(self) -> SpanExporter:
-        from opentelemetry.exporter.otlp.proto import http  # noqa: PLC0415  only who exports pays for it
-        from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415  the same
-
-        compression = http.Compression[_COMPRESSIONS[self.compression]]
-        return trace_exporter.OTLPSpanExporter(self.endpoint, headers=self.headers, compression=compression)
-
-    def _grpc_exporter(self) -> SpanExporter:
-        import grpc  # noqa: PLC0415  only who exports pays for it
-        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415  the same
-
-        compression = grpc.Compression[_COMPRESSIONS[self.compression]]
-        return trace_exporter.OTLPSpanExporter(self.endpoint, headers=dict(self.headers), compression=compression)
 
 
 def resolve_target(
@@ -121,7 +101,7 @@ def resolve_target(
     return OtlpTarget(
         protocol=chosen,
         endpoint=_endpoint(endpoint, chosen),
-        compression=_choice("compression", None, "COMPRESSION", allowed=tuple(_COMPRESSIONS)) or "gzip",
+        compression=_choice("compression", None, "COMPRESSION", allowed=_COMPRESSIONS) or "gzip",
         headers=_headers(headers or {}, chosen),
         timeout_seconds=seconds("TIMEOUT", _DEFAULT_TIMEOUT_SECONDS),
         insecure=truth("INSECURE") if chosen == GRPC else None,
