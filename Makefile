@@ -55,7 +55,7 @@ lowest: .venv-lowest/.lowest  ## run the tests that lean on LangChain on its low
 upstream:  ## run LangChain's own unit tests with our handler in every invocation
 	@$(PYTHON) upstream/run.py
 
-backends:  ## bring the real Jaeger and Collector: out of Docker's images, else built with Go (15 minutes the first time)
+backends:  ## bring the real Jaeger and Collector: out of Docker's images, else built with Go (12 minutes the first time)
 	@$(PYTHON) e2e/backends.py
 
 e2e: $(VENV)/.dev backends  ## send traces through the real Collector to the real Jaeger and read them back

@@ -116,7 +116,7 @@ def _build_jaeger(work: Path, program: Path) -> None:
     # The public checksum database lacks some of its dependencies: its own list of checksums is the start of ours.
     module = Path(_output(["go", "list", "-m", "-f", "{{.Dir}}", JAEGER], cwd=source))
     (source / "go.sum").write_bytes((module / "go.sum").read_bytes())
-    what = "Building Jaeger (7 minutes on 2 cores the first time)"
+    what = "Building Jaeger (6 minutes on 2 cores the first time)"
     _step(what, work, _compile(f"{JAEGER}/cmd/jaeger", program), cwd=source)
 
 
@@ -124,8 +124,8 @@ def _build_collector(work: Path, program: Path) -> None:
     manifest = HERE / "collector.yaml"
     (version,) = re.findall(r"^  version: (\S+)$", manifest.read_text(), re.MULTILINE)
     generate = ["go", "run", f"{BUILDER}@v{version}", "--skip-compilation", f"--config={manifest}"]
-    _step("Generating the Collector (2 minutes the first time)", work, ["nice", *generate], cwd=work)
-    what = "Building the Collector (8 minutes on 2 cores the first time)"
+    _step("Generating the Collector (a minute or two the first time)", work, ["nice", *generate], cwd=work)
+    what = "Building the Collector (5 minutes on 2 cores the first time)"
     _step(what, work, _compile(".", program), cwd=work / "collector")
 
 
