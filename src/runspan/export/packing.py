@@ -9,8 +9,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan.export.encoding import encode
+from runspan.export.marking import is_marked
 from runspan.export.request import Request
-from runspan.export.shortening import is_shortened, shorten
+from runspan.export.shortening import shorten
 
 # Tag and length before a field, at most.
 _FRAME = 6
@@ -95,7 +96,7 @@ class _Filling:
         self._resource_spans, self._scope_spans = resource_spans, scope_spans
         self._size += size
         self._spans += 1
-        self._shortened += is_shortened(span)
+        self._shortened += is_marked(span)
         return True
 
     def take(self) -> Iterator[Request]:

@@ -4,38 +4,29 @@ from collections.abc import MutableSequence
 from typing import Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from runspan.export.attributes import Attributes
 from runspan.export.cutting import PLAIN, SHORT
+from runspan.export.marking import MOST_FOR_MARK, mark, unmark
 from runspan.export.sharing import Part, share
 from runspan.export.sizes import framed
 
-# to semconv
-SHORTENED: Final = "runspan.shortened"
-ORIGINAL_SIZE: Final = "runspan.shortened.original_size"
-
-_MOST_FOR_MARK: Final = 4096
+# What an event or a link needs to be of any use.
 _LEAST_OF_EVENT: Final = 2 * SHORT
 
 
 def shorten(request: ExportTraceServiceRequest, limit: int) -> ExportTraceServiceRequest:
-    """Return a request of one span that takes at most so many bytes, and whose span tells what was cut.
+    """Return a request of one span that takes at most so many bytes; the one given is used up.
 
-    In it are the names of the attributes that were cut, and how large it was; see ``SHORTENED``, ``ORIGINAL_SIZE``.
+    A span needs some 350 bytes; of one that nothing else helps, name, ids, times, status and mark remain.
     """
     ((span,),) = ([*of_scope.spans] for each in request.resource_spans for of_scope in each.scope_spans)
-    cut, original_size = _unmarked(span)
-    reserve = min(_MOST_FOR_MARK, limit // 4)
+    cut, original_size = unmark(span)
+    reserve = min(MOST_FOR_MARK, limit // 4)
     _Shortening(request.resource_spans[0], cut).fit(request.ByteSize(), limit - reserve)
-    _mark(span, cut, original_size, limit - request.ByteSize())
+    mark(span, cut, original_size, limit - request.ByteSize())
     return request if request.ByteSize() <= limit else _bare(request.resource_spans[0], span, original_size)
-
-
-def is_shortened(span: Span) -> bool:
-    """Tell whether a span bears the mark, which stands at the end."""
-    return any(attribute.key == SHORTENED for attribute in span.attributes[-2:])
 
 
 class _Shortening:
@@ -51,8 +42,8 @@ class _Shortening:
         attributes = Attributes(span.attributes, self._cut)
         size -= attributes.leave_out_media(size - room)
         parts = [
-            self._text(span, "name", "name"),
-            self._text(span.status, "message", "status.message"),
+            self._name(span, "name"),
+            self._message(span.status),
             attributes.part(),
             self._several(span.events, "events"),
             self._several(span.links, "links"),
@@ -65,13 +56,23 @@ class _Shortening:
         span.dropped_events_count += counts[0] - len(span.events)
         span.dropped_links_count += counts[1] - len(span.links)
 
-    def _text(self, owner: Span | Span.Event | Status, field: str, told_as: str) -> Part:
+    def _name(self, owner: Span | Span.Event, told_as: str) -> Part:
         def fit(room: int) -> int:
-            setattr(owner, field, PLAIN.cut(getattr(owner, field), room))
-            self._cut.append(told_as)
-            return PLAIN.size(getattr(owner, field))
+            owner.name = self._text(owner.name, room, told_as)
+            return PLAIN.size(owner.name)
 
-        return Part(PLAIN.size(getattr(owner, field)), fit)
+        return Part(PLAIN.size(owner.name), fit)
+
+    def _message(self, status: Status) -> Part:
+        def fit(room: int) -> int:
+            status.message = self._text(status.message, room, "status.message")
+            return PLAIN.size(status.message)
+
+        return Part(PLAIN.size(status.message), fit)
+
+    def _text(self, text: str, room: int, told_as: str) -> str:
+        self._cut.append(told_as)
+        return PLAIN.cut(text, room)
 
     def _several(self, items: MutableSequence[Span.Event] | MutableSequence[Span.Link], told_as: str) -> Part:
         def fit(room: int) -> int:
@@ -91,7 +92,7 @@ class _Shortening:
             attributes = Attributes(item.attributes, self._cut)
             parts = [attributes.part()]
             if isinstance(item, Span.Event):
-                parts.append(self._text(item, "name", "event.name"))
+                parts.append(self._name(item, "event.name"))
             share(parts, room - size + sum(part.size for part in parts))
             item.dropped_attributes_count += attributes.dropped
             return framed(item.ByteSize())
@@ -111,39 +112,6 @@ def _ends(sizes: list[int], room: int) -> tuple[int, int]:
     return head, tail
 
 
-def _unmarked(span: Span) -> tuple[list[str], int]:
-    """Return what was cut, and how large the span was, also if that was done before; the mark is taken off."""
-    cut: list[str] = []
-    size = span.ByteSize()
-    for position in reversed(range(len(span.attributes))):
-        attribute = span.attributes[position]
-        if attribute.key == SHORTENED:
-            cut = [value.string_value for value in attribute.value.array_value.values]
-        elif attribute.key == ORIGINAL_SIZE:
-            size = attribute.value.int_value
-        else:
-            continue
-        del span.attributes[position]
-    return cut, size
-
-
-def _mark(span: Span, cut: list[str], original_size: int, room: int) -> None:
-    size = KeyValue(key=ORIGINAL_SIZE, value=AnyValue(int_value=original_size))
-    names = KeyValue(key=SHORTENED, value=AnyValue(array_value=ArrayValue()))
-    # 16 for lengths that grow, 32 for the last one, which tells how many there is no room for.
-    room = min(room, _MOST_FOR_MARK) - framed(size.ByteSize()) - framed(names.ByteSize()) - 16 - 32
-    distinct = [*dict.fromkeys(cut)]
-    for position, name in enumerate(distinct):
-        value = AnyValue(string_value=name if PLAIN.size(name) <= SHORT else PLAIN.cut(name, SHORT))
-        room -= framed(value.ByteSize())
-        if room < 0:
-            value = AnyValue(string_value=f"… [{len(distinct) - position:,} more]")
-        names.value.array_value.values.append(value)
-        if room < 0:
-            break
-    span.attributes.extend([names, size])
-
-
 def _bare(resource_spans: ResourceSpans, span: Span, original_size: int) -> ExportTraceServiceRequest:
     """Return what is left of a span if nothing else helps: where it stands in its trace, when it was, how it ended."""
     bare = Span(
@@ -160,7 +128,7 @@ def _bare(resource_spans: ResourceSpans, span: Span, original_size: int) -> Expo
         dropped_links_count=span.dropped_links_count + len(span.links),
         status=Status(code=span.status.code),
     )
-    _mark(bare, ["attributes", "events", "links", "resource"], original_size, _MOST_FOR_MARK)
+    mark(bare, ["attributes", "events", "links", "resource"], original_size, MOST_FOR_MARK)
     bare_resource = ResourceSpans(scope_spans=[ScopeSpans(spans=[bare])])
     bare_resource.resource.attributes.extend(
         attribute
