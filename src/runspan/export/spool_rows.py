@@ -162,5 +162,5 @@ def _checksum(request: Request) -> int:
 
 def _number(value: object) -> int:
     if not isinstance(value, int) or value < 0:
-        raise DamagedError("a number in it is none")
+        raise DamagedError("a number in it is not one")
     return value
