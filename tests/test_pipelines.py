@@ -62,6 +62,21 @@ def test_queues_are_kept_on_disk_and_retried_for_ever(collector):
             assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
 
 
+def test_the_gateway_tries_again_though_that_is_off_by_default():
+    """The exporter that balances has no defaults for trying again; what sends to each sampler leaves it to the queue."""
+    exporter = configuration([COLLECTOR_CONFIG / "backends/sampler.yaml"])["exporters"]["load_balancing"]
+    assert exporter["retry_on_failure"] == {
+        "enabled": True,
+        "multiplier": 1.5,
+        "randomization_factor": 0.5,
+        "initial_interval": "1s",
+        "max_interval": "30s",
+        "max_elapsed_time": "0s",
+    }
+    inner = exporter["protocol"]["otlp"]
+    assert (inner["retry_on_failure"], inner["sending_queue"]) == ({"enabled": False}, {"enabled": False})
+
+
 def test_spans_go_to_a_backend_that_was_named(collector):
     """No exporter in use keeps the address that stands in base.yaml."""
     for exporter in exporters_used(collector).values():
