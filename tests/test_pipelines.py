@@ -63,7 +63,7 @@ def test_queues_are_kept_on_disk_and_retried_for_ever(collector):
 
 
 def test_the_gateway_tries_again_though_that_is_off_by_default():
-    """The exporter that balances has no defaults for trying again; what sends to each sampler leaves it to the queue."""
+    """The exporter that balances has no defaults for trying again; those below it leave that to its queue."""
     exporter = configuration([COLLECTOR_CONFIG / "backends/sampler.yaml"])["exporters"]["load_balancing"]
     assert exporter["retry_on_failure"] == {
         "enabled": True,
