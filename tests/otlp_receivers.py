@@ -97,7 +97,7 @@ class Receiver:
 
     def received(self) -> list[dict[str, Any]]:
         """Every received span as a plain dict."""
-        return [_plain(*parts) for parts in self.spans]
+        return [plain(*parts) for parts in self.spans]
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[dict[str, Any]]:
         """Wait until ``count`` spans are here and return all; fail with their names if they don't come."""
@@ -290,7 +290,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def _plain(of_resource: ResourceSpans, of_scope: ScopeSpans, span: Span) -> dict[str, Any]:
+def plain(of_resource: ResourceSpans, of_scope: ScopeSpans, span: Span) -> dict[str, Any]:
     return {
         "name": span.name,
         "trace_id": span.trace_id.hex(),

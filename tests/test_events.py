@@ -44,13 +44,13 @@ class Events:
             )
             assert record.timestamp
             assert record.body is None
-        return [(record.event_name, record.severity_number.value, _plain(record.attributes)) for record in records]
+        return [(record.event_name, record.severity_number.value, plain(record.attributes)) for record in records]
 
 
-def _plain(value):
+def plain(value):
     if isinstance(value, str | int | float | None):
         return value
-    return {key: _plain(each) for key, each in value.items()} if hasattr(value, "items") else [_plain(e) for e in value]
+    return {key: plain(each) for key, each in value.items()} if hasattr(value, "items") else [plain(e) for e in value]
 
 
 @pytest.fixture

@@ -219,7 +219,8 @@ def test_a_provider_that_takes_no_processors():
 
 @pytest.mark.parametrize("protocol", RECEIVERS)
 def test_a_process_without_collector_ends_soon(protocol):
-    """With nobody listening a flush is False in its time, the process ends soon; one line tells that spans wait, one that they are lost."""
+    """With nobody listening a flush is False in its time, the process ends soon; one line tells that spans wait, one
+    that they are lost."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -122,7 +122,10 @@ LAYERS = {
         {"opentelemetry"},
     ),
     "console": ({"semconv"}, {"opentelemetry"}),
-    "export": ({"export", "_guard"}, {"grpc", "opentelemetry"}),
+    "export": (
+        {"export", "semconv", "_guard", "_version"},
+        {"google", "grpc", "opentelemetry", "orjson", "pydantic", "requests", "urllib3"},
+    ),
     "setup": ({"console", "export", "one_call", "tracing"}, {"opentelemetry"}),
     "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
     "__init__": (
@@ -223,7 +226,7 @@ def test_the_readme_is_true():
     """Files and make targets that the README names exist."""
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"make ([a-z]+)", readme):
+    for target in re.findall(r"make ([a-z0-9-]+)", readme):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
         assert (ROOT / path).exists(), path

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from runspan.block import invocation
     from runspan.callback_processor import CallbackSpanProcessor
     from runspan.embeddings import trace_embeddings
+    from runspan.export.counts import Stats
     from runspan.export.otlp_processor import OtlpSpanProcessor
+    from runspan.export.spool import Spool
     from runspan.one_call import OneCallSpanProcessor
     from runspan.playback import replay
     from runspan.resumption import link_resumes
@@ -26,6 +28,8 @@ __all__ = [
     "OpenTelemetryCallbackHandler",
     "OtlpSpanProcessor",
     "Settings",
+    "Spool",
+    "Stats",
     "__version__",
     "configure",
     "invocation",
@@ -41,6 +45,8 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "Handle": "runspan.setup",
     "OneCallSpanProcessor": "runspan.one_call",
     "OtlpSpanProcessor": "runspan.export.otlp_processor",
+    "Spool": "runspan.export.spool",
+    "Stats": "runspan.export.counts",
     "configure": "runspan.setup",
     "invocation": "runspan.block",
     "link_resumes": "runspan.resumption",

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.e2e.program import BACKENDS, ROOT, Server, free_addresses, get, wait_until
-from tests.otlp_receivers import _plain
+from tests.otlp_receivers import plain
 
 CONFIG = ROOT / "collector-config" / "jaeger"
 IDS = {"traceId", "spanId", "parentSpanId"}
@@ -50,7 +50,7 @@ class Jaeger(Server):
         for result in self._results(f"traces/{trace_id}"):
             json_format.ParseDict(_with_ids_in_base64(result), request)
         return [
-            _plain(of_resource, of_scope, span)
+            plain(of_resource, of_scope, span)
             for of_resource in request.resource_spans
             for of_scope in of_resource.scope_spans
             for span in of_scope.spans

@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.e2e.application import run
 from tests.e2e.program import ROOT
-from tests.otlp_receivers import _plain
+from tests.otlp_receivers import plain
 from tests.test_example import ANSWER, FIRST_ID, QUESTION, tree
 
 PROTOCOLS = ["grpc", "http/protobuf"]
@@ -60,7 +60,7 @@ def test_nothing_changes_on_the_way(protocol, way, jaeger, collector, tmp_path):
     trace_id = run_seed(tmp_path, collector, protocol, "seed_with_record.py", record, way)
     sent = ExportTraceServiceRequest.FromString(record.read_bytes())
     sent = [
-        _plain(of_resource, of_scope, span)
+        plain(of_resource, of_scope, span)
         for of_resource in sent.resource_spans
         for of_scope in of_resource.scope_spans
         for span in of_scope.spans

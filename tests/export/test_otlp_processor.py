@@ -99,6 +99,19 @@ def test_what_cannot_be_built_is_a_failure_with_its_reason(monkeypatch, tracer_o
     assert "/nowhere.pem" in caplog.text
 
 
+def test_tenants_cannot_share_a_spool(tmp_path):
+    """A spool sends to its endpoint whatever is in it, so it has one set of headers; the same set again is fine."""
+    path = tmp_path / "spool"
+    first = OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "a"}, spool=path)
+    second = OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "a"}, spool=path)
+    with pytest.raises(
+        ValueError, match=r"in use for http://127.0.0.1:1/v1/traces with other headers.*a file for each"
+    ):
+        OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "b"}, spool=path)
+    for processor in (first, second):
+        processor.shutdown(0)
+
+
 def test_a_processor_costs_no_connection_before_it_has_spans():
     """Neither making a processor nor shutting it down imports what sends: requests, an exporter, or grpc unless it is
     asked for: when Python exits that can't be imported any more."""

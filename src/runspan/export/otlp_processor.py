@@ -1,10 +1,11 @@
 import os
 from collections.abc import Mapping
+from weakref import WeakValueDictionary
 
 from runspan.export.batching import batching_from_environment
 from runspan.export.metrics import observe_deliveries
 from runspan.export.on_demand_client import OnDemandClient
-from runspan.export.otlp import resolve_target
+from runspan.export.otlp import OtlpTarget, resolve_target
 from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
 from runspan.export.spool import Spool
 from runspan.export.spool_choice import Durability, chosen_spool
@@ -59,11 +60,14 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         target.import_early()
         self._client = OnDemandClient(target.client)
+        chosen = chosen_spool(spool, durability)
+        if chosen is not None:
+            self._claim(chosen, target)
         super().__init__(
             self._client,
             destination=target.destination,
             max_request_bytes=max_request_bytes,
-            spool=chosen_spool(spool, durability),
+            spool=chosen,
             started_markers=started_markers,
             shutdown_timeout_seconds=shutdown_timeout_seconds,
             **batching_from_environment(),
@@ -77,3 +81,16 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
             ValueError: The environment names something that can't be used.
         """
         self._client.build()
+
+    def _claim(self, spool: Spool, target: OtlpTarget) -> None:
+        """See to it that what one tenant has spooled is not sent with the headers of another."""
+        self.headers = dict(target.headers)
+        owner = _owners.setdefault((os.path.realpath(spool.path), target.destination), self)
+        if owner.headers != self.headers:
+            raise ValueError(
+                f"The spool {os.fspath(spool.path)} is in use for {target.destination} with other headers, and would"
+                " send one tenant's spans as another's. Name a file for each."
+            )
+
+
+_owners: WeakValueDictionary[tuple[str, str], OtlpSpanProcessor] = WeakValueDictionary()
