@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runspan.export.answers import Delivered
@@ -245,6 +245,7 @@ def test_a_credential_provider_that_is_none_is_an_error(environment, provider, p
         ("http/protobuf", "", "secret"),
         ("http/protobuf", "key", "secret\r\nother: x"),
         ("http/protobuf", "key", " secret"),
+        ("http/protobuf", "key", "\xa0secret"),
         ("http/protobuf", "key", "secret\u20ac"),
         ("grpc", "key", "secret\xe4"),
         ("grpc", "grpc-timeout", "secret"),
@@ -268,6 +269,8 @@ def test_headers_that_cannot_be_sent_are_named_without_their_value(protocol, nam
         st.from_regex(r"x-[0-9A-Za-z_.-]{1,20}", fullmatch=True), st.text(st.characters(max_codepoint=255)), max_size=3
     )
 )
+@example(headers={"x-a": "secret", "x-b": "a\tb \xe4"})
+@example(headers={"x-a": "\xa0", "x-b": ""})
 @settings(max_examples=20, deadline=None)
 def test_headers_that_are_taken_can_be_sent(protocol, receiver_class, headers):
     """What is not refused at once arrives."""

@@ -160,15 +160,15 @@ def test_an_answer_that_is_no_message_is_a_success(grpc_client_of):
 
 
 def test_nobody_listens_and_then_somebody_does(grpc_client_of):
-    """The next try after a failure connects anew at once, however often it failed before."""
+    """The next try after a failure connects anew at once, however often it or another client failed before."""
     with GrpcReceiver() as receiver:
-        client = grpc_client_of(receiver.endpoint)
-        assert client.send(request_of("a")) == Delivered()
+        client, other = grpc_client_of(receiver.endpoint), grpc_client_of(receiver.endpoint)
+        assert [client.send(request_of("a")), other.send(request_of("a"))] == [Delivered()] * 2
     for _ in range(5):
         answer = client.send(request_of("a"))
         assert answer.reason.startswith("UNAVAILABLE: failed to connect to all addresses")
     with GrpcReceiver(int(receiver.endpoint.rpartition(":")[2])) as receiver:
-        assert client.send(request_of("a")) == Delivered()
+        assert [client.send(request_of("a")), other.send(request_of("a"))] == [Delivered()] * 2
 
 
 @pytest.mark.parametrize(

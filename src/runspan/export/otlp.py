@@ -26,7 +26,7 @@ _HEADER_NAME: Final = {
     GRPC: re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"),
 }
 _HEADER_VALUE: Final = {
-    HTTP: re.compile(r"(?![ \t])[\t\x20-\x7e\x80-\xff]*"),
+    HTTP: re.compile(r"(?!\s)[\t\x20-\x7e\x80-\xff]*"),
     GRPC: re.compile(r"(?! )[\x20-\x7e]*"),
 }
 _DEFAULT_TIMEOUT_SECONDS: Final = 10.0

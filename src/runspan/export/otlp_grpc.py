@@ -28,6 +28,8 @@ _OPTIONS: Final = (
     ("grpc.primary_user_agent", f"runspan/{__version__}"),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    # Else channels to one address share a connection: a forked child that of its parent; and the pause after a failure.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 _COMPRESSIONS: Final = {
     "none": grpc.Compression.NoCompression,
