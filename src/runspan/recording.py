@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 import orjson
-
-# Ships no types; the messages of opentelemetry.proto are Any for that reason.
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status, TracesData
 from opentelemetry.sdk.trace import ReadableSpan

@@ -22,6 +22,7 @@ class Backlog:
         """Forget what is in memory; a forked child calls it, for it belongs to its parent."""
         self._outcome = outcome
         self._held: list[Request] = []
+        self._has_stored = False
         self._lock = threading.Lock()
         self.held_spans = 0
 
@@ -32,11 +33,15 @@ class Backlog:
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to be sent, whoever kept it."""
-        return not self._held and not self._on_disk(own=False)
+        waiting = None if self._spool is None else self._spool.waiting()
+        return not self._held and (waiting is None or not waiting.requests)
 
     def is_own_gone(self) -> bool:
         """Tell whether all that this process kept has been delivered, by whomever."""
-        return not self._held and not self._on_disk(own=True)
+        if self._held or self._spool is None or not self._has_stored:
+            return not self._held
+        waiting = self._spool.waiting(own=True)
+        return waiting is not None and not waiting.requests
 
     def keep(self, requests: Sequence[Request]) -> None:
         """Keep requests for later."""
@@ -51,6 +56,7 @@ class Backlog:
             return requests
         put = self._spool.put(requests)
         self._tell(put)
+        self._has_stored |= len(put.left) < len(requests)
         self._outcome.spooled(sum(request.spans for request in requests) - sum(request.spans for request in put.left))
         return put.left
 
@@ -78,10 +84,6 @@ class Backlog:
         """Leave it to another try, perhaps of another process."""
         if self._spool is not None and stored:
             self._spool.give_back([each.id for each in stored])
-
-    def _on_disk(self, *, own: bool) -> int:
-        waiting = None if self._spool is None else self._spool.waiting(own=own)
-        return 0 if waiting is None else waiting.requests
 
     def _tell(self, told: Told) -> None:
         self._outcome.spool_dropped(told.dropped_for_room, Why.SPOOL_FULL)
