@@ -7,7 +7,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue, KeyValueList
 
 from runspan import semconv
 from runspan.export.cutting import SHORT
-from runspan.export.documents import document_in, may_have_media
+from runspan.export.documents import document_in, leave_out_media, may_have_media
 from runspan.export.sharing import Part, share
 from runspan.export.sizes import framed
 
@@ -69,18 +69,15 @@ class Attributes:
         """How many were dropped because not even their names and a note would fit."""
         return len(self._dropped)
 
-    def leave_out_media(self, excess: int) -> int:
-        """Leave out images and other media in them, until so many bytes are saved; return how many are."""
-        saved = 0
-        for attribute in sorted(self._attributes, key=KeyValue.ByteSize, reverse=True):
-            if saved >= excess:
-                break
-            document = document_in(attribute.value) if may_have_media(attribute.value) else None
-            if document and (here := document.leave_out_media(excess - saved)):
-                document.save()
-                self._cut.append(attribute.key)
-                saved += here
-        return saved
+    def leave_out_media(self, excess: int) -> None:
+        """Leave out images and other media in them, the largest first, until so many bytes are saved."""
+        if excess <= 0:
+            return
+        candidates = [attribute for attribute in self._attributes if may_have_media(attribute.value)]
+        found = {document_in(attribute.value): attribute.key for attribute in candidates}
+        for document in leave_out_media(filter(None, found), excess):
+            document.save()
+            self._cut.append(found[document])
 
     def _part(self, position: int) -> Part:
         attribute = self._attributes[position]

@@ -44,7 +44,7 @@ class Document:
 
     def fit(self, room: int) -> None:
         """Make it take at most so many bytes, as far as it can be: media go first, then texts, then items of lists."""
-        self.leave_out_media(self._size() - room)
+        leave_out_media([self], self._size() - room)
         if self._size() <= room:
             return
         freed = self._shorten_texts()
@@ -53,17 +53,16 @@ class Document:
         if (spare := room - self._size()) > 0:
             self._lengthen_texts(spare, room)
 
-    def leave_out_media(self, excess: int) -> int:
-        """Leave out encoded media, the largest first, until so many bytes are saved; return how many are."""
-        saved = 0
-        media = sorted(filter(_is_media, self._found.texts if excess > 0 else ()), key=lambda leaf: len(leaf.text))
-        while media and saved < excess:
-            leaf = media.pop()
-            text = leaf.text
-            head = text[: text.find(",") + 1] if text.startswith("data:") else ""
-            leaf.put(head + self._kind.form.cut(text[len(head) :], 0))
-            saved += len(text) - len(leaf.text)
-        return saved
+    def media(self) -> list[Leaf]:
+        """Find encoded media in it."""
+        return [leaf for leaf in self._found.texts if _is_media(leaf)]
+
+    def leave_out(self, medium: Leaf) -> int:
+        """Put a note in place of a medium, after the head of a data URL; return how many bytes that saves."""
+        text = medium.text
+        head = text[: text.find(",") + 1] if text.startswith("data:") else ""
+        medium.put(head + self._kind.form.cut(text[len(head) :], 0))
+        return len(text) - len(medium.text)
 
     def _explore(self) -> Found:
         return explore(self._holder, SHORT // self._kind.form.widest)
@@ -148,6 +147,20 @@ def document_in(value: AnyValue) -> Document | None:
         case "string_value":
             return _json_in(value) or Document(value, value.string_value, _STRUCTURE)
     return None
+
+
+def leave_out_media(documents: Iterable[Document], excess: int) -> list[Document]:
+    """Leave out encoded media, the largest first, until so many bytes are saved; return what is changed."""
+    if excess <= 0:
+        return []
+    found = [(document, medium) for document in documents for medium in document.media()]
+    found.sort(key=lambda each: len(each[1].text))
+    changed: list[Document] = []
+    while found and excess > 0:
+        document, medium = found.pop()
+        excess -= document.leave_out(medium)
+        changed.append(document)
+    return changed
 
 
 def may_have_media(value: AnyValue) -> bool:

@@ -24,7 +24,7 @@ def shorten(request: ExportTraceServiceRequest, limit: int) -> ExportTraceServic
     ((span,),) = ([*of_scope.spans] for each in request.resource_spans for of_scope in each.scope_spans)
     cut, original_size = unmark(span)
     reserve = min(MOST_FOR_MARK, limit // 4)
-    _Shortening(request.resource_spans[0], cut).fit(request.ByteSize(), limit - reserve)
+    _Shortening(request, cut).fit(limit - reserve)
     mark(span, cut, original_size, limit - request.ByteSize())
     return request if request.ByteSize() <= limit else _bare(request.resource_spans[0], span, original_size)
 
@@ -32,26 +32,27 @@ def shorten(request: ExportTraceServiceRequest, limit: int) -> ExportTraceServic
 class _Shortening:
     """Makes one span smaller, with the resource and scope that it goes with."""
 
-    def __init__(self, resource_spans: ResourceSpans, cut: list[str]) -> None:
-        self._resource_spans = resource_spans
+    def __init__(self, request: ExportTraceServiceRequest, cut: list[str]) -> None:
+        self._request = request
         self._cut = cut
 
-    def fit(self, size: int, room: int) -> None:
-        scope_spans = self._resource_spans.scope_spans[0]
+    def fit(self, room: int) -> None:
+        resource_spans = self._request.resource_spans[0]
+        scope_spans = resource_spans.scope_spans[0]
         span = scope_spans.spans[0]
         attributes = Attributes(span.attributes, self._cut)
-        size -= attributes.leave_out_media(size - room)
+        attributes.leave_out_media(self._request.ByteSize() - room)
         parts = [
             self._name(span, "name"),
             self._message(span.status),
             attributes.part(),
             self._several(span.events, "events"),
             self._several(span.links, "links"),
-            Attributes(self._resource_spans.resource.attributes, self._cut).part(),
+            Attributes(resource_spans.resource.attributes, self._cut).part(),
             Attributes(scope_spans.scope.attributes, self._cut).part(),
         ]
         counts = len(span.events), len(span.links)
-        share(parts, room - size + sum(part.size for part in parts))
+        share(parts, room - self._request.ByteSize() + sum(part.size for part in parts))
         span.dropped_attributes_count += attributes.dropped
         span.dropped_events_count += counts[0] - len(span.events)
         span.dropped_links_count += counts[1] - len(span.links)
@@ -71,6 +72,8 @@ class _Shortening:
         return Part(PLAIN.size(status.message), fit)
 
     def _text(self, text: str, room: int, told_as: str) -> str:
+        if PLAIN.size(text) <= SHORT:
+            return text
         self._cut.append(told_as)
         return PLAIN.cut(text, room)
 
@@ -114,12 +117,13 @@ def _ends(sizes: list[int], room: int) -> tuple[int, int]:
 
 def _bare(resource_spans: ResourceSpans, span: Span, original_size: int) -> ExportTraceServiceRequest:
     """Return what is left of a span if nothing else helps: where it stands in its trace, when it was, how it ended."""
+    unmark(span)
     bare = Span(
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
         flags=span.flags,
-        name=PLAIN.cut(span.name, SHORT) if PLAIN.size(span.name) > SHORT else span.name,
+        name=span.name if PLAIN.size(span.name) <= SHORT else PLAIN.cut(span.name, SHORT),
         kind=span.kind,
         start_time_unix_nano=span.start_time_unix_nano,
         end_time_unix_nano=span.end_time_unix_nano,
