@@ -24,7 +24,11 @@ def test_every_name_stands_in_the_table():
     }
     assert len(table) == len(semconv.NAMES)
     for path in (ROOT / "src" / "runspan").rglob("*.py"):
-        if path.name == "semconv.py" or path.parent.name in {"rebuild", "demo"} or path.name in {"ai_only.py", "attributes.py"}:
+        if (
+            path.name == "semconv.py"
+            or path.parent.name in {"rebuild", "demo"}
+            or path.name in {"ai_only.py", "attributes.py"}
+        ):
             continue  # these read the names of others
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runspan.embeddings import trace_embeddings
     from runspan.export.counts import Stats
     from runspan.export.otlp_processor import OtlpSpanProcessor
-    from runspan.export.spool import Spool
+    from runspan.export.spool.files import Spool
     from runspan.one_call import OneCallSpanProcessor
     from runspan.playback import replay
     from runspan.resumption import link_resumes
@@ -45,7 +45,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "Handle": "runspan.setup",
     "OneCallSpanProcessor": "runspan.one_call",
     "OtlpSpanProcessor": "runspan.export.otlp_processor",
-    "Spool": "runspan.export.spool",
+    "Spool": "runspan.export.spool.files",
     "Stats": "runspan.export.counts",
     "configure": "runspan.setup",
     "invocation": "runspan.block",

@@ -16,11 +16,11 @@ from runspan.console import TreeSpanExporter
 from runspan.export.counts import Stats
 from runspan.export.direct import DirectSpanProcessor
 from runspan.export.exiting import at_exit, not_at_exit
-from runspan.export.otlp import endpoint_in_environment, resolve_target
+from runspan.export.otlp.target import endpoint_in_environment, resolve_target
 from runspan.export.otlp_processor import OtlpSpanProcessor
 from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
-from runspan.export.spool import Spool
-from runspan.export.spool_choice import Durability
+from runspan.export.spool.choice import Durability
+from runspan.export.spool.files import Spool
 from runspan.one_call import OneCallSpanProcessor
 from runspan.tracing import end_open_runs
 

@@ -10,7 +10,7 @@ import trustme
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from runspan.export.otlp import resolve_target
+from runspan.export.otlp.target import resolve_target
 from runspan.export.request import Request
 
 ALL = "OTEL_EXPORTER_OTLP_"

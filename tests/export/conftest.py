@@ -5,7 +5,7 @@ import socket
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from runspan.export.otlp import resolve_target
+from runspan.export.otlp.target import resolve_target
 from runspan.export.processor import DeliveringSpanProcessor
 
 

@@ -4,7 +4,7 @@ import threading
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from runspan.export.answers import Delivered, Later
+from runspan.export.otlp.answers import Delivered, Later
 
 FAILS = Later("it fails")
 

@@ -6,7 +6,7 @@ import time
 import grpc
 import pytest
 
-from runspan.export.otlp import GRPC, HTTP
+from runspan.export.otlp.target import GRPC, HTTP
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 
 MARGIN_SECONDS = 1.5

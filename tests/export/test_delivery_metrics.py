@@ -4,8 +4,8 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from runspan.export.answers import Delivered
 from runspan.export.metrics import observe_deliveries
+from runspan.export.otlp.answers import Delivered
 from tests.export.memory import FAILS, Memory, end_spans
 
 

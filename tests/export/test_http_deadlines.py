@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runspan.export.answers import Later
+from runspan.export.otlp.answers import Later
 from tests.export import clients
 from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of, unlike_any_other
 from tests.otlp_receivers import WireReceiver, read_http_request

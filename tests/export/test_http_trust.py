@@ -9,7 +9,7 @@ import time
 import pytest
 import requests
 
-from runspan.export.answers import Delivered, Later, Refused
+from runspan.export.otlp.answers import Delivered, Later, Refused
 from tests.export import clients
 from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of
 from tests.otlp_receivers import HttpAnswer, HttpReceiver, WireReceiver, read_http_request

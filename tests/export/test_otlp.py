@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runspan.export.answers import Delivered
-from runspan.export.credentials import Certificates
-from runspan.export.otlp import OtlpTarget, endpoint_in_environment, resolve_target
+from runspan.export.otlp.answers import Delivered
+from runspan.export.otlp.credentials import Certificates
+from runspan.export.otlp.target import OtlpTarget, endpoint_in_environment, resolve_target
 from tests.export import clients
 from tests.export.clients import request_of
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver

@@ -19,8 +19,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runspan.export.answers import Delivered, Later, Refused, TooLarge
-from runspan.export.otlp_grpc import retry_delay
+from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
+from runspan.export.otlp.grpc_client import retry_delay
 from tests.export import clients
 from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of, unlike_any_other
 from tests.otlp_receivers import GrpcAnswer, GrpcReceiver, HttpReceiver, WireReceiver, reset

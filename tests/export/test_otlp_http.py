@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runspan.export.answers import Delivered, Later, Refused, TooLarge
+from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
 from tests.export import clients
 from tests.export.clients import ALL, request_of
 from tests.otlp_receivers import HttpAnswer, HttpReceiver, WireReceiver, read_http_request, reset

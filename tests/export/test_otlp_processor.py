@@ -119,7 +119,7 @@ def test_a_processor_costs_no_connection_before_it_has_spans():
         "import sys, runspan; imported = set(sys.modules)  # LangChain has requests already\n"
         "from runspan.export.otlp_processor import OtlpSpanProcessor\n"
         "OtlpSpanProcessor().shutdown()\n"
-        "senders = ('runspan.export.otlp_http', 'grpc', 'requests', 'urllib3')\n"
+        "senders = ('runspan.export.otlp.http_client', 'grpc', 'requests', 'urllib3')\n"
         "print([module for module in set(sys.modules) - imported if module.startswith(senders)])\n"
         "OtlpSpanProcessor(protocol='grpc'); print('grpc' in sys.modules)"
     )

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
-from runspan.export.marking import ORIGINAL_SIZE, SHORTENED
-from runspan.export.packing import Packed, pack, split
+from runspan.export.packing.marking import ORIGINAL_SIZE, SHORTENED
+from runspan.export.packing.pack import Packed, pack, split
 from runspan.export.request import Request
 
 SHOP = Resource({"service.name": "shop"}, "https://a.example/resource")

@@ -8,8 +8,8 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from runspan.export.answers import Delivered, Later, Refused, TooLarge
 from runspan.export.counts import Stats
+from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
 from runspan.export.processor import DeliveringSpanProcessor
 from tests.export.memory import FAILS, Memory, end_spans
 

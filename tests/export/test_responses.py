@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runspan.export.answers import Delivered, TooLarge
-from runspan.export.responses import (
+from runspan.export.otlp.answers import Delivered, TooLarge
+from runspan.export.otlp.responses import (
     LONGEST_TEXT,
     delivered,
     message_of,

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import ValidationError
 
 from runspan.export.request import Request
-from runspan.export.spool import Put, Spool, SpoolFile, Taken, Waiting
+from runspan.export.spool.files import Put, Spool, SpoolFile, Taken, Waiting
 
 FIRST, SECOND = Request(b"first", spans=2, shortened=1), Request(b"second", spans=3)
 MEBIBYTE = 1024**2

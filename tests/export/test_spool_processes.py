@@ -12,14 +12,14 @@ from textwrap import dedent
 import pytest
 
 from runspan.export.request import Request
-from runspan.export.spool import Spool, SpoolFile, Taken, Waiting
-from runspan.export.spool_owner import this_process
+from runspan.export.spool.files import Spool, SpoolFile, Taken, Waiting
+from runspan.export.spool.owner import this_process
 
 MEBIBYTE = 1024**2
 PREAMBLE = """
 import json, os, sys, threading, time, warnings
 from runspan.export.request import Request
-from runspan.export.spool import Put, Spool, SpoolFile
+from runspan.export.spool.files import Put, Spool, SpoolFile
 
 path, name = sys.argv[1:]
 spool = SpoolFile(Spool(path), "")
@@ -236,7 +236,7 @@ def test_a_child_forked_in_the_middle_of_a_write_does_without(path):
         """
         warnings.simplefilter("ignore", DeprecationWarning)
         from pathlib import Path
-        from runspan.export.spool_database import Database
+        from runspan.export.spool.database import Database
 
         inside, leave = threading.Event(), threading.Event()
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runspan.export.request import Request
-from runspan.export.spool import Put, Spool, SpoolFile, Waiting
+from runspan.export.spool.files import Put, Spool, SpoolFile, Waiting
 
 REQUEST = Request(b"a prompt", spans=2)
 MANY = [Request(bytes([number]) * (number * 700), spans=number) for number in range(1, 30)]
@@ -157,7 +157,7 @@ def run(code, *arguments):
     preamble = """
 import os, resource, sys
 from runspan.export.request import Request
-from runspan.export.spool import Put, Spool, SpoolFile
+from runspan.export.spool.files import Put, Spool, SpoolFile
 
 """
     command = [sys.executable, "-c", preamble + dedent(code), *map(str, arguments)]

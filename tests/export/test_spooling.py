@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from runspan.export.answers import Delivered, Refused, TooLarge
 from runspan.export.counts import Stats
-from runspan.export.spool import Spool, SpoolFile
+from runspan.export.otlp.answers import Delivered, Refused, TooLarge
+from runspan.export.spool.files import Spool, SpoolFile
 from tests.export.memory import FAILS, Memory, end_spans
 
 MARGIN_SECONDS = 1.5

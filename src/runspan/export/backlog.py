@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from runspan.export.counts import Why
 from runspan.export.outcome import Outcome
 from runspan.export.request import Request
-from runspan.export.spool import SpoolFile, Told
-from runspan.export.spool_rows import Stored
+from runspan.export.spool.files import SpoolFile, Told
+from runspan.export.spool.rows import Stored
 
 _BYTES_AT_ONCE = 8_000_000
 

@@ -14,13 +14,13 @@ from itertools import count
 from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan.export.backlog import Backlog
-from runspan.export.client import Client
 from runspan.export.counts import Counts, Stats, Why, by_destination
 from runspan.export.lanes import LONGEST_WAIT_SECONDS, Turn
+from runspan.export.otlp.client import Client
 from runspan.export.outcome import Outcome
 from runspan.export.queueing import Mark, SpanQueue
 from runspan.export.sending import Sending
-from runspan.export.spool import Spool, SpoolFile
+from runspan.export.spool.files import Spool, SpoolFile
 from runspan.export.started import is_wanted
 from runspan.export.workers import workers
 

@@ -4,11 +4,11 @@ from weakref import WeakValueDictionary
 
 from runspan.export.batching import batching_from_environment
 from runspan.export.metrics import observe_deliveries
-from runspan.export.on_demand_client import OnDemandClient
-from runspan.export.otlp import OtlpTarget, resolve_target
+from runspan.export.otlp.on_demand import OnDemandClient
+from runspan.export.otlp.target import OtlpTarget, resolve_target
 from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
-from runspan.export.spool import Spool
-from runspan.export.spool_choice import Durability, chosen_spool
+from runspan.export.spool.choice import Durability, chosen_spool
+from runspan.export.spool.files import Spool
 
 
 class OtlpSpanProcessor(DeliveringSpanProcessor):

@@ -3,11 +3,11 @@ import weakref
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from runspan.export.client import Client
 from runspan.export.closing import close
 from runspan.export.counts import Stats
 from runspan.export.delivery import Delivery
-from runspan.export.spool import Spool
+from runspan.export.otlp.client import Client
+from runspan.export.spool.files import Spool
 from runspan.export.started import StartedMarkers
 
 MAX_REQUEST_BYTES = 4_000_000

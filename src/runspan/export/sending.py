@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan._guard import attempt
-from runspan.export.answers import Answer, Delivered, Later, Refused, TooLarge
 from runspan.export.backlog import Backlog
 from runspan.export.backoff import Backoff
-from runspan.export.client import Client
+from runspan.export.otlp.answers import Answer, Delivered, Later, Refused, TooLarge
+from runspan.export.otlp.client import Client
 from runspan.export.outcome import Outcome
-from runspan.export.packing import pack, split
+from runspan.export.packing.pack import pack, split
 from runspan.export.request import Request
-from runspan.export.spool_rows import Stored
+from runspan.export.spool.rows import Stored
 
 # Who takes even less is no receiver of spans.
 _SMALLEST_LIMIT = 16_384

@@ -2,7 +2,7 @@ import dataclasses
 import os
 from typing import Literal
 
-from runspan.export.spool import Spool
+from runspan.export.spool.files import Spool
 
 Durability = Literal["on-failure", "write-ahead"]
 

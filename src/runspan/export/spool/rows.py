@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from runspan.export.request import Request
-from runspan.export.spool_database import PAGE_BYTES, DamagedError
-from runspan.export.spool_owner import is_gone, this_process
+from runspan.export.spool.database import PAGE_BYTES, DamagedError
+from runspan.export.spool.owner import is_gone, this_process
 
 # What a row needs besides the body, and what a page holds of a long one: https://www.sqlite.org/fileformat2.html
 _ROW_BYTES = 512

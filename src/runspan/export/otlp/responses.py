@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # has types, but doesn't say so
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from runspan.export.answers import Delivered, TooLarge
+from runspan.export.otlp.answers import Delivered, TooLarge
 
 LONGEST_TEXT: Final = 200
 # The words of grpc-go, gRPC's C core, grpc-js, grpc-java, tonic, grpc-dotnet; then those of HTTP servers.

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from runspan.export.environment import credential_provider, variable
+from runspan.export.otlp.environment import credential_provider, variable
 
 NOT_TRUSTED: Final = (
     "the certificate of the receiver is not trusted ({}); OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"

@@ -12,9 +12,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.util.re import parse_env_headers
 
-from runspan.export.client import Client
-from runspan.export.credentials import Certificates
-from runspan.export.environment import seconds, truth, variable
+from runspan.export.otlp.client import Client
+from runspan.export.otlp.credentials import Certificates
+from runspan.export.otlp.environment import seconds, truth, variable
 
 HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
@@ -66,7 +66,7 @@ class OtlpTarget:
     def import_early(self) -> None:
         """Import what can't be imported any more when Python exits: gRPC, whose import starts threads."""
         if self.protocol == GRPC:
-            importlib.import_module("runspan.export.otlp_grpc")
+            importlib.import_module("runspan.export.otlp.grpc_client")
 
     def client(self) -> Client:
         """Build the client; imports what its protocol needs and reads the files.
@@ -75,10 +75,10 @@ class OtlpTarget:
             ValueError: A certificate or the credential provider can't be used.
         """
         if self.protocol == GRPC:
-            from runspan.export.otlp_grpc import GrpcClient  # noqa: PLC0415  only who sends pays for it
+            from runspan.export.otlp.grpc_client import GrpcClient  # noqa: PLC0415  only who sends pays for it
 
             return GrpcClient(self)
-        from runspan.export.otlp_http import HttpClient  # noqa: PLC0415  the same
+        from runspan.export.otlp.http_client import HttpClient  # noqa: PLC0415  the same
 
         return HttpClient(self)
 

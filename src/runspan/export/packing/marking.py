@@ -6,8 +6,8 @@ from typing import Final
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from runspan.export.cutting import PLAIN, SHORT
-from runspan.export.sizes import framed
+from runspan.export.packing.cutting import PLAIN, SHORT
+from runspan.export.packing.sizes import framed
 
 # to semconv
 SHORTENED: Final = "runspan.shortened"

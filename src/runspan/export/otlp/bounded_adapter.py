@@ -9,7 +9,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
-from runspan.export.exchange import TlsSocket, exchange_of_this_thread
+from runspan.export.otlp.exchange import TlsSocket, exchange_of_this_thread
 
 
 class BoundedAdapter(HTTPAdapter):

@@ -4,7 +4,7 @@ from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from runspan.export.sizes import framed, varint
+from runspan.export.packing.sizes import framed, varint
 
 _FIELDS = {bool: "bool_value", int: "int_value", float: "double_value", str: "string_value"}
 

@@ -18,8 +18,8 @@ import pydantic
 from pydantic import Field
 
 from runspan.export.request import Request
-from runspan.export.spool_database import Database, UnusableError
-from runspan.export.spool_rows import Rows, Stored
+from runspan.export.spool.database import Database, UnusableError
+from runspan.export.spool.rows import Rows, Stored
 
 _T = TypeVar("_T")
 

@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from runspan.export.cutting import JSON, PLAIN, SHORT, Form
-from runspan.export.sharing import Part, share
-from runspan.export.sizes import framed
-from runspan.export.trees import Found, Leaf, Thinning, explore
-from runspan.export.values import size_as_any_value, to_any_value, to_tree
+from runspan.export.packing.cutting import JSON, PLAIN, SHORT, Form
+from runspan.export.packing.sharing import Part, share
+from runspan.export.packing.sizes import framed
+from runspan.export.packing.trees import Found, Leaf, Thinning, explore
+from runspan.export.packing.values import size_as_any_value, to_any_value, to_tree
 
 # orjson writes nothing deeper than 254.
 _DEEPEST: Final = 200

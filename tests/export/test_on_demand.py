@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from runspan.export import on_demand_client
-from runspan.export.answers import Delivered, Later
-from runspan.export.on_demand_client import OnDemandClient
+from runspan.export.otlp import on_demand
+from runspan.export.otlp.answers import Delivered, Later
+from runspan.export.otlp.on_demand import OnDemandClient
 from runspan.export.request import Request
 from runspan.export.workers import workers
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
@@ -114,7 +114,7 @@ def test_a_client_that_is_closed_while_it_is_built_is_closed(made):
 
 def test_those_used_longest_ago_are_closed(made, monkeypatch):
     """Only so many stay open between requests; one that was closed is built again when it is needed."""
-    monkeypatch.setattr(on_demand_client, "MOST_IDLE_CLIENTS", 3)
+    monkeypatch.setattr(on_demand, "MOST_IDLE_CLIENTS", 3)
     clients = [OnDemandClient(made) for _ in range(5)]
     for client in [*clients[:3], clients[0], clients[3], clients[4]]:
         client.send(REQUEST)
@@ -167,8 +167,8 @@ def test_a_forked_child_has_a_connection_of_its_own(receiver_class, protocol):
         ended = run_python(
             f"""
             import os, warnings
-            from runspan.export.on_demand_client import OnDemandClient
-            from runspan.export.otlp import resolve_target
+            from runspan.export.otlp.on_demand import OnDemandClient
+            from runspan.export.otlp.target import resolve_target
             from tests.export.clients import request_of
 
             warnings.simplefilter("ignore", DeprecationWarning)  # Python's, of forks while threads run

@@ -14,14 +14,14 @@ from urllib3.exceptions import HTTPError
 
 from runspan._guard import attempt
 from runspan._version import __version__
-from runspan.export.answers import Answer, Later, Refused, TooLarge
-from runspan.export.bounded_adapter import BoundedAdapter
-from runspan.export.client import CLOSED
-from runspan.export.credentials import NOT_TRUSTED, provided
-from runspan.export.exchange import Exchange
-from runspan.export.otlp import OtlpTarget
+from runspan.export.otlp.answers import Answer, Later, Refused, TooLarge
+from runspan.export.otlp.bounded_adapter import BoundedAdapter
+from runspan.export.otlp.client import CLOSED
+from runspan.export.otlp.credentials import NOT_TRUSTED, provided
+from runspan.export.otlp.exchange import Exchange
+from runspan.export.otlp.responses import delivered, message_of, one_line, seconds_of_retry_after, too_large
+from runspan.export.otlp.target import OtlpTarget
 from runspan.export.request import Request
-from runspan.export.responses import delivered, message_of, one_line, seconds_of_retry_after, too_large
 
 _LONGEST_BODY: Final = 64 * 1024
 _LONGEST_CHAIN: Final = 10

@@ -8,10 +8,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from opentelemetry.sdk.trace import ReadableSpan
 
-from runspan.export.encoding import encode
-from runspan.export.marking import is_marked
+from runspan.export.packing.encoding import encode
+from runspan.export.packing.marking import is_marked
+from runspan.export.packing.shortening import shorten
 from runspan.export.request import Request
-from runspan.export.shortening import shorten
 
 # Tag and length before a field, at most.
 _FRAME = 6

@@ -13,12 +13,12 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from runspan._version import __version__
-from runspan.export.answers import Answer, Later, Refused, TooLarge
-from runspan.export.client import CLOSED
-from runspan.export.credentials import NOT_TRUSTED, Certificates, provided
-from runspan.export.otlp import OtlpTarget
+from runspan.export.otlp.answers import Answer, Later, Refused, TooLarge
+from runspan.export.otlp.client import CLOSED
+from runspan.export.otlp.credentials import NOT_TRUSTED, Certificates, provided
+from runspan.export.otlp.responses import delivered, one_line, too_large
+from runspan.export.otlp.target import OtlpTarget
 from runspan.export.request import Request
-from runspan.export.responses import delivered, one_line, too_large
 
 _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService'].full_name}/Export"
 _DETAILS: Final = "grpc-status-details-bin"

@@ -1,6 +1,6 @@
 from typing import Final, Protocol
 
-from runspan.export.answers import Answer, Later
+from runspan.export.otlp.answers import Answer, Later
 from runspan.export.request import Request
 
 CLOSED: Final = Later("closed")

@@ -6,11 +6,11 @@ from typing import Final
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from runspan.export.attributes import Attributes
-from runspan.export.cutting import PLAIN, SHORT
-from runspan.export.marking import MOST_FOR_MARK, mark, unmark
-from runspan.export.sharing import Part, share
-from runspan.export.sizes import framed
+from runspan.export.packing.attributes import Attributes
+from runspan.export.packing.cutting import PLAIN, SHORT
+from runspan.export.packing.marking import MOST_FOR_MARK, mark, unmark
+from runspan.export.packing.sharing import Part, share
+from runspan.export.packing.sizes import framed
 
 # What an event or a link needs to be of any use.
 _LEAST_OF_EVENT: Final = 2 * SHORT

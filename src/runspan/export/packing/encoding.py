@@ -8,7 +8,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 
-from runspan.export.repairing import repaired
+from runspan.export.packing.repairing import repaired
 
 # A text that is no UTF-8, a value of a wrong type, a number that is too large, values nested too deep.
 _UNENCODABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError, Error)

@@ -6,10 +6,10 @@ from typing import Final
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue, KeyValueList
 
 from runspan import semconv
-from runspan.export.cutting import SHORT
-from runspan.export.documents import document_in, leave_out_media, may_have_media
-from runspan.export.sharing import Part, share
-from runspan.export.sizes import framed
+from runspan.export.packing.cutting import SHORT
+from runspan.export.packing.documents import document_in, leave_out_media, may_have_media
+from runspan.export.packing.sharing import Part, share
+from runspan.export.packing.sizes import framed
 
 # The beginnings of the names under which content stands: ours, OpenInference's, OpenLLMetry's.
 _CONTENT: Final = (

@@ -9,8 +9,8 @@ from functools import partial
 from itertools import count
 
 from runspan._guard import attempt
-from runspan.export.answers import Answer, Later
-from runspan.export.client import CLOSED, Client
+from runspan.export.otlp.answers import Answer, Later
+from runspan.export.otlp.client import CLOSED, Client
 from runspan.export.request import Request
 from runspan.export.workers import workers
 

@@ -1,0 +1,1 @@
+"""Encoded requests over HTTP or gRPC, and what the receiver answers."""

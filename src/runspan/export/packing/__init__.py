@@ -1,0 +1,1 @@
+"""Spans as requests that are small enough for their receiver."""

@@ -1,0 +1,1 @@
+"""Requests on disk until they are delivered."""
