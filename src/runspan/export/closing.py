@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterable, Sequence
 
-from runspan.export.delivery import Delivery, all_deliveries
+from runspan.export.alive import all_deliveries
+from runspan.export.delivery import Delivery
 from runspan.export.exiting import at_exit
 
 EXIT_SECONDS = 4.0

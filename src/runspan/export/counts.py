@@ -1,6 +1,5 @@
 """What became of spans, as numbers: for ``stats()``, and for each destination as OpenTelemetry metrics."""
 
-import os
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -134,6 +133,3 @@ class Counts:
 
 by_destination: defaultdict[str, Counts] = defaultdict(Counts)
 """The counters of each destination of this process, kept when its processors are gone."""
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=by_destination.clear)

@@ -4,15 +4,13 @@ No lock is taken where spans come in: a generator that the garbage collector clo
 anything, so the queue is a deque, and a worker is asked for by a ``put`` that is safe to re-enter.
 """
 
-import os
 import threading
 import time
-import weakref
-from collections import Counter, deque
-from itertools import count
+from collections import deque
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from runspan.export import alive
 from runspan.export.backlog import Backlog
 from runspan.export.counts import Counts, Stats, Why, by_destination
 from runspan.export.lanes import LONGEST_WAIT_SECONDS, Turn
@@ -65,7 +63,7 @@ class Delivery:
         self._given_up = ""
         self._orphan_since: float | None = None
         self.start_afresh()
-        _deliveries[next(_numbers)] = self
+        alive.note(self)
 
     def start_afresh(self) -> None:
         """Forget queue and outcome; a forked child calls it, for both belong to its parent."""
@@ -84,7 +82,7 @@ class Delivery:
     def expect(self) -> None:
         """Have a worker started for each delivery there is, so that one that hangs doesn't hold up the others."""
         if not self.closed:
-            workers.ensure_started(len(_deliveries))
+            workers.ensure_started(alive.number_of_deliveries())
 
     def look_at_spool(self) -> None:
         """Have what an earlier process left on disk sent."""
@@ -339,29 +337,3 @@ class Delivery:
         if self._spool is not None:
             return f"they wait in {self._spool.path}"
         return f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
-
-
-_numbers = count()
-_deliveries: weakref.WeakValueDictionary[int, Delivery] = weakref.WeakValueDictionary()
-
-
-def all_deliveries() -> list[Delivery]:
-    """Return those of this process that are alive."""
-    return [delivery for reference in _deliveries.valuerefs() if (delivery := reference()) is not None]
-
-
-def stats_by_destination() -> dict[str, Stats]:
-    """Return the numbers of this process, those of deliveries that are gone included."""
-    waiting: Counter[str] = Counter()
-    for delivery in all_deliveries():
-        waiting[delivery.destination] += delivery.stats().waiting
-    return {destination: counts.stats(waiting[destination]) for destination, counts in list(by_destination.items())}
-
-
-def _start_afresh_in_child() -> None:
-    for delivery in all_deliveries():
-        delivery.start_afresh()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_start_afresh_in_child)

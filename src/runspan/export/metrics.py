@@ -9,8 +9,8 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, g
 
 from runspan import semconv
 from runspan._version import __version__
+from runspan.export.alive import stats_by_destination
 from runspan.export.counts import Stats
-from runspan.export.delivery import stats_by_destination
 
 _COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
     semconv.SPANS_TAKEN: lambda stats: stats.taken,
