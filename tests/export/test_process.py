@@ -222,3 +222,30 @@ if __name__ == "__main__":
             [sys.executable, program, method, receiver.endpoint], capture_output=True, text=True, check=True
         )
         assert (names(receiver), done.stderr) == (["child 0", "child 1", "child 2"], "")
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_children_that_configure_themselves_deliver_at_their_end(method, tmp_path):
+    """A child that was forked before anything was set up delivers at its end, too."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, sys
+
+def child(endpoint):
+    from opentelemetry import trace
+    from runspan import configure
+    configure(endpoint=endpoint)
+    trace.get_tracer("test").start_span("child").end()
+
+if __name__ == "__main__":
+    method, endpoint = sys.argv[1:]
+    process = multiprocessing.get_context(method).Process(target=child, args=(endpoint,))
+    process.start()
+    process.join()
+"""
+    )
+    with HttpReceiver() as receiver:
+        command = [sys.executable, program, method, receiver.endpoint]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert (names(receiver), done.stderr) == (["child"], "")

@@ -1,6 +1,7 @@
 """The end of the process, also of a child that ``multiprocessing`` has forked: that one ends without ``atexit``."""
 
 import atexit
+import multiprocessing
 from collections.abc import Callable
 from multiprocessing import util
 
@@ -23,6 +24,8 @@ class _Registered:
 
 
 _registered = _Registered()
+if multiprocessing.parent_process() is not None:  # imported too late for what follows
+    _registered.expect_end_of_child()
 util.register_after_fork(_registered, _Registered.expect_end_of_child)
 
 
