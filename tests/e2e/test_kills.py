@@ -70,7 +70,8 @@ def test_what_a_kill_may_lose(applications, kills, start, tmp_path):
             jaeger.stop()  # before, they die while they send; from now on all is in the spool
         live_and_die(together, dice)
     jaeger.start()
-    printed = run(tmp_path, "only_delivers.py", spool, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    printed = run(tmp_path, "only_delivers.py", spool, **environment)
     assert printed.startswith("True "), f"not delivered, seed {seed}: {printed}"
 
     ended = {ids: seconds for life in lives for ids, seconds in life.ended().items()}

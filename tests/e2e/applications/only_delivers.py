@@ -4,5 +4,5 @@ import sys
 
 import runspan
 
-with runspan.configure(service_name="only delivers", protocol="grpc", spool=sys.argv[1]) as handle:
+with runspan.configure(service_name="only delivers", spool=sys.argv[1]) as handle:
     print(handle.force_flush(60), handle.stats())
