@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lowest upstream backends e2e clean
+.PHONY: help demo test lint format bench docs lowest upstream backends e2e e2e-compose clean
 
 help:  ## list what there is to do
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-10s %s\n' "$$n" "$$t"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
 
 # A target made by `$(call venv,DIR,WHAT)` has a Python of its own with WHAT installed.
 define venv
@@ -60,6 +60,9 @@ backends:  ## bring the real Jaeger and Collector: out of Docker's images, else 
 
 e2e: $(VENV)/.dev backends  ## send traces through the real Collector to the real Jaeger and read them back
 	@$(BIN)/python -m pytest tests/e2e
+
+e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Docker engine that runs or (as root) one of Debian's
+	@$(BIN)/python -m pytest tests/e2e_compose
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-lowest .venv-upstream .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -108,16 +108,21 @@ def _build(work: Path, programs: Path) -> None:
 
 
 def _build_jaeger(work: Path, program: Path) -> None:
-    source = work / "jaeger"
-    source.mkdir()
-    shutil.copy(HERE / "jaeger.mod", source / "go.mod")
-    download = ["go", "mod", "download", JAEGER]
-    _step("Downloading Jaeger", work, download, cwd=source)
-    # The public checksum database lacks some of its dependencies: its own list of checksums is the start of ours.
-    module = Path(_output(["go", "list", "-m", "-f", "{{.Dir}}", JAEGER], cwd=source))
-    (source / "go.sum").write_bytes((module / "go.sum").read_bytes())
     what = "Building Jaeger (6 minutes on 2 cores the first time)"
-    _step(what, work, _compile(f"{JAEGER}/cmd/jaeger", program), cwd=source)
+    build_module(HERE / "jaeger.mod", f"{JAEGER}/cmd/jaeger", program, work=work, what=what)
+
+
+def build_module(pin: Path, package: str, program: Path, *, work: Path, what: str) -> None:
+    """Build a package of the module that a go.mod requires."""
+    (module,) = re.findall(r"^require (\S+)", pin.read_text(), re.MULTILINE)
+    source = work / pin.stem
+    source.mkdir()
+    shutil.copy(pin, source / "go.mod")
+    _step(f"Downloading {module}", work, ["go", "mod", "download", module], cwd=source)
+    # The public checksum database lacks some dependencies: the module's own list of checksums is the start of ours.
+    folder_of_module = Path(_output(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=source))
+    (source / "go.sum").write_bytes((folder_of_module / "go.sum").read_bytes())
+    _step(what, work, _compile(package, program), cwd=source)
 
 
 def _build_collector(work: Path, program: Path) -> None:
