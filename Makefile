@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lowest upstream backends e2e e2e-compose clean
+.PHONY: help demo test lint format bench docs lowest upstream backends e2e e2e-compose sizes clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -63,6 +63,9 @@ e2e: $(VENV)/.dev backends  ## send traces through the real Collector to the rea
 
 e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Docker engine that runs or (as root) one of Debian's
 	@$(BIN)/python -m pytest tests/e2e_compose
+
+sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
+	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-lowest .venv-upstream .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

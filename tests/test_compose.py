@@ -97,13 +97,16 @@ def test_jaeger_finds_its_ui_configuration():
 
 
 def test_prometheus_scrapes_what_the_collector_offers():
-    """Prometheus asks the service and the port at which the Collector's exporter listens."""
+    """Prometheus asks the service and the ports at which the Collector tells of spans, and of itself."""
     scraped = yaml.safe_load((COLLECTOR_CONFIG / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     assert [target for job in scraped for config in job["static_configs"] for target in config["targets"]] == [
-        "otel-collector:8889"
+        "otel-collector:8889",
+        "otel-collector:8888",
     ]
-    exporter = configuration(config_files("otel-collector"))["exporters"]["prometheus"]
-    assert exporter["endpoint"] == "0.0.0.0:8889"
+    collector = configuration(config_files("otel-collector"))
+    assert collector["exporters"]["prometheus"]["endpoint"] == "0.0.0.0:8889"
+    (reader,) = collector["service"]["telemetry"]["metrics"]["readers"]
+    assert reader["pull"]["exporter"]["prometheus"] == {"host": "0.0.0.0", "port": 8888}
 
 
 def test_no_two_collectors_share_a_queue():

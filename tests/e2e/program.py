@@ -63,6 +63,11 @@ class Program:
     def is_running(self):
         return self._process is not None and self._process.poll() is None
 
+    def resident_bytes(self):
+        """Return how much memory it has."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def last_words(self, lines=40):
         """Return the end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
