@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
-from runspan.export.packing.marking import ORIGINAL_SIZE, SHORTENED
 from runspan.export.packing.pack import Packed, pack, split
 from runspan.export.request import Request
+from runspan.semconv import ORIGINAL_SIZE, SHORTENED
 
 SHOP = Resource({"service.name": "shop"}, "https://a.example/resource")
 BANK = Resource({"service.name": "bank"})

@@ -11,9 +11,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from runspan.export.packing.cutting import JSON, PLAIN
 from runspan.export.packing.documents import document_in
-from runspan.export.packing.marking import ORIGINAL_SIZE, SHORTENED
 from runspan.export.packing.shortening import shorten
 from runspan.export.packing.values import size_as_any_value, to_any_value, to_tree
+from runspan.semconv import ORIGINAL_SIZE, SHORTENED
 from tests.payload.test_schemas import problems
 
 INPUT = "gen_ai.input.messages"

@@ -1,4 +1,7 @@
-"""The mark on a span that was made smaller: what was cut, and how large the span was."""
+"""The mark on a span that was made smaller: what was cut, and how large the span was, in bytes of OTLP.
+
+What was cut are names of attributes; also ``name``, ``status.message``, ``event.name``, ``events``, ``links``.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,12 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from runspan.export.packing.cutting import PLAIN, SHORT
 from runspan.export.packing.sizes import framed
-
-# to semconv
-SHORTENED: Final = "runspan.shortened"
-"""What was cut: names of attributes; also ``name``, ``status.message``, ``event.name``, ``events``, ``links``."""
-ORIGINAL_SIZE: Final = "runspan.shortened.original_size"
-"""In bytes of OTLP."""
+from runspan.semconv import ORIGINAL_SIZE, SHORTENED
 
 MOST_FOR_MARK: Final = 4096
 # The two attributes themselves, with lengths that grow, and a last line that tells how many names are not there.
