@@ -286,6 +286,22 @@ def test_a_receiver_that_takes_nothing_is_refused_service(delivery, caplog):
     assert "never enough" in caplog.text
 
 
+def test_what_overflowed_is_told_at_the_end(delivery, caplog):
+    """Where the first failure comes at the end the log tells both what was given up and what found no room."""
+    client = Memory()
+    client.answer = FAILS
+    processor, tracer = delivery(client, max_queue_size=2, max_batch_size=2)
+    client.gate.clear()
+    end_spans(tracer, "a", "b")
+    assert client.called.wait(5)
+    end_spans(tracer, "c", "d", "e")
+    client.gate.set()
+    processor.shutdown(0.5)
+    assert processor.stats().dropped == {"given_up": 4, "queue_full": 1}
+    assert "1 span was dropped" in caplog.text
+    assert "could not deliver" in caplog.text
+
+
 def test_spans_that_end_after_shutdown_are_counted(delivery, quiet):
     """What ends too late is dropped with that reason."""
     processor, tracer = delivery(Memory())

@@ -11,7 +11,8 @@ import pytest
 from runspan.export.counts import Stats
 from runspan.export.otlp.answers import Delivered, Refused, TooLarge
 from runspan.export.spool.files import Spool, SpoolFile
-from tests.export.memory import FAILS, Memory, end_spans
+from runspan.export.workers import workers
+from tests.export.memory import FAILS, Memory, end_spans, settle, span_names
 
 MARGIN_SECONDS = 1.5
 DESTINATION = "the client of the test"
@@ -197,8 +198,37 @@ def test_a_full_spool_drops_the_oldest_and_counts_them(delivery, path, caplog):
     assert processor.force_flush(5_000) is False
     stats = processor.stats()
     assert stats.dropped == {"spool_full": 40 - stats.sent}
-    assert client.names[-stats.sent :] == [*map(str, range(40 - stats.sent, 40))]
+    assert sorted(client.names[-stats.sent :]) == [*map(str, range(40 - stats.sent, 40))]
     assert len([record for record in caplog.records if "oldest" in record.getMessage()]) == 1
+
+
+@pytest.mark.parametrize("durability", ["on-failure", "write-ahead", None])
+def test_what_never_gets_through_lets_others_pass(delivery, path, durability):
+    """A request to which the receiver always answers that it should come later does not hold up those behind it."""
+    client = Memory()
+    send = client.send
+    client.send = lambda request: FAILS if "poison" in span_names(request) else send(request)
+    spool = None if durability is None else Spool(path, durability=durability)
+    processor, tracer = delivery(client, max_batch_size=1, spool=spool)
+    for name in ("poison", "a", "b"):
+        end_spans(tracer, name)
+        assert processor.force_flush(100) is False
+    for _ in range(3):
+        assert processor.force_flush(100) is False
+    assert sorted(client.names) == ["a", "b"]
+
+
+def test_a_flush_waits_for_what_was_on_disk_before(delivery, path):
+    """Whoever flushes a new processor hears of what an earlier one has left, too."""
+    client = Memory()
+    client.answer = FAILS
+    processor, tracer = delivery(client, spool=Spool(path))
+    end_spans(tracer, "a")
+    processor.shutdown(1)
+    client = Memory()
+    processor, _ = delivery(client, spool=Spool(path))
+    assert processor.force_flush(5_000) is True
+    assert client.names == ["a"]
 
 
 def test_two_processors_share_a_spool(delivery, path):
@@ -240,3 +270,17 @@ def test_the_application_never_waits_for_the_disk(delivery, path):
     done.set()
     locking.join()
     wait_until(lambda: spooled(path) == 101)
+
+
+def test_breaking_off_ends_the_sending_of_a_backlog(delivery, path):
+    """A worker that is about a long backlog when the time is over lets go of it: all workers are free soon."""
+    client = Memory()
+    processor, tracer = delivery(client, max_batch_size=1, spool=Spool(path, durability="write-ahead"))
+    client.gate.clear()
+    end_spans(tracer, *map(str, range(20)))
+    assert client.called.wait(5)
+    processor.shutdown(0.2)
+    client.answer = FAILS
+    client.gate.set()
+    settle(workers)
+    assert spooled(path) == 20

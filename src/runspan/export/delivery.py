@@ -68,6 +68,7 @@ class Delivery:
     def start_afresh(self) -> None:
         """Forget queue and outcome; a forked child calls it, for both belong to its parent."""
         self._queue = SpanQueue(self._is_wanted)
+        self._is_to_look = False
         self._marks: deque[Mark] = deque()  # everything before them was sent or put aside
         self._alarm: Turn | None = None
         self._retry: Turn | None = None
@@ -87,6 +88,7 @@ class Delivery:
     def look_at_spool(self) -> None:
         """Have what an earlier process left on disk sent."""
         if self._spool is not None:
+            self._is_to_look = True  # until then a flush waits, so that it is not over before a worker has begun
             self._ask_to_deliver()
             workers.ensure_started()
 
@@ -238,13 +240,16 @@ class Delivery:
             self._sending.backoff.lift()
         if self._may_send():
             self._batch_announced = False
-        self._sending.resume()
-        if not self._write_ahead:
+        if self._sending.failed_with_backlog:  # which may be what the receiver will never take: others first
             self._send_queue(everything=everything)
+        self._sending.resume()
+        self._send_queue(everything=everything)
         if self._spool and not self._sending.backoff.is_over():
             self._put_queue_aside()
 
     def _send_queue(self, *, everything: bool) -> None:
+        if self._write_ahead:
+            return  # it goes by the disk
         if everything and self._alarm is not None:
             self._alarm.cancel()  # before the queue is read: a span that comes now sets it again
         left = len(self._queue) if everything else 0
@@ -273,6 +278,7 @@ class Delivery:
 
     def _settle(self) -> None:
         """See what this turn has led to: who waits is told, and what is left gets another turn or is given up."""
+        self._is_to_look = False
         self._tell_overflow()
         if self._sending.backlog.is_own_gone():
             self._reach_marks()
@@ -318,7 +324,7 @@ class Delivery:
             self._marks.popleft().reach(delivered=False, lost=self._outcome.lost)
 
     def _is_pending(self) -> bool:
-        is_busy = self._delivering.locked() or self._storing.locked()
+        is_busy = self._is_to_look or self._delivering.locked() or self._storing.locked()
         return bool(self._queue) or is_busy or not self._sending.backlog.is_own_gone()
 
     def _reach_marks(self) -> None:

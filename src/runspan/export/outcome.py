@@ -89,7 +89,7 @@ class Outcome:
         with self._lock:
             self.lost += spans
             self._lost_in_streak += spans
-        if spans and not self.failing:
+        if spans and (self.is_closing or not self.failing):
             self._tell_once(
                 "overflow",
                 f"{_were(spans)} dropped: the queue of {queue_size} spans to {self._destination} is full."

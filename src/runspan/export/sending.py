@@ -41,6 +41,8 @@ class Sending:
         self.awaits_answer = False
         self.answered: bool | None = None
         self.trouble = ""
+        self.failed_with_backlog = False
+        self._failed_id = 0
         self.backoff = Backoff()
         self.backlog.start_afresh(outcome)
 
@@ -59,9 +61,10 @@ class Sending:
 
     def resume(self) -> None:
         """Send what was kept, until there is no more or the receiver doesn't answer."""
-        if self.backoff.is_over():
+        if self._may_send():
             self._carry(self.backlog.take_held())
-        while self.backoff.is_over() and (stored := self.backlog.take_spooled()):
+            self.failed_with_backlog = not self._may_send()
+        while self._may_send() and (stored := self.backlog.take_spooled()):
             self._carry_stored(stored)
 
     def break_off(self) -> None:
@@ -81,6 +84,9 @@ class Sending:
         lost = self.backlog.store(left)
         self._outcome.given_up(sum(request.spans for request in lost), reason)
 
+    def _may_send(self) -> bool:
+        return self.backoff.is_over() and not (self._broken_off or self._over)
+
     def _packed(self, spans: Sequence[ReadableSpan]) -> Sequence[Request]:
         packed = pack(spans, self._most_bytes)
         self._outcome.not_encodable(packed.not_encodable, packed.reason)
@@ -95,10 +101,13 @@ class Sending:
             if not self._over:
                 self.backlog.keep(left)
 
-    def _carry_stored(self, stored: Sequence[Stored]) -> None:
+    def _carry_stored(self, taken: Sequence[Stored]) -> None:
+        # Last what failed last: a request that never gets through, though others do, must not stand in their way.
+        stored = sorted(taken, key=lambda each: each.id == self._failed_id)
         for number, each in enumerate(stored):
             left = self._send([each.request])
             if left == [each.request]:
+                self._failed_id = each.id
                 self.backlog.done(stored[:number])
                 self.backlog.give_back(stored[number:])
                 return
@@ -108,14 +117,14 @@ class Sending:
     def _send(self, requests: Sequence[Request]) -> list[Request]:
         """Send until all is settled or the receiver doesn't answer; return what is left."""
         left = list(requests)
-        while left and not self._broken_off and self.backoff.is_over():
+        while left and self._may_send():
             self.awaits_answer = True
             answer = attempt(self._client.send, left[0], default=_BROKE)
             self.awaits_answer = False
             if self._over or (self._broken_off and not isinstance(answer, Delivered)):
                 return left  # what becomes of it is decided elsewhere
             left[:1] = self._settled(left[0], answer)
-        return left
+        return [*left[1:], *left[:1]]  # last what failed, see above
 
     def _settled(self, request: Request, answer: Answer) -> list[Request]:
         """Note what became of a request; return what is to be sent in its place."""
