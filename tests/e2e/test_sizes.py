@@ -17,7 +17,7 @@ def send_and_read(tmp_path, jaeger, protocol, endpoint):
     printed = run(tmp_path, "sizes.py", protocol, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
     trace_id, delivered = printed.splitlines()[-1].split()
     assert delivered == "True"
-    return jaeger.wait_for_spans(trace_id, 1 + 512 + 1)
+    return jaeger.wait_for_spans(trace_id, 1 + 512 + 1, seconds=90)
 
 
 def check(spans):
