@@ -59,8 +59,11 @@ class Engine:
 
 def missing() -> str:
     """Tell what is missing for an engine, nothing if none is."""
-    if has_engine():
-        return ""
+    return "" if has_engine() else missing_for_own()
+
+
+def missing_for_own() -> str:
+    """Tell what is missing to run one."""
     if platform.system() != "Linux" or os.geteuid() != 0:
         return "a Docker engine with Compose that runs; or Linux and root, to run one for these tests"
     lacking = [package for program, package in _DEBIAN.items() if not shutil.which(program)]
@@ -81,17 +84,26 @@ def has_engine() -> bool:
 
 @contextmanager
 def engine() -> Iterator[Engine]:
-    """Give the engine that runs, or run one."""
-    if has_engine():
+    """Give the engine that runs, if it has the images or can pull them; else run one."""
+    if has_engine() and _has_images(Engine()):
         yield Engine()
         return
-    if lacking := missing():
+    if lacking := missing_for_own():
         raise SystemExit(f"Missing: {lacking}.")
     _install()
     with tempfile.TemporaryDirectory(prefix="runspan-engine-") as work, _running(Path(work)) as host:
         own = Engine((str(_compose()),), {"DOCKER_HOST": host})
         _make_images(own)
         yield own
+
+
+def _has_images(of_user: Engine) -> bool:
+    try:
+        of_user.run_compose("--profile", "sampling", "pull", "--quiet")
+    except backends.StepError as failure:
+        print(f"{failure}\nThe images can't be had by the engine that runs.", flush=True)
+        return False
+    return True
 
 
 def _install() -> None:
