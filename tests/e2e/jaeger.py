@@ -50,7 +50,7 @@ class Jaeger(Server):
         for result in self._results(f"traces/{trace_id}"):
             json_format.ParseDict(_with_ids_in_base64(result), request)
         return [
-            plain(of_resource, of_scope, span)
+            _as_stored(plain(of_resource, of_scope, span))
             for of_resource in request.resource_spans
             for of_scope in of_resource.scope_spans
             for span in of_scope.spans
@@ -101,6 +101,12 @@ class Jaeger(Server):
     def _results(self, path):
         answer = get(f"{self.api}/{path}")
         return [] if answer is None else [orjson.loads(answer)["result"]]
+
+
+def _as_stored(span):
+    # Whoever looks while spans still come makes Jaeger note on those it has, for good, that a parent is missing.
+    span["attributes"].pop("@jaeger@warnings", None)
+    return span
 
 
 def _with_ids_in_base64(value):
