@@ -114,7 +114,8 @@ def _install() -> None:
         install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
         if subprocess.run(install, env=quiet, capture_output=True, check=False).returncode:
             subprocess.run(["apt-get", "update", "-qq"], env=quiet, capture_output=True, check=False)
-            subprocess.run(install, env=quiet, stdout=subprocess.DEVNULL, check=True)
+            if subprocess.run(install, env=quiet, stdout=subprocess.DEVNULL, check=False).returncode:
+                raise SystemExit(f"Debian's {' and '.join(packages)} can't be installed; see above.")
 
 
 @contextmanager
@@ -187,7 +188,16 @@ def _import(own: Engine, name: str, files: dict[str, Path], entry_point: str) ->
         own.run("import", *(f"--change={change}" for change in changes), archive.name, name)
 
 
+def main() -> None:
+    """Tell what is missing; where nothing is, see whether an engine starts on this machine."""
+    if lacking := missing():
+        raise SystemExit(f"Missing: {lacking}.")
+    if not has_engine():
+        _install()
+        with tempfile.TemporaryDirectory(prefix="runspan-engine-") as work, _running(Path(work)):
+            pass
+    print("Nothing is missing: an engine runs, or can be run.")
+
+
 if __name__ == "__main__":
-    lacking = missing()
-    print(f"Missing: {lacking}." if lacking else "Nothing is missing.")
-    sys.exit(bool(lacking))
+    main()
