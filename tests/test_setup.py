@@ -362,3 +362,19 @@ def test_a_handler_made_before_the_provider_is_set():
         )
         assert names(receiver) == ["one"]
     assert ended.told == [False, True, True]
+
+
+def test_who_names_a_spool_wants_delivery(tmp_path):
+    """With the console and a spool, and no endpoint named, spans go to the usual endpoint as well."""
+    ended = run_python(
+        f"""
+        import sys
+        out, sys.stdout = sys.stdout, sys.stderr  # where the tree is printed
+        handle = configure(console=True, spool={str(tmp_path / "spool")!r}, exit_timeout=1)
+        end("a")
+        handle.force_flush(0.5)
+        sys.stdout = out
+        tell(handle.stats().taken)
+        """
+    )
+    assert ended.told == [1]

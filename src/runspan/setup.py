@@ -124,7 +124,8 @@ def configure(
                 " To change something, call shutdown() on that handle first."
             )
             return present
-        exporters = _exporters(console=console, endpoint_named=endpoint is not None or endpoint_in_environment())
+        wants_otlp = endpoint is not None or spool is not None or endpoint_in_environment()
+        exporters = _exporters(console=console, wants_otlp=wants_otlp)
         resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)  # a mistake is an error, used or not
         processors: list[DeliveringSpanProcessor | DirectSpanProcessor] = []
         if "console" in exporters:
@@ -160,7 +161,7 @@ class _TakesProcessors(Protocol):
     def add_span_processor(self, span_processor: SpanProcessor) -> None: ...
 
 
-def _exporters(*, console: bool, endpoint_named: bool) -> set[str]:
+def _exporters(*, console: bool, wants_otlp: bool) -> set[str]:
     """Return which exporters are wanted; OTLP is there by default, but not for who asks for the console alone."""
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return set()
@@ -169,7 +170,7 @@ def _exporters(*, console: bool, endpoint_named: bool) -> set[str]:
     unknown = sorted(names.difference(_EXPORTERS))
     if unknown:
         raise ValueError(f"OTEL_TRACES_EXPORTER has {unknown[0]!r}; it must be a list of {', '.join(_EXPORTERS)}.")
-    if console and not chosen and not endpoint_named:
+    if console and not chosen and not wants_otlp:
         names.clear()
     if console:
         names.add("console")
