@@ -26,11 +26,6 @@ class Backlog:
         self._lock = threading.Lock()
         self.held_spans = 0
 
-    @property
-    def spools(self) -> bool:
-        """Whether there is a disk to put requests on."""
-        return self._spool is not None
-
     def is_empty(self) -> bool:
         """Tell whether there is nothing to be sent, whoever kept it."""
         waiting = None if self._spool is None else self._spool.waiting()

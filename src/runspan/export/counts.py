@@ -20,7 +20,6 @@ class Why(StrEnum):
     RUN_ENDED = "run_ended"  # a marker of a start that was not sent before the end
     SPOOL_FULL = "spool_full"
     SPOOL_TOO_OLD = "spool_too_old"
-    SPOOL_FAILED = "spool_failed"
 
 
 @dataclass(frozen=True)
