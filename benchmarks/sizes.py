@@ -8,11 +8,10 @@ import os
 import re
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from langchain.agents import create_agent
 from langchain_core.language_models import GenericFakeChatModel
@@ -28,7 +27,7 @@ from runspan.export.packing.pack import pack
 from runspan.export.spool.files import SpoolFile
 from tests.e2e.collector import Collector
 from tests.e2e.jaeger import Jaeger
-from tests.e2e.program import free_addresses, get, wait_until
+from tests.e2e.program import free_addresses, get
 
 LIMIT = 4_000_000
 SPANS = 20_000
@@ -52,20 +51,6 @@ class Model(GenericFakeChatModel):
 def search(query: str) -> str:
     """Search the documents."""
     return TEXT[: 4_000 - len(query)]
-
-
-def answers() -> Iterator[AIMessage]:
-    """Ask for the tool and then answer, again and again."""
-    while True:
-        call = {"name": "search", "args": {"query": "runs"}, "id": "call_1"}
-        yield AIMessage("", tool_calls=[call], usage_metadata=USAGE)
-        yield AIMessage(TEXT[:400], usage_metadata=USAGE)
-
-
-def answer() -> Iterator[AIMessage]:
-    """Answer, again and again."""
-    while True:
-        yield AIMessage(TEXT[:400], usage_metadata=USAGE)
 
 
 def spans_of(invoke: Callable[[dict[str, Any]], object], *, content: bool) -> Sequence[ReadableSpan]:
@@ -94,13 +79,16 @@ def fresh(spans: Sequence[ReadableSpan], count: int) -> list[ReadableSpan]:
 
 def chain(prompt: str) -> Callable[[dict[str, Any]], object]:
     """Return an invocation of prompt | model."""
-    made = ChatPromptTemplate.from_template("{text}") | Model(messages=answer())
+    answer = AIMessage(TEXT[:400], usage_metadata=USAGE)
+    made = ChatPromptTemplate.from_template("{text}") | Model(messages=cycle([answer]))
     return lambda config: made.invoke({"text": prompt}, config)
 
 
 def agent() -> Callable[[dict[str, Any]], object]:
     """Return an invocation of an agent that calls one tool."""
-    made = create_agent(Model(messages=answers()), [search])
+    asking = AIMessage("", tool_calls=[{"name": "search", "args": {"query": "runs"}, "id": "1"}], usage_metadata=USAGE)
+    answer = AIMessage(TEXT[:400], usage_metadata=USAGE)
+    made = create_agent(Model(messages=cycle([asking, answer])), [search])
     return lambda config: made.invoke({"messages": [("user", TEXT[:400])]}, config)
 
 
@@ -127,16 +115,11 @@ def weigh() -> None:
             print(f"| {name}{what} | {len(spans)} | " + " | ".join(f"{each:,.0f}" for each in row) + " |")
 
 
-class Cost(NamedTuple):
-    """What a delivery took: the rate, and microseconds of work a span, in all and of the thread that ended it."""
+def deliver(endpoint: str, protocol: str, letters: int) -> tuple[float, float, float]:
+    """Send spans as an application does; return how many a second, and the work for each in microseconds.
 
-    rate: float
-    work: float
-    ending: float
-
-
-def deliver(endpoint: str, protocol: str, letters: int) -> Cost:
-    """Send spans of `prompt | model`, as an application does."""
+    The work is that of the process, and then that of the thread that ends them.
+    """
     spans = fresh(spans_of(chain(TEXT[:letters]), content=True), SPANS)
     os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = str(SPANS)
     processor = OtlpSpanProcessor(endpoint, protocol=protocol)
@@ -149,95 +132,62 @@ def deliver(endpoint: str, protocol: str, letters: int) -> Cost:
     processor.shutdown()
     if not delivered:
         raise SystemExit("The receiver did not take all spans; what it said is above.")
-    return Cost(SPANS / took, worked / SPANS * 1e6, ending / SPANS * 1e6)
-
-
-class Measured(Collector):
-    """A Collector that tells its metrics."""
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        (self._metrics,) = free_addresses(1)
-        host, port = self._metrics.split(":")
-        reader = f"{{pull: {{exporter: {{prometheus: {{host: {host}, port: {port}}}}}}}}}"
-        settings = {
-            "service.telemetry.metrics.level": "normal",
-            "service.telemetry.metrics.readers": f"[{reader}]",
-        }
-        super().__init__(folder, settings=settings, **options)
-
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric over its attributes, 0 if it is not there yet."""
-        text = cast("bytes", get(f"http://{self._metrics}/metrics")).decode()
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
-
-
-def forward(collector: Measured, letters: int) -> tuple[float, float]:
-    """Return how many spans a second the Collector passes on, and what it works for each, in microseconds."""
-    spans = fresh(spans_of(chain(TEXT[:letters]), content=True), SPANS)
-    bodies = [pack(spans[first : first + BATCH], LIMIT).requests[0].body for first in range(0, SPANS, BATCH)]
-
-    def post(body: bytes) -> None:
-        headers = {"Content-Type": "application/x-protobuf"}
-        urllib.request.urlopen(urllib.request.Request(f"{collector.http}/v1/traces", body, headers)).close()
-
-    sent, worked = collector.metric("otelcol_exporter_sent_spans"), collector.metric("otelcol_process_cpu_seconds")
-    began = time.perf_counter()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(post, bodies))
-    wait_until(
-        lambda: collector.metric("otelcol_exporter_sent_spans") >= sent + SPANS,
-        60,
-        lambda: f"The Collector holds spans back:\n{collector.last_words()}",
-    )
-    took = time.perf_counter() - began
-    return SPANS / took, (collector.metric("otelcol_process_cpu_seconds") - worked) / SPANS * 1e6
+    return SPANS / took, worked / SPANS * 1e6, ending / SPANS * 1e6
 
 
 def rates(folder: Path) -> None:
-    """Print what a process delivers to a Collector, and what the Collector passes on to Jaeger."""
-    with Jaeger(folder) as jaeger, Measured(folder, JAEGER_OTLP_ENDPOINT=jaeger.otlp) as collector:
-        print("\n| from, to | letters | spans a second | µs of work a span |\n| --- | --- | --- | --- |")
+    """Print what a process delivers to a Collector that passes it on to Jaeger, and what both work."""
+    (metrics,) = free_addresses(1)
+    host, port = metrics.split(":")
+    reader = f"{{pull: {{exporter: {{prometheus: {{host: {host}, port: {port}}}}}}}}}"
+    settings = {"service.telemetry.metrics.level": "normal", "service.telemetry.metrics.readers": f"[{reader}]"}
+    with Jaeger(folder) as jaeger, Collector(folder, settings=settings, JAEGER_OTLP_ENDPOINT=jaeger.otlp) as collector:
+        print("\n| | letters | spans a second | µs of work a span |\n| --- | --- | --- | --- |")
         for letters in (SMALL, LARGE):
+            before = _cpu_seconds(metrics)
             for protocol in ("http/protobuf", "grpc"):
                 best = max(deliver(collector.endpoint(protocol), protocol, letters) for _ in range(TURNS))
-                work = f"{best.work:.0f}, {best.ending:.1f} of them in the thread that ends it"
-                print(f"| process, Collector by {protocol} | {letters} | {best.rate:,.0f} | {work} |")
-            rate, cpu = max(forward(collector, letters) for _ in range(TURNS))
-            print(f"| Collector, Jaeger | {letters} | {rate:,.0f} | {cpu:.0f} |")
+                print(f"| process, {protocol} | {letters} | {best[0]:,.0f} | {best[1]:.0f}, ending it {best[2]:.1f} |")
+            work = (_cpu_seconds(metrics) - before) / SPANS / TURNS / 2
+            print(f"| Collector, for each core | {letters} | {1 / work:,.0f} | {work * 1e6:.0f} |")
 
 
-def disks(folder: Path, letters: int) -> None:
-    """Print what spans weigh in the Collector's queue while there is no backend, and in Jaeger's Badger."""
-    with Collector(folder, JAEGER_OTLP_ENDPOINT="127.0.0.1:1") as collector:  # a new one: old files have room in them
-        for _ in range(TURNS):
-            deliver(collector.grpc, "grpc", letters)
-        print(f"| queue of the Collector, on disk | {letters} | {_on_disk(folder / 'collector-queue'):,.0f} |")
-    with Jaeger(folder, storage="badger") as jaeger:
-        for _ in range(TURNS):
-            deliver(f"http://{jaeger.otlp}", "grpc", letters)
-        jaeger.stop()
-        print(f"| Jaeger, in Badger | {letters} | {_on_disk(folder / 'jaeger-storage'):,.0f} |")
+def _cpu_seconds(metrics: str) -> float:
+    text = cast("bytes", get(f"http://{metrics}/metrics")).decode()
+    (value,) = re.findall(r"^otelcol_process_cpu_seconds(?:{.*})? (\S+)$", text, re.MULTILINE)
+    return float(value)
 
 
-def memory(folder: Path, letters: int) -> None:
-    """Print how Jaeger's memory grows, and that of a sampler that has not decided yet."""
-    with Jaeger(folder) as jaeger:
-        print(f"| Jaeger, in memory | {letters} | {_growth(jaeger, f'http://{jaeger.otlp}', letters):,.0f} |")
+def rest(folder: Path, letters: int) -> None:
+    """Print what a span takes where it waits or stays: on disk, and as growth of a program's memory."""
+    away = Collector(folder, name="away", JAEGER_OTLP_ENDPOINT="127.0.0.1:1")
     files = ("base.yaml", "sampling.yaml", "backends/jaeger.yaml")
-    with Collector(folder, files=files, name="sampler", SAMPLING_WAIT="600s") as sampler:
-        print(f"| sampler, in memory | {letters} | {_growth(sampler, sampler.grpc, letters):,.0f} |")
+    sampler = Collector(folder, name="sampler", files=files, SAMPLING_WAIT="600s")
+    jaeger, badger = Jaeger(folder), Jaeger(folder, storage="badger")
+    of_jaeger, of_badger = f"http://{jaeger.otlp}", f"http://{badger.otlp}"
+    grown = {
+        "queue of the Collector, on disk": _grown(away, away.grpc, letters, lambda: _on_disk(folder / "away-queue")),
+        "sampler, in memory": _grown(sampler, sampler.grpc, letters, sampler.resident_bytes),
+        "Jaeger, in memory": _grown(jaeger, of_jaeger, letters, jaeger.resident_bytes),
+    }
+    _grown(badger, of_badger, letters, lambda: 0)
+    grown["Jaeger, in Badger, after its end"] = _on_disk(folder / "jaeger-storage") / SPANS / TURNS
+    for name, size in grown.items():
+        print(f"| {name} | {letters} | {size:,.0f} |")
 
 
-def _growth(program: Jaeger | Collector, endpoint: str, letters: int) -> float:
-    before = program.resident_bytes()
-    for _ in range(TURNS):
-        deliver(endpoint, "grpc", letters)
-    return (program.resident_bytes() - before) / SPANS / TURNS
+def _grown(program: Jaeger | Collector, endpoint: str, letters: int, measure: Callable[[], int]) -> float:
+    with program:
+        before = measure()
+        for _ in range(TURNS):
+            deliver(endpoint, "grpc", letters)
+        grown = (measure() - before) / SPANS / TURNS
+        program.stop()
+        return grown
 
 
-def _on_disk(folder: Path) -> float:
-    taken = sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
-    return taken / SPANS / TURNS
+def _on_disk(folder: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
 def main() -> None:
@@ -247,9 +197,8 @@ def main() -> None:
         rates(Path(folder))
     print("\n| where | letters | bytes a span |\n| --- | --- | --- |")
     for letters in (SMALL, LARGE):
-        for show in (disks, memory):
-            with tempfile.TemporaryDirectory() as folder:
-                show(Path(folder), letters)
+        with tempfile.TemporaryDirectory() as folder:
+            rest(Path(folder), letters)
 
 
 if __name__ == "__main__":
