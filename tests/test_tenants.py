@@ -1,7 +1,6 @@
 """Tenants: each invocation's spans go to the endpoint of its handler, and nowhere else."""
 
 import asyncio
-import gc
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from runspan import OpenTelemetryCallbackHandler, OtlpSpanProcessor
 from tests.context.shapes import Model, body
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
+from tests.waiting import collect_until
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "tenants.py"
 
@@ -157,5 +157,4 @@ def test_a_thousand_tenants(tracing):
         kept = [weakref.ref(handler) for handler in handlers]
         del handler
         handlers.clear()
-        gc.collect()
-        assert not any(each() for each in kept)
+        collect_until(lambda: not any(each() for each in kept))

@@ -11,6 +11,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 
 from tests.context.shapes import Model, body, straight_graph
+from tests.waiting import collect_until
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -19,11 +20,6 @@ class Payload(str):
     """A text that can be watched."""
 
     __slots__ = ("__weakref__",)
-
-
-def collected(references: list[weakref.ref]) -> bool:
-    gc.collect()
-    return all(reference() is None for reference in references)
 
 
 def test_payloads_and_frames_are_let_go(tracing):
@@ -42,7 +38,7 @@ def test_payloads_and_frames_are_let_go(tracing):
         break
     del given
     tracing.exporter.clear()
-    assert collected(watched)
+    collect_until(lambda: not any(reference() for reference in watched))
 
 
 async def test_payloads_of_a_cancelled_call_are_let_go(tracing):
@@ -61,7 +57,7 @@ async def test_payloads_of_a_cancelled_call_are_let_go(tracing):
         pass
     await asyncio.sleep(0)
     assert tracing.handler.open_runs == 0
-    assert collected(watched)
+    collect_until(lambda: not any(reference() for reference in watched))
 
 
 def test_a_run_whose_thread_died_is_ended(tracing):

@@ -1,7 +1,5 @@
 """What the tests of the local server ask it."""
 
-import time
-
 # One that the SDK does not warn about; the server takes any that begins with "claude".
 MODEL = "claude-opus-5"
 SUM = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": "What is 1 + 2?"}]}
@@ -14,11 +12,3 @@ NO_CACHE = {
 }
 # Longer than any test may last: who waits for it fails.
 FOREVER_S = 3600
-
-
-def wait_until(condition, timeout_s=10):
-    """Poll a condition that another thread makes true."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.001)

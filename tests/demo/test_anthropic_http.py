@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runspan.demo.anthropic_server import Answer, AnthropicServer, Failure, ReceivedRequest
-from tests.demo.asking import FOREVER_S, MODEL, NO_CACHE, SUM, wait_until
+from tests.demo.asking import FOREVER_S, MODEL, NO_CACHE, SUM
+from tests.waiting import wait_until
 
 HEADERS = {"x-api-key": "test", "anthropic-version": "2023-06-01"}
 

@@ -7,7 +7,8 @@ import httpx2
 import pytest
 
 from runspan.demo.anthropic_server import Answer, Failure, ToolUse, Usage
-from tests.demo.asking import FOREVER_S, MODEL, NO_CACHE, SUM, wait_until
+from tests.demo.asking import FOREVER_S, MODEL, NO_CACHE, SUM
+from tests.waiting import wait_until
 
 TOOL = {"name": "add", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
 THINK = {"type": "adaptive"}

@@ -1,6 +1,5 @@
 """Many processors at once: what they share, and that one does not suffer from another."""
 
-import gc
 import threading
 import time
 import weakref
@@ -15,16 +14,9 @@ from runspan.export.workers import workers
 from tests.export.memory import FAILS, Memory, end_spans, settle
 from tests.otlp_receivers import HttpReceiver
 from tests.test_setup import run_python
+from tests.waiting import collect_until
 
 MARGIN_SECONDS = 1.5
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 5
-    while not condition() and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(0.01)
-    assert condition()
 
 
 def test_a_thousand_tenants():
@@ -230,7 +222,7 @@ def test_a_processor_without_spans_is_garbage():
     kept = weakref.ref(client)
     processor = DeliveringSpanProcessor(client, destination="memory")
     del processor, client
-    wait_until(lambda: kept() is None)
+    collect_until(lambda: kept() is None)
 
 
 def test_a_processor_that_was_thrown_away_delivers_and_is_garbage():
@@ -242,7 +234,7 @@ def test_a_processor_that_was_thrown_away_delivers_and_is_garbage():
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a", "b")
     del processor, provider, client
-    wait_until(lambda: kept() is None)
+    collect_until(lambda: kept() is None)
     assert batches == [["a", "b"]]
 
 
@@ -258,5 +250,5 @@ def test_a_processor_that_was_flushed_is_garbage_before_its_schedule():
     end_spans(provider.get_tracer("test"), "b")
     assert processor.force_flush(5_000) is True
     del processor, provider, client
-    wait_until(lambda: kept() is None)
+    collect_until(lambda: kept() is None)
     assert batches == [["a"], ["b"]]

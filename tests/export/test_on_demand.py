@@ -1,6 +1,4 @@
-import gc
 import threading
-import time
 
 import pytest
 
@@ -11,6 +9,7 @@ from runspan.export.request import Request
 from runspan.export.workers import workers
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 from tests.test_setup import run_python
+from tests.waiting import collect_until
 
 REQUEST = Request(b"", 0)
 CLOSED = Later("closed")
@@ -130,11 +129,7 @@ def test_the_client_of_garbage_is_closed(made):
     client = OnDemandClient(made)
     client.send(REQUEST)
     del client
-    gc.collect()
-    deadline = time.monotonic() + 5
-    while made.closes != [1] and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert made.closes == [1]
+    collect_until(lambda: made.closes == [1])
 
 
 @pytest.mark.parametrize(

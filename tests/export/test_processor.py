@@ -12,6 +12,7 @@ from runspan.export.counts import Stats
 from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
 from runspan.export.processor import DeliveringSpanProcessor
 from tests.export.memory import FAILS, Memory, end_spans
+from tests.waiting import collect_until
 
 MARGIN_SECONDS = 1.5
 
@@ -347,8 +348,11 @@ def test_the_garbage_collector_may_end_spans_at_any_moment(delivery):
             self.cycle = self
 
         def __del__(self):
+            nonlocal finalized
             end_spans(tracer, "garbage")
+            finalized += 1
 
+    finalized = 0
     thresholds = gc.get_threshold()
     gc.set_threshold(1)
     try:
@@ -357,6 +361,6 @@ def test_the_garbage_collector_may_end_spans_at_any_moment(delivery):
             end_spans(tracer, "span")
     finally:
         gc.set_threshold(*thresholds)
-    gc.collect()
+    collect_until(lambda: finalized == 200)
     assert processor.force_flush(10_000) is True
     assert (client.names.count("span"), client.names.count("garbage")) == (200, 200)

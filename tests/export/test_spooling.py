@@ -13,6 +13,7 @@ from runspan.export.otlp.answers import Delivered, Refused, TooLarge
 from runspan.export.spool.files import Spool, SpoolFile
 from runspan.export.workers import workers
 from tests.export.memory import FAILS, Memory, end_spans, settle, span_names
+from tests.waiting import wait_until
 
 MARGIN_SECONDS = 1.5
 DESTINATION = "the client of the test"
@@ -26,13 +27,6 @@ def path(tmp_path):
 def spooled(path):
     """Return how many spans are on disk."""
     return SpoolFile(Spool(path), DESTINATION).waiting().spans
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
 
 
 def test_what_cannot_be_sent_goes_to_disk_and_is_sent_later(delivery, path, caplog):
