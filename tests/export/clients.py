@@ -2,6 +2,8 @@
 
 import random
 import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import trustme
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from runspan.export.otlp.answers import Delivered, Later
 from runspan.export.otlp.target import resolve_target
 from runspan.export.request import Request
 
 ALL = "OTEL_EXPORTER_OTLP_"
 IMPATIENT_SECONDS = 0.3
+MARGIN_SECONDS = 1.5
 
 
 def request_of(*names):
@@ -22,6 +26,31 @@ def request_of(*names):
     spans = ScopeSpans(spans=[Span(name=name) for name in names])
     request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[spans])])
     return Request(request.SerializeToString(), len(names))
+
+
+def check_close_ends_sending(client):
+    """Check that close does not wait, and that what the client sends into silence ends soon."""
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(client.send, request_of("a"))
+        time.sleep(0.2)  # until it hangs; sooner would be right as well
+        began = time.monotonic()
+        client.close()
+        assert time.monotonic() - began < MARGIN_SECONDS
+        assert sending.result(5) == Later("closed")
+        assert time.monotonic() - began < MARGIN_SECONDS
+    assert client.send(request_of("a")) == Later("closed")
+    client.close()
+
+
+def check_shows_who_it_is(make_client, certificates, monkeypatch):
+    """Check that clients of a receiver that asks are taken by their certificate, and only so."""
+    assert isinstance(make_client().send(request_of("a")), Later)
+    monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", certificates.client)
+    monkeypatch.setenv(ALL + "CLIENT_KEY", certificates.key)
+    assert make_client().send(request_of("a")) == Delivered()
+    monkeypatch.delenv(ALL + "CLIENT_KEY")
+    monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", certificates.client_with_key)
+    assert make_client().send(request_of("a")) == Delivered()
 
 
 @cache

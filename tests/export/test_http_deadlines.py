@@ -3,17 +3,22 @@
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from runspan.export.otlp.answers import Later
 from tests.export import clients
-from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of, unlike_any_other
+from tests.export.clients import (
+    ALL,
+    IMPATIENT_SECONDS,
+    MARGIN_SECONDS,
+    check_close_ends_sending,
+    request_of,
+    unlike_any_other,
+)
 from tests.otlp_receivers import WireReceiver, read_http_request
 
 certificates, trusted, client_of = clients.certificates, clients.trusted, clients.client_of  # fixtures
-MARGIN_SECONDS = 1.5
 TIME_IS_OVER = Later("no answer within 0.3 s")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -115,14 +120,4 @@ def test_close_ends_what_is_being_sent(client_of, request, endpoint):
     """Close does not wait, and a request on its way ends soon, wherever it hangs; afterwards nothing is sent."""
     with WireReceiver(lambda wire: threading.Event().wait(5)) as silent:
         address = {"silent_endpoint": silent.endpoint, "silent_tls": silent.endpoint.replace("http:", "https:")}
-        client = client_of(address.get(endpoint) or request.getfixturevalue(endpoint))
-        with ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(client.send, request_of("a"))
-            time.sleep(0.2)  # until it hangs; sooner would be right as well
-            began = time.monotonic()
-            client.close()
-            assert time.monotonic() - began < MARGIN_SECONDS
-            assert sending.result(5) == Later("closed")
-            assert time.monotonic() - began < MARGIN_SECONDS
-        assert client.send(request_of("a")) == Later("closed")
-        client.close()
+        check_close_ends_sending(client_of(address.get(endpoint) or request.getfixturevalue(endpoint)))

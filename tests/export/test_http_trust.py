@@ -11,12 +11,11 @@ import requests
 
 from runspan.export.otlp.answers import Delivered, Later, Refused
 from tests.export import clients
-from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of
+from tests.export.clients import ALL, IMPATIENT_SECONDS, MARGIN_SECONDS, check_shows_who_it_is, request_of
 from tests.otlp_receivers import HttpAnswer, HttpReceiver, WireReceiver, read_http_request
 
 certificates, trusted = clients.certificates, clients.trusted  # fixtures
 provider, client_of = clients.provider, clients.client_of
-MARGIN_SECONDS = 1.5
 TIME_IS_OVER = Later("no answer within 0.3 s")
 
 
@@ -58,13 +57,7 @@ def test_a_receiver_that_wants_to_know_us(client_of, certificates, monkeypatch):
     context.load_verify_locations(certificates.authority)
     monkeypatch.setenv(ALL + "CERTIFICATE", certificates.authority)
     with HttpReceiver(tls=context) as receiver:
-        assert isinstance(client_of(receiver.endpoint).send(request_of("a")), Later)
-        monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", certificates.client)
-        monkeypatch.setenv(ALL + "CLIENT_KEY", certificates.key)
-        assert client_of(receiver.endpoint).send(request_of("a")) == Delivered()
-        monkeypatch.delenv(ALL + "CLIENT_KEY")
-        monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", certificates.client_with_key)
-        assert client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        check_shows_who_it_is(lambda: client_of(receiver.endpoint), certificates, monkeypatch)
 
 
 def test_a_proxy_of_the_environment_is_used(client_of, monkeypatch):

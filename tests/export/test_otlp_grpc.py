@@ -22,12 +22,19 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
 from runspan.export.otlp.grpc_client import retry_delay
 from tests.export import clients
-from tests.export.clients import ALL, IMPATIENT_SECONDS, request_of, unlike_any_other
+from tests.export.clients import (
+    ALL,
+    IMPATIENT_SECONDS,
+    MARGIN_SECONDS,
+    check_close_ends_sending,
+    check_shows_who_it_is,
+    request_of,
+    unlike_any_other,
+)
 from tests.otlp_receivers import GrpcAnswer, GrpcReceiver, HttpReceiver, WireReceiver, reset
 
 certificates, trusted = clients.certificates, clients.trusted  # fixtures
 provider, client_of = clients.provider, clients.client_of
-MARGIN_SECONDS = 1.5
 TIME_IS_OVER = Later("no answer within 0.3 s")
 Code = grpc.StatusCode
 
@@ -215,22 +222,9 @@ def test_the_timeout_is_for_all_of_it(grpc_client_of, talk):
 @pytest.mark.parametrize("where", ["connecting", "waiting"])
 def test_close_ends_what_is_being_sent(grpc_client_of, where):
     """Close does not wait, and a request on its way ends soon, wherever it hangs; afterwards nothing is sent."""
-    with (
-        GrpcReceiver() as holding,
-        WireReceiver(lambda wire: threading.Event().wait(5)) as silent,
-        ThreadPoolExecutor(1) as pool,
-    ):
+    with GrpcReceiver() as holding, WireReceiver(lambda wire: threading.Event().wait(5)) as silent:
         holding.hold()
-        client = grpc_client_of(holding.endpoint if where == "waiting" else silent.endpoint)
-        sending = pool.submit(client.send, request_of("a"))
-        time.sleep(0.2)  # until it hangs; sooner would be right as well
-        began = time.monotonic()
-        client.close()
-        assert time.monotonic() - began < MARGIN_SECONDS
-        assert sending.result(5) == Later("closed")
-        assert time.monotonic() - began < MARGIN_SECONDS
-        assert client.send(request_of("a")) == Later("closed")
-        client.close()
+        check_close_ends_sending(grpc_client_of(holding.endpoint if where == "waiting" else silent.endpoint))
 
 
 def server_credentials(made, *, ask=False):
@@ -260,13 +254,7 @@ def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(grpc_client_o
 def test_a_receiver_that_wants_to_know_us(grpc_client_of, trusted, monkeypatch):
     """The client certificate is shown, its key in a file of its own or in the same."""
     with GrpcReceiver(tls=server_credentials(trusted, ask=True)) as receiver:
-        assert isinstance(grpc_client_of(receiver.endpoint).send(request_of("a")), Later)
-        monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", trusted.client)
-        monkeypatch.setenv(ALL + "CLIENT_KEY", trusted.key)
-        assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Delivered()
-        monkeypatch.delenv(ALL + "CLIENT_KEY")
-        monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", trusted.client_with_key)
-        assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        check_shows_who_it_is(lambda: grpc_client_of(receiver.endpoint), trusted, monkeypatch)
 
 
 @pytest.mark.parametrize(
