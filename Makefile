@@ -27,8 +27,8 @@ $(VENV)/.dev: pyproject.toml
 	$(call venv,$(VENV),-e '.[test$(COMMA)lint]')
 
 COMMA := ,
-LOWEST := -e . langchain-core==1.0.0 langgraph==1.0.0 langchain==1.0.0 pytest pytest-asyncio pytest-timeout
-.venv-lowest/.lowest: pyproject.toml
+LOWEST := -e . langchain-core==1.0.0 langgraph==1.0.0 langchain==1.0.0 pytest pytest-asyncio pytest-timeout hypothesis
+.venv-lowest/.lowest: pyproject.toml Makefile
 	$(call venv,.venv-lowest,$(LOWEST))
 
 demo: $(VENV)/.demo  ## run a traced chain, no key needed, and see its trace

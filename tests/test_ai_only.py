@@ -4,7 +4,7 @@ import threading
 import weakref
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.prompts import ChatPromptTemplate
 from opentelemetry import trace
@@ -482,7 +482,6 @@ def lives(draw):
     return spans, order
 
 
-@settings(deadline=None)
 @given(lives())
 def test_any_tree(case):
     """Whatever is dropped and whenever spans end, each kept span ends below its nearest kept ancestor, at its time."""

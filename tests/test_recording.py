@@ -406,7 +406,7 @@ def as_json(message: TracesData, *, numbered: bool) -> bytes:
     return orjson.dumps(data)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(spans_of_otlp, max_size=3), max_size=3), st.booleans())
 def test_json_and_protobuf_read_equal(tmp_path_factory, requests, numbered):
     """Any spans read the same from JSON lines, from protobuf with lengths, and from the messages themselves."""
@@ -425,7 +425,6 @@ def test_json_and_protobuf_read_equal(tmp_path_factory, requests, numbered):
     assert repr(read_recording(folder / "proto")) == repr(read_recording(messages))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=30) | st.binary(max_size=30).map(lambda data: b"{" + data))
 def test_any_bytes(tmp_path_factory, content):
     """Whatever a file holds, it is read, or refused by a ValueError that names it."""

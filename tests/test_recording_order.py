@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runspan.recording import RecordedSpan, in_order
@@ -89,7 +89,6 @@ def trees(draw):
     return draw(st.permutations(spans))
 
 
-@settings(deadline=None)
 @given(trees())
 def test_any_tree(spans):
     """By time, each span once, inside of its parent, and apart from siblings that it follows."""
@@ -109,7 +108,6 @@ def test_any_tree(spans):
                 assert at["end", span.span_id] < at["start", other.span_id]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), max_size=12))
 def test_any_spans(fields):
     """Whatever parents and times a recording claims, each span starts once, and ends once after that if it ended."""

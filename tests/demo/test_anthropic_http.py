@@ -220,7 +220,7 @@ def test_any_body(quiet):
 
     with AnthropicServer() as server, httpx2.Client(headers=HEADERS) as client:
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=60)
         @given(st.binary() | (values | changed | messages).map(encode))
         def check(content):
             response = client.post(server.url + "/v1/messages", content=content)

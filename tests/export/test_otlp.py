@@ -271,7 +271,7 @@ def test_headers_that_cannot_be_sent_are_named_without_their_value(protocol, nam
 )
 @example(headers={"x-a": "secret", "x-b": "a\tb \xe4"})
 @example(headers={"x-a": "\xa0", "x-b": ""})
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_headers_that_are_taken_can_be_sent(protocol, receiver_class, headers):
     """What is not refused at once arrives."""
     with receiver_class() as receiver:

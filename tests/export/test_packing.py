@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -246,7 +246,6 @@ SPANS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(SPANS, st.integers(1_024, 20_000))
 def test_whatever_comes(fields, limit):
     """Every span arrives once, in order within its scope, in requests that fit; those that fit alone are unchanged."""

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -299,7 +299,6 @@ JSONS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(JSONS, max_size=5) | st.dictionaries(st.text(max_size=9), JSONS, max_size=5), st.integers(0, 3_000))
 def test_json_stays_json(tree, room):
     """Whatever it is, JSON of which something is left out can be read, and what is structured stays so."""

@@ -278,5 +278,5 @@ class SpoolAndModel(RuleBasedStateMachine):
         return row.request.spans
 
 
-SpoolAndModel.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+SpoolAndModel.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
 TestSpoolAndModel = SpoolAndModel.TestCase

@@ -78,7 +78,7 @@ def test_a_request_that_was_changed_is_not_sent(tmp_path):
     assert "was damaged (a request was changed)" in taken.set_aside
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     part=st.sampled_from(["spool.db", "spool.db-wal", "spool.db-shm"]),
     holes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4096)), max_size=4),

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, ToolMessage
@@ -97,7 +97,6 @@ def exportable(attributes):
 
 
 @given(st.lists(messages, max_size=3), responses)
-@settings(deadline=None)
 def test_messages_and_answers_never_fail(asked, answered):
     """Messages and answers with anything inside them are mapped without an error."""
     exportable(payload.input_messages(asked))
@@ -106,7 +105,6 @@ def test_messages_and_answers_never_fail(asked, answered):
 
 
 @given(junk, st.lists(st.builds(Document, page_content=text, metadata=metadata), max_size=3))
-@settings(deadline=None)
 def test_contents_of_tools_and_retrievers_never_fail(value, found):
     """Arguments, results, queries and documents of any kind are mapped without an error."""
     exportable(payload.tool_arguments(value, value))
@@ -116,7 +114,6 @@ def test_contents_of_tools_and_retrievers_never_fail(value, found):
 
 
 @given(junk | dictionaries("name", "id", "description"), junk, junk | dictionaries("ls_provider", "langgraph_step"))
-@settings(deadline=None)
 def test_starts_never_fail(serialized, name, about):
     """Whatever a run is said to be, it starts with a name that can be exported."""
     for start in (
@@ -130,7 +127,6 @@ def test_starts_never_fail(serialized, name, about):
 
 
 @given(junk)
-@settings(deadline=None)
 def test_what_makes_no_sense_gives_nothing_or_something_exportable(value):
     """Where a shape is absurd the mapping may fail, as its caller expects, but never gives what can't be exported."""
     for function in (payload.input_messages, payload.input_prompts, payload.documents):

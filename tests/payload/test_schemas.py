@@ -109,7 +109,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(KINDS, st.dictionaries(KEYS, VALUES, max_size=4))
 def test_blocks_of_any_shape(kind, fields):
     """Whatever stands in a block, it becomes a message whose parts say their type; none is lost to an error."""

@@ -12,7 +12,7 @@ import types
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue
@@ -196,7 +196,6 @@ any_values = st.recursive(
 
 
 @given(json_values)
-@settings(deadline=None)
 def test_json_values_come_back_as_they_were(value):
     """What JSON can hold is read back unchanged, also when a neighbour needs the careful way."""
     assert json.loads(to_json(value)) == value
@@ -204,7 +203,6 @@ def test_json_values_come_back_as_they_were(value):
 
 
 @given(any_values)
-@settings(deadline=None)
 def test_anything_becomes_json(value):
     """Whatever it is, it becomes JSON in text that UTF-8 can encode."""
     written = to_json(value)
