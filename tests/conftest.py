@@ -8,13 +8,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.tracing import Tracing
 
-# No test asserts on a speed, and each has fixtures in use for all its examples.
-settings.register_profile(
-    "no speed",
-    settings.default,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+# No test asserts on a speed.
+settings.register_profile("no speed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no speed")
 
 

@@ -8,7 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
@@ -319,7 +319,7 @@ WORDS = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(start=st.sampled_from(sorted(EVENTS)), fails=st.booleans(), values=st.tuples(JUNK, JUNK, JUNK), words=WORDS)
 def test_whatever_a_callback_holds_the_span_begins_and_ends(start, fails, values, words):
     """No payload keeps a span from its end, nor an event from a callback handler, nor lets an exception out."""

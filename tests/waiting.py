@@ -22,4 +22,4 @@ def collect_until(condition):
         gc.collect()
         return condition()
 
-    wait_until(collected)
+    wait_until(collected, seconds=5)
