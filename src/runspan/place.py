@@ -52,13 +52,14 @@ class Place:
         on_gone: called when the callback manager that started the run no longer exists.
     """
 
-    __slots__ = ("__weakref__", "_manager", "_task", "frame_id", "module", "style", "thread_id")
+    __slots__ = ("__weakref__", "_is_coroutine", "_manager", "_task", "frame_id", "module", "style", "thread_id")
 
     def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
         frame, manager = _starting_frame(caller)
         self.frame_id = id(frame)
         self.module: object = frame.f_globals.get("__name__")
         self.style = _style(frame)
+        self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
         self.thread_id = _thread_id()
         task = _current_task()
         self._task = None if task is None else weakref.ref(task)
@@ -109,9 +110,15 @@ class Place:
         return task is not None and not task.done()
 
     def was_cancelled(self) -> bool:
-        """Tell whether the task that the run started in was cancelled, or is being cancelled."""
+        """Tell whether the run was cancelled: with its task, or its coroutine alone, as by a timeout.
+
+        LangChain's coroutines tell of everything they raise but a cancellation, so one that is over without a word was
+        cancelled.
+        """
         task = self._started_in()
-        return task is not None and (task.cancelled() or task.cancelling() > 0)
+        if task is None:
+            return False
+        return task.cancelled() or task.cancelling() > 0 or (self._is_coroutine and not self.is_executing())
 
     def forget(self) -> None:
         """Drop the references, so that nothing is called back when the manager goes."""
