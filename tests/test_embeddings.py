@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from runspan import Settings
 from runspan._guard import faults
 from runspan.embeddings import trace_embeddings
-from tests.tracing import current_name
+from tests.tracing import SlowSampler, current_name
 
 
 class OpenAIEmbeddings(Embeddings):
@@ -182,6 +182,17 @@ def test_metrics(tracing):
         ),
         ({"gen_ai.operation.name": "embeddings", "error.type": "ConnectionError"}, 1),
     ]
+
+
+def test_the_measured_duration_is_within_the_span(tracing):
+    """A sampler that takes its time before the span starts is not measured."""
+    tracing.provider.sampler = SlowSampler()
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    trace_embeddings(OpenAIEmbeddings(), tracer_provider=tracing.provider, meter_provider=meters).embed_query("a")
+    (metric,) = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    (span,) = tracing.spans
+    assert metric.data.data_points[0].sum <= (span.end_time - span.start_time) / 1e9
 
 
 class Shop(BaseRetriever):

@@ -8,8 +8,20 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from runspan import OpenTelemetryCallbackHandler, Settings
+
+
+class SlowSampler(Sampler):
+    """Takes its time before a span starts."""
+
+    def should_sample(self, *args, **kwargs):
+        time.sleep(0.01)
+        return ALWAYS_ON.should_sample(*args, **kwargs)
+
+    def get_description(self):
+        return "slow"
 
 
 class Tracing:

@@ -137,8 +137,8 @@ class _Call:
         )
 
     def __enter__(self) -> Self:
-        self._started = time.perf_counter()
         self._span = self._block.__enter__()
+        self._started = time.perf_counter()
         return self
 
     def __exit__(

@@ -94,7 +94,8 @@ class Tracing:
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
         if run.owns_span:
             linked = links(run) if links is not None else None
-            run.span = self.tracer.start_span(name, starting(run, here), kind, attributes, linked)
+            # What is measured of the run counts from this moment; a sampler may take its time.
+            run.span = self.tracer.start_span(name, starting(run, here), kind, attributes, linked, run.started_ns)
         self.table.add(run)
         attach(run, base, here)
         return run

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan import OpenTelemetryCallbackHandler, Settings
 from tests.context.shapes import Model, body, tool
+from tests.tracing import SlowSampler
 
 
 class Counting(Model):
@@ -38,16 +39,20 @@ def reader():
     reader.shutdown()
 
 
+def metrics_of(reader):
+    """Return all metrics that were recorded."""
+    scopes = [scope for resource in reader.get_metrics_data().resource_metrics for scope in resource.scope_metrics]
+    return [metric for scope in scopes for metric in scope.metrics]
+
+
 def measured(reader):
     """Return of each metric how many or how much, by operation and error."""
     found = {}
-    for resource in reader.get_metrics_data().resource_metrics:
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                for point in metric.data.data_points:
-                    labels = point.attributes
-                    key = (metric.name, labels.get("gen_ai.tool.name") or labels.get("gen_ai.operation.name"))
-                    found[(*key, labels.get("error.type"))] = getattr(point, "count", None) or point.value
+    for metric in metrics_of(reader):
+        for point in metric.data.data_points:
+            labels = point.attributes
+            key = (metric.name, labels.get("gen_ai.tool.name") or labels.get("gen_ai.operation.name"))
+            found[(*key, labels.get("error.type"))] = getattr(point, "count", None) or point.value
     return found
 
 
@@ -85,6 +90,21 @@ def test_metrics_of_a_stream(tracing, reader):
     next(stream)
     stream.close()
     assert measured(reader)["gen_ai.client.inference.duration", "chat", None] == 2
+
+
+def test_what_is_measured_agrees_with_the_span(tracing, reader):
+    """The duration that is measured is the span's, and its first chunk comes within it, also behind a slow sampler."""
+    tracing.provider.sampler = SlowSampler()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, meter_provider=meters)
+    list(Model(tracing=tracing).stream("x", {"callbacks": [handler]}))
+    span = tracing.one("chat")
+    seconds = (span.end_time - span.start_time) / 1e9
+    first_chunk = span.attributes["gen_ai.response.time_to_first_chunk"]
+    assert 0 < first_chunk <= seconds
+    sums = {metric.name: metric.data.data_points[0].sum for metric in metrics_of(reader)}
+    assert sums["gen_ai.client.inference.duration"] == seconds
+    assert sums["gen_ai.client.inference.time_to_first_chunk"] == first_chunk
 
 
 def test_metrics_by_both_names(tracing, reader):
