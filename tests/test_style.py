@@ -21,6 +21,7 @@ LAYERS = {
     "_guard": (set(), set()),
     "semconv": (set(), set()),
     "settings": (set(), {"pydantic", "pydantic_settings"}),
+    "forking": (set(), set()),
     # What LangChain says, as attributes; what attributes say, as LangChain would.
     "event": (set(), set()),
     "payload": ({"payload", "semconv", "_guard"}, {"langchain_core", "orjson", "pydantic"}),
@@ -31,7 +32,7 @@ LAYERS = {
     # Runs, their spans, and what is current.
     "place": (set(), {"langchain_core.callbacks"}),
     "scope": (set(), {"langchain_core.callbacks", "opentelemetry.sdk.trace"}),
-    "reaper": ({"runs", "_guard"}, set()),
+    "reaper": ({"forking", "runs", "_guard"}, set()),
     "relations": (set(), {"opentelemetry"}),
     "runs": (
         {"dispatch", "place", "reaper", "relations", "routing", "scope", "semconv", "_guard"},
@@ -39,7 +40,7 @@ LAYERS = {
     ),
     "context": ({"place", "runs"}, {"opentelemetry", "langchain_core.runnables.config"}),
     "tracing": (
-        {"context", "place", "reaper", "relations", "routing", "runs", "scope", "_version"},
+        {"context", "forking", "place", "reaper", "relations", "routing", "runs", "scope", "_version"},
         {"opentelemetry"},
     ),
     "ties": ({"payload", "place", "relations", "runs", "semconv"}, {"opentelemetry"}),
@@ -47,17 +48,29 @@ LAYERS = {
     "graphs": ({"resumption", "runs", "semconv"}, {"langgraph.callbacks"}),
     # Metrics and events.
     "private_names": (set(), set()),
-    "metrics": ({"payload", "semconv", "_version"}, {"opentelemetry"}),
+    "metrics": ({"forking", "payload", "semconv", "_version"}, {"opentelemetry"}),
     "events": ({"payload", "private_names", "semconv", "_guard", "_version"}, {"opentelemetry", "orjson"}),
     "signals": ({"events", "metrics", "runs", "semconv", "_guard"}, {"opentelemetry", "orjson"}),
     # Listeners.
-    "dispatch": ({"event", "scope", "_guard"}, {"langchain_core.callbacks"}),
+    "dispatch": ({"event", "forking", "scope", "_guard"}, {"langchain_core.callbacks"}),
     "live_spans": (set(), {"opentelemetry"}),
     "foreign": (
-        {"context", "dispatch", "event", "live_spans", "payload", "rebuild", "runs", "scope", "semconv", "_guard"},
+        {
+            "context",
+            "dispatch",
+            "event",
+            "forking",
+            "live_spans",
+            "payload",
+            "rebuild",
+            "runs",
+            "scope",
+            "semconv",
+            "_guard",
+        },
         {"langchain_core.callbacks", "opentelemetry"},
     ),
-    "routing": ({"context", "foreign", "live_spans", "runs", "scope", "_guard"}, {"opentelemetry"}),
+    "routing": ({"context", "foreign", "forking", "live_spans", "runs", "scope", "_guard"}, {"opentelemetry"}),
     "checks": (set(), {"langchain_core.callbacks", "opentelemetry"}),
     "callback_processor": (
         {"checks", "context", "dispatch", "foreign", "scope"},
@@ -121,12 +134,12 @@ LAYERS = {
         {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "wrapping", "_guard"},
         {"opentelemetry"},
     ),
-    "console": ({"semconv"}, {"opentelemetry"}),
+    "console": ({"forking", "semconv"}, {"opentelemetry"}),
     "export": (
-        {"export", "semconv", "_guard", "_version"},
+        {"export", "forking", "semconv", "_guard", "_version"},
         {"google", "grpc", "opentelemetry", "orjson", "pydantic", "requests", "urllib3"},
     ),
-    "setup": ({"console", "export", "one_call", "tracing"}, {"opentelemetry"}),
+    "setup": ({"console", "export", "forking", "one_call", "tracing"}, {"opentelemetry"}),
     "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
     "__init__": (
         {

@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
+from weakref import WeakSet
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode, format_trace_id
 
 from runspan import semconv
+from runspan.forking import in_forked_child
 
 _MOST_OPEN_TRACES = 1_000
 _MOST_SPANS_OF_A_TRACE = 10_000
@@ -72,6 +74,11 @@ class TreeSpanExporter(SpanExporter):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self.reset_after_fork()
+        _exporters.add(self)
+
+    def reset_after_fork(self) -> None:
+        """Forget the spans that wait for their root: the parent process prints them."""
         # A span may end inside a garbage collection that interrupts the printing, so no thread waits for the lock.
         self._inbox: queue.SimpleQueue[ReadableSpan] = queue.SimpleQueue()
         self._printing = threading.Lock()
@@ -129,6 +136,15 @@ class TreeSpanExporter(SpanExporter):
         text = "".join(f"{line}\n" for line in lines)
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
+
+
+_exporters: WeakSet[TreeSpanExporter] = WeakSet()
+
+
+@in_forked_child
+def _reset_after_fork() -> None:
+    for exporter in _exporters:
+        exporter.reset_after_fork()
 
 
 def _keep_newest(table: dict[int, deque[ReadableSpan]] | dict[int, None]) -> None:

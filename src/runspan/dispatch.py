@@ -18,12 +18,14 @@ from langchain_core.callbacks.manager import ahandle_event, handle_event
 
 from runspan._guard import attempt, attempt_async
 from runspan.event import IGNORED_BY, Event
+from runspan.forking import in_forked_child
 from runspan.scope import only_new
 
 _Callbacks = Sequence[BaseCallbackHandler]
 
 # A loop refers to its tasks weakly.
 _at_work: Final[set["Outbox"]] = set()
+in_forked_child(_at_work.clear)
 
 
 def dispatch(callbacks: _Callbacks, event: Event, outbox: "Outbox | None") -> None:

@@ -17,6 +17,7 @@ from runspan._guard import attempt
 from runspan.context import runs_executing
 from runspan.dispatch import Outbox, dispatch, outbox_here
 from runspan.event import Event
+from runspan.forking import in_forked_child
 from runspan.live_spans import LiveSpans
 from runspan.payload import Kind
 from runspan.rebuild import Told
@@ -138,6 +139,11 @@ class ForeignSpans:
         if call is not None:
             call.end(_told(span))
 
+    def inherit(self) -> None:
+        """Forget the event loops of the parent process; called in a forked child."""
+        for call in self._calls.values():
+            call.outbox = None
+
     def _new_call(self, span: "Span", told: Told, context: Context) -> Call:
         parent = self._calls.get(trace.get_current_span(context).get_span_context())
         run = next(runs_executing(context), None) if parent is None else None
@@ -151,6 +157,7 @@ class ForeignSpans:
 
 FOREIGN_SPANS: Final = ForeignSpans()
 """Those of the process: one table, so that nobody hears a span twice by two processors."""
+in_forked_child(FOREIGN_SPANS.inherit)
 
 
 def run_id_of(told: Told, trace_id: int, span_id: int) -> UUID:

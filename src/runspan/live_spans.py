@@ -43,6 +43,10 @@ class LiveSpans(Generic[_T]):
         entry = self._entries.pop(_key(context), None) if context is not None else None
         return entry.value if entry is not None else None
 
+    def values(self) -> list[_T]:
+        """Return the values of all live spans."""
+        return [entry.value for entry in self._entries.copy().values()]
+
     def __len__(self) -> int:
         return len(self._entries)
 

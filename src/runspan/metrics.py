@@ -1,6 +1,5 @@
 """What runs took, as the GenAI metrics: recorded once for each run, also when its span is not sampled."""
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -14,6 +13,7 @@ from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
 from runspan._version import __version__
+from runspan.forking import fork_safe_lock
 from runspan.payload.content import is_int64
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
@@ -131,11 +131,14 @@ class RunMetrics:
 
 
 _shared: Final[WeakKeyDictionary[MeterProvider, dict[bool, RunMetrics]]] = WeakKeyDictionary()
-_shared_lock: Final = threading.Lock()
+_shared_lock: Final = fork_safe_lock()
 
 
 def run_metrics(meter_provider: MeterProvider, *, former_names: bool = False) -> RunMetrics:
     """Return the metrics of a provider: one object for all handlers, so that one per request costs nothing."""
+    made = _shared.get(meter_provider, {}).get(former_names)
+    if made is not None:  # no lock where a run ends: a finalizer may end one in the middle of what follows
+        return made
     with _shared_lock:
         of_provider = _shared.setdefault(meter_provider, {})
         if former_names not in of_provider:

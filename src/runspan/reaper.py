@@ -5,10 +5,11 @@ seen to hang. So it only reports the run, to a queue made for that, and this thr
 """
 
 import contextlib
-import os
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+
+from runspan.forking import in_forked_child
 
 if TYPE_CHECKING:
     from runspan.runs import Run
@@ -43,9 +44,7 @@ def _end(run: "Run") -> None:
         run.table.abandon(run)
 
 
+@in_forked_child
 def _restart_in_child() -> None:
     global _thread, _reported
     _thread, _reported = None, SimpleQueue()
-
-
-os.register_at_fork(after_in_child=_restart_in_child)

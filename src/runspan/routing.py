@@ -6,7 +6,6 @@ invocation alive, and asks the context a span starts in which runs execute there
 
 import functools
 import logging
-import threading
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -19,6 +18,7 @@ from opentelemetry.trace import SpanContext
 from runspan._guard import attempt
 from runspan.context import run_starting, runs_executing
 from runspan.foreign import FOREIGN_SPANS
+from runspan.forking import fork_safe_lock
 from runspan.live_spans import LiveSpans
 from runspan.scope import NOBODY, Scope
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runspan.runs import Run
 
 _routers: Final[WeakKeyDictionary[trace.TracerProvider, "Router"]] = WeakKeyDictionary()
-_routers_lock: Final = threading.Lock()
+_routers_lock: Final = fork_safe_lock()
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 from weakref import ref
 
-from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper, semconv
@@ -47,6 +47,7 @@ class Run:
         "first_chunk_ns",
         "handlers",
         "is_chain",
+        "is_inherited",
         "is_model",
         "is_over",
         "named_parent_id",
@@ -86,6 +87,8 @@ class Run:
         self.is_chain = is_chain
         self.place = Place(caller, self._on_gone)
         self.is_over = False
+        self.is_inherited = False
+        """Whether it began before this process was forked: then its parent process ends it."""
         self.children: dict[Run, None] = {}
         """Those that are open, the oldest first."""
         self.is_model = False
@@ -180,6 +183,21 @@ class Run:
         self._stand_in = self.partial = None
         return attributes
 
+    def inherit(self) -> None:
+        """Make it what a forked child knows of a run of its parent process.
+
+        What starts within it here is below its span and in its scope; that span is not the child's to change or end.
+        """
+        self.is_inherited = True
+        context = self.span.get_span_context()
+        self.span = NonRecordingSpan(
+            SpanContext(context.trace_id, context.span_id, True, context.trace_flags, context.trace_state)
+        )
+        self.owns_span = False
+        self.children, self.chunks, self.chunk_ns = {}, [], []
+        self.handlers, self.attributes, self.told = (), _NOTHING, _NOTHING
+        self.outbox = self.partial = None
+
     @property
     def _is_seen_executing(self) -> bool:
         # Chains and generators report their own end; of the others the frame tells, if LangChain started them.
@@ -217,9 +235,9 @@ class RunTable:
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
     def open_runs(self) -> Iterator[Run]:
-        """Yield the runs that are open now, the oldest first."""
+        """Yield the runs that are open now and of this process, the oldest first."""
         # The copy is made at once: a collection in the midst of the loop can end runs.
-        yield from self._open.copy().values()
+        yield from (run for run in self._open.copy().values() if not run.is_inherited)
 
     def add(self, run: Run) -> None:
         """Enter a run that has its span and its parent."""
@@ -237,8 +255,19 @@ class RunTable:
             self.roaming_frames[run.place.frame_id] = run
 
     def take(self, run_id: UUID | None) -> Run | None:
-        """Take an open run out, to end it: whoever gets it has to."""
-        return self._open.pop(run_id, None)
+        """Take an open run out, to end it: whoever gets it has to. Of an inherited one the end is only noted."""
+        run = self._open.pop(run_id, None)
+        if run is not None and run.is_inherited:
+            run.is_over = True
+            self._settle(run)
+            return None
+        return run
+
+    def inherit(self) -> None:
+        """Leave the open runs to the parent process; called in a forked child."""
+        for run in self.open_runs():
+            run.inherit()
+        self._abandoned.clear()
 
     def audience(self, run_id: UUID | None) -> Audience | None:
         """Return who listens to a run, also to one that was abandoned: LangChain may still tell of it."""

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol, Self, runtime_checkable
@@ -21,6 +20,7 @@ from runspan.export.otlp_processor import OtlpSpanProcessor
 from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
 from runspan.export.spool.choice import Durability
 from runspan.export.spool.files import Spool
+from runspan.forking import fork_safe_lock
 from runspan.one_call import OneCallSpanProcessor
 from runspan.tracing import end_open_runs
 
@@ -153,7 +153,7 @@ class _Present:
     """The handle of this process."""
 
     handle: Handle | None = None
-    lock = threading.Lock()
+    lock = fork_safe_lock()
 
 
 @runtime_checkable

@@ -3,7 +3,6 @@
 import atexit
 import functools
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Final
@@ -18,6 +17,7 @@ from opentelemetry.util.types import AnyValue
 from runspan import reaper
 from runspan._version import __version__
 from runspan.context import attach, find_parent, starting
+from runspan.forking import fork_safe_lock, in_forked_child
 from runspan.relations import Relations
 from runspan.runs import Run, RunTable
 from runspan.scope import NOBODY, Scope
@@ -26,7 +26,7 @@ from runspan.scope import NOBODY, Scope
 _SUPPRESSED: Final = "suppress_instrumentation"
 
 _tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
-_tables_lock: Final = threading.Lock()
+_tables_lock: Final = fork_safe_lock()
 
 
 class Tracing:
@@ -121,6 +121,12 @@ def _end_open_runs_of(find: Callable[[], RunTable | None]) -> None:
     table = find()
     for run in reversed(list(table.open_runs())) if table is not None else ():
         run.table.abandon(run)
+
+
+@in_forked_child
+def _inherit_runs() -> None:
+    for table in _tables.values():
+        table.inherit()
 
 
 @functools.cache

@@ -1,6 +1,5 @@
 """The counters of delivery as OpenTelemetry metrics, read when a reader collects."""
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from weakref import WeakSet
@@ -11,6 +10,7 @@ from runspan import semconv
 from runspan._version import __version__
 from runspan.export.alive import stats_by_destination
 from runspan.export.counts import Stats
+from runspan.forking import fork_safe_lock
 
 _COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
     semconv.SPANS_TAKEN: lambda stats: stats.taken,
@@ -22,7 +22,7 @@ _COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
 _SAYS: Final = {name.name: name.says for name in semconv.NAMES if name.what is semconv.What.METRIC}
 _UNIT: Final = "{span}"
 _observed: WeakSet[MeterProvider] = WeakSet()
-_lock = threading.Lock()
+_lock = fork_safe_lock()
 
 
 def observe_deliveries(meter_provider: MeterProvider | None = None) -> None:
