@@ -38,7 +38,8 @@ LAYERS = {
         {"dispatch", "place", "reaper", "relations", "routing", "scope", "semconv", "_guard"},
         {"langchain_core.callbacks", "opentelemetry"},
     ),
-    "context": ({"place", "runs"}, {"opentelemetry", "langchain_core.runnables.config"}),
+    "saving": ({"place"}, set()),
+    "context": ({"place", "runs", "saving"}, {"opentelemetry", "langchain_core.runnables.config"}),
     "tracing": (
         {"context", "forking", "place", "reaper", "relations", "routing", "runs", "scope", "_version"},
         {"opentelemetry"},

@@ -16,8 +16,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext
 
-from runspan.place import Place, Style, run_ids_on_stack
+from runspan.place import GRAPH_MODULE, Place, Style, run_ids_on_stack
 from runspan.runs import Run, RunTable
+from runspan.saving import is_saving_on_stack
 
 # The innermost stand-in, also where a user's span covers it: it tells in which run that span was opened.
 _STAND_IN_KEY: Final = otel.create_key("runspan-stand-in")
@@ -203,7 +204,14 @@ def _executing_for(run: Run, passed: list[Run], by_config_alone: bool) -> Run | 
         found = _run_by_config(run, passed)
         if found is None and not by_config_alone and run.place.is_on_present_stack():
             found = run
+        if found is None and _is_saved_here(run.place):
+            found = run
     return _roaming_on_stack(found) or found if found is not None else None
+
+
+def _is_saved_here(place: Place) -> bool:
+    """Tell whether the state of a streamed graph is being saved here, in a thread or task that LangGraph began."""
+    return place.module == GRAPH_MODULE and not place.is_here() and is_saving_on_stack()
 
 
 def _is_at_work(run: Run) -> bool:

@@ -9,9 +9,6 @@ from uuid import UUID
 from runspan import resumption, semconv
 from runspan.runs import Run
 
-GRAPH_MODULE = "langgraph.pregel.main"
-"""The module whose functions start the run of a graph."""
-
 
 class LifecycleEvent(Protocol):
     """LangGraph's ``GraphInterruptEvent`` or ``GraphResumeEvent``."""

@@ -14,8 +14,8 @@ from opentelemetry.trace import TracerProvider
 from runspan import payload
 from runspan.bridge import Bridge
 from runspan.flush import flush
-from runspan.graphs import GRAPH_MODULE, hearing_graphs, note_interrupt, note_resume
-from runspan.place import module_of_start
+from runspan.graphs import hearing_graphs, note_interrupt, note_resume
+from runspan.place import GRAPH_MODULE, module_of_start
 from runspan.runs import Run
 from runspan.scope import NOBODY
 from runspan.settings import Settings

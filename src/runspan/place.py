@@ -28,6 +28,10 @@ _MANAGER_GLOBALS: Final = vars(langchain_manager)
 _RETRY: Final = "langchain_core.runnables.retry"
 _FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _NEAR: Final = 30
+GRAPH_MODULE: Final = "langgraph.pregel.main"
+"""The module whose functions start the run of a graph."""
+# The public methods that return when the run is over, also where they read their object's own stream.
+_READING_METHODS: Final = ("invoke", "ainvoke")
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
@@ -56,9 +60,12 @@ class Place:
 
     def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
         frame, manager = _starting_frame(caller)
+        style = _style(frame)
+        if style is Style.GENERATOR and (reader := _reader_until_the_end(frame)) is not None:
+            frame, style = reader, Style.ORDINARY
         self.frame_id = id(frame)
         self.module: object = frame.f_globals.get("__name__")
-        self.style = _style(frame)
+        self.style = style
         self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
         self.thread_id = _thread_id()
         task = _current_task()
@@ -162,6 +169,17 @@ def _starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
     while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
     return frame or manager, manager.f_locals.get("self")
+
+
+def _reader_until_the_end(generator: FrameType) -> FrameType | None:
+    """Return the method that reads its own object's stream to the end, if that is who reads the generator.
+
+    ``invoke`` of a graph does: nobody else's code runs between the chunks.
+    """
+    reader = generator.f_back
+    if reader is None or reader.f_globals is not generator.f_globals or reader.f_code.co_name not in _READING_METHODS:
+        return None
+    return reader
 
 
 def module_of_start(caller: FrameType) -> str | None:
