@@ -46,7 +46,7 @@ LAYERS = {
     ),
     "ties": ({"payload", "place", "relations", "runs", "semconv"}, {"opentelemetry"}),
     "resumption": ({"context", "_guard"}, {"opentelemetry"}),
-    "graphs": ({"resumption", "runs", "semconv"}, {"langgraph.callbacks"}),
+    "graphs": ({"resumption", "runs", "semconv"}, set()),
     # Metrics and events.
     "private_names": (set(), set()),
     "metrics": ({"forking", "payload", "semconv", "_version"}, {"opentelemetry"}),
@@ -118,6 +118,7 @@ LAYERS = {
             "settings",
             "signals",
             "subjects",
+            "_guard",
         },
         {"langchain_core", "opentelemetry"},
     ),

@@ -1,7 +1,7 @@
 """What LangGraph tells of graphs that wait for their user, and of those that go on."""
 
-import contextlib
 import functools
+import logging
 import sys
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,18 +19,25 @@ class LifecycleEvent(Protocol):
 
 
 @functools.cache
-def hearing_graphs(kind: type[Any]) -> type[Any]:
-    """Return a handler's class with the one mixed in to whose instances alone LangGraph tells of interrupts.
+def hear_graphs(kind: Any) -> None:
+    """Make the class of our handler one of those whose instances alone LangGraph tells of interrupts.
 
-    LangGraph has it from 1.1.10 on. It is asked for only when a graph runs, for importing LangGraph takes time.
+    LangGraph's class becomes its base, so that each handler keeps its class, whoever derived it. LangGraph has it from
+    1.1.10 on. This is asked for only when a graph runs, for importing LangGraph takes time.
     """
-    with contextlib.suppress(ImportError):
-        from langgraph.callbacks import GraphCallbackHandler  # noqa: PLC0415  the reason above
-
-        return type(
-            kind.__name__, (kind, GraphCallbackHandler), {"__module__": kind.__module__, "__doc__": kind.__doc__}
+    callbacks = sys.modules.get("langgraph.callbacks")
+    if callbacks is None:
+        return
+    try:
+        kind.__bases__ = (callbacks.GraphCallbackHandler,)
+    except TypeError as error:
+        logging.getLogger("runspan").warning(
+            "LangGraph will not tell %s of interrupts, so graphs that wait for their user are not marked: %s. In the"
+            " bases of your class, name %s before GraphCallbackHandler.",
+            kind.__name__,
+            error,
+            kind.__name__,
         )
-    return kind
 
 
 def hears_graphs(handler: object) -> bool:

@@ -12,9 +12,10 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from runspan import payload
+from runspan._guard import attempt
 from runspan.bridge import Bridge
 from runspan.flush import flush
-from runspan.graphs import hearing_graphs, note_interrupt, note_resume
+from runspan.graphs import hear_graphs, note_interrupt, note_resume
 from runspan.place import GRAPH_MODULE, module_of_start
 from runspan.runs import Run
 from runspan.scope import NOBODY
@@ -36,6 +37,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     One instance serves any number of concurrent invocations, in any thread and event loop. Give it to an invocation,
     to a constructor, or to both; several handlers of one run make one span. No exception of it reaches the
     application, but what a sync handler among ``callbacks`` raises that has ``raise_error``.
+
+    When a graph runs, LangGraph's ``GraphCallbackHandler`` becomes a base of this class: LangGraph tells nobody else of
+    interrupts. Who derives a class from both names this one first.
 
     Args:
         callbacks: ordinary callback handlers, to hear the runs of the invocations that this handler is given to, and
@@ -149,8 +153,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         caller = _frame_at(1)
         module = module_of_start(caller)
         if module == GRAPH_MODULE:
-            kind: Any = type(self)
-            self.__class__ = hearing_graphs(kind)
+            attempt(hear_graphs, OpenTelemetryCallbackHandler, default=None)
         facts = serialized, event.get("name"), event.get("run_type"), event.get("metadata"), module
         content = (inputs,) if self.settings.capture_chains else None
         self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
