@@ -20,7 +20,8 @@ def result(run: Run, describe: Callable[..., Attributes] | None, value: object, 
     """Return what the result of a run says; ``describe`` knows its kind."""
     if run.is_model:
         return stream(run, _answer(value, captures=captures))
-    return attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
+    said = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
+    return {**said, **attempt(payload.transfer, value, default=_NOTHING)} if _is_tool(run) else said
 
 
 def failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
@@ -34,7 +35,8 @@ def failure(run: Run, error: BaseException, response: object) -> tuple[Attribute
     told = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
     so_far = stream(run, _answer(response, captures=run.captures) if response is not None else _NOTHING)
     if told.outcome != "error":
-        return {**so_far, semconv.RUN_OUTCOME: told.outcome}, None
+        handoff = _handoff(run, error) if told.outcome == "handed_off" else _NOTHING
+        return {**so_far, semconv.RUN_OUTCOME: told.outcome, **handoff}, None
     return {**so_far, semconv.ERROR_TYPE: told.error_type}, told.message if run.captures else ""
 
 
@@ -57,6 +59,15 @@ def stream(run: Run, attributes: Attributes) -> Attributes:
         semconv.TIME_TO_FIRST_CHUNK: (run.first_chunk_ns - run.started_ns) / 1e9,
         semconv.CHUNKS: len(run.chunks),
     }
+
+
+def _handoff(run: Run, error: BaseException) -> Attributes:
+    transfer = attempt(payload.transfer, error.args, default=_NOTHING) if _is_tool(run) else _NOTHING
+    return {**attempt(payload.handoff, error, default=_NOTHING), **transfer}
+
+
+def _is_tool(run: Run) -> bool:
+    return run.told.get(semconv.OPERATION) == "execute_tool"
 
 
 def _answer(response: object, *, captures: bool) -> Attributes:

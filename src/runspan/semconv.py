@@ -176,6 +176,13 @@ TOOL_CALL_ID: Final = _attribute("gen_ai.tool.call.id", Level.RECOMMENDED, _TOOL
 TOOL_ARGUMENTS: Final = _attribute("gen_ai.tool.call.arguments", Level.CONTENT, _TOOLS, "a JSON object")
 TOOL_RESULT: Final = _attribute("gen_ai.tool.call.result", Level.CONTENT, _TOOLS, "")
 
+TRANSFER_MODE: Final = _attribute(
+    "gen_ai.transfer.mode", Level.CONDITIONAL, _TOOLS, "`pass_control`, if the tool hands off to another agent"
+)
+TRANSFER_TARGET: Final = _attribute(
+    "gen_ai.transfer.target.name", Level.CONDITIONAL, _TOOLS, "the agent or node that goes on, if it is one"
+)
+
 QUERY: Final = _attribute("gen_ai.retrieval.query.text", Level.CONTENT, _RETRIEVERS, "")
 DOCUMENTS: Final = _attribute(
     "gen_ai.retrieval.documents", Level.CONTENT, _RETRIEVERS, "with id, score, content, metadata, as far as there are"
@@ -217,7 +224,9 @@ RUN_TYPE: Final = _ours(
     "langchain.run.type", _ALL, "`chain`, `prompt`, `parser`, `chat_model`, `llm`, `tool`, `retriever`"
 )
 RUN_NAME: Final = _ours("langchain.run.name", "models, tools, retrievers", "if the span's name does not tell it")
-RUN_OUTCOME: Final = _ours("langchain.run.outcome", _ALL, "`cancelled`, `abandoned` or `interrupted`: no errors")
+RUN_OUTCOME: Final = _ours(
+    "langchain.run.outcome", _ALL, "`cancelled`, `abandoned`, `interrupted` or `handed_off`: no errors"
+)
 TAGS: Final = _ours("langchain.tags", _ALL, "content")
 METADATA: Final = "langchain.metadata."
 """Before the keys of metadata that ``Settings.metadata_keys`` allows."""
@@ -237,6 +246,9 @@ SUBTREE_OUTPUT_TOKENS: Final = _ours(
 GRAPH_NODE: Final = _ours("langgraph.node", _NODES, "")
 GRAPH_STEP: Final = _ours("langgraph.step", _NODES, "")
 CHECKPOINT_NAMESPACE: Final = _ours("langgraph.checkpoint.namespace", _NODES, "which subgraph the checkpoint is of")
+HANDOFF_TARGETS: Final = _ours(
+    "langgraph.handoff.targets", "what was `handed_off`", "the nodes of the parent graph that go on"
+)
 CHECKPOINT_ID: Final = _ours("langgraph.checkpoint.id", _GRAPHS, "where a graph was interrupted or resumed")
 
 # Of delivery.

@@ -37,7 +37,7 @@ class GraphBubbleUp(Exception):  # noqa: N818  the name is the point
         (GraphInterrupt(()), Failure("interrupted", "langgraph.errors.GraphInterrupt", "()")),
         (
             ParentCommand(Command(goto="x")),
-            Failure("interrupted", "langgraph.errors.ParentCommand", "Command(goto='x')"),
+            Failure("handed_off", "langgraph.errors.ParentCommand", "Command(goto='x')"),
         ),
         (GraphRecursionError("25"), Failure("error", "langgraph.errors.GraphRecursionError", "25")),
         (GraphBubbleUp("x"), Failure("error", f"{__name__}.GraphBubbleUp", "x")),

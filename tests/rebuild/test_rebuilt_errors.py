@@ -47,7 +47,12 @@ def test_names(kind, name):
 
 @pytest.mark.parametrize(
     ("outcome", "kind"),
-    [("cancelled", asyncio.CancelledError), ("abandoned", GeneratorExit), ("interrupted", SpanError)],
+    [
+        ("cancelled", asyncio.CancelledError),
+        ("abandoned", GeneratorExit),
+        ("interrupted", SpanError),
+        ("handed_off", SpanError),
+    ],
 )
 def test_outcomes(outcome, kind):
     """Outcomes of runspan's that are no errors of a span are those that LangChain would have told of."""

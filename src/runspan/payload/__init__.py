@@ -3,6 +3,7 @@
 from runspan.payload.answer import answer
 from runspan.payload.calls import calls_answered, calls_asked
 from runspan.payload.chains import chain_start
+from runspan.payload.commands import handoff, transfer
 from runspan.payload.content import Attributes, AttributeValue, to_json
 from runspan.payload.failure import Failure, failure
 from runspan.payload.messages import input_messages, input_prompts, output_messages
@@ -37,6 +38,7 @@ __all__ = [
     "documents",
     "executing_agent",
     "failure",
+    "handoff",
     "input_messages",
     "input_prompts",
     "inputs",
@@ -49,5 +51,6 @@ __all__ = [
     "tool_arguments",
     "tool_result",
     "tool_start",
+    "transfer",
     "unknown_start",
 ]

@@ -3,13 +3,16 @@
 import asyncio
 from typing import Literal, NamedTuple
 
+from runspan.payload.commands import is_of_langgraph
 from runspan.payload.text import describe
+
+Outcome = Literal["error", "cancelled", "abandoned", "interrupted", "handed_off"]
 
 
 class Failure(NamedTuple):
     """The end of a run that returned nothing."""
 
-    outcome: Literal["error", "cancelled", "abandoned", "interrupted"]
+    outcome: Outcome
     error_type: str
     message: str
 
@@ -19,17 +22,19 @@ def failure(error: BaseException) -> Failure:
     return Failure(_outcome(error), _error_type(type(error)), describe(error))
 
 
-def _outcome(error: BaseException) -> Literal["error", "cancelled", "abandoned", "interrupted"]:
+def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, GeneratorExit):
         return "abandoned"
     if isinstance(error, asyncio.CancelledError):
         return "cancelled"
-    return "interrupted" if _is_control_flow(type(error)) else "error"
+    if _is_raised_by_graphs(error, "ParentCommand"):
+        return "handed_off"
+    return "interrupted" if _is_raised_by_graphs(error, "GraphBubbleUp") else "error"
 
 
-def _is_control_flow(kind: type[BaseException]) -> bool:
-    """Tell whether LangGraph raises this to pause a graph or to leave it; without importing LangGraph."""
-    return any(base.__name__ == "GraphBubbleUp" and base.__module__ == "langgraph.errors" for base in kind.__mro__)
+def _is_raised_by_graphs(error: BaseException, name: str) -> bool:
+    """Tell whether LangGraph raises this to leave a graph (``ParentCommand``), or to pause or leave it."""
+    return is_of_langgraph(type(error), "langgraph.errors", name)
 
 
 def _error_type(kind: type[BaseException]) -> str:

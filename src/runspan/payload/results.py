@@ -9,6 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
 
 from runspan import semconv
+from runspan.payload.commands import as_items, is_command
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.text import clean
 
@@ -49,28 +50,19 @@ def soft_error(output: object) -> str | None:
 
 def _tool_messages(output: object) -> Iterator[ToolMessage]:
     """Yield a tool's messages: the output itself, those of a list, those in the update of a ``Command``."""
-    for each in _items(output):
+    for each in as_items(output):
         if isinstance(each, ToolMessage):
             yield each
-        elif _is_command(type(each)):
+        elif is_command(each):
             for channel in _channels(getattr(each, "update", None)):
-                yield from (message for message in _items(channel) if isinstance(message, ToolMessage))
+                yield from (message for message in as_items(channel) if isinstance(message, ToolMessage))
 
 
 def _channels(update: object) -> Iterable[object]:
     """Return what an update writes, which is a dictionary or a list of pairs."""
     if isinstance(update, dict):
         return update.values()
-    return [pair[-1] for pair in _items(update) if isinstance(pair, tuple) and pair]
-
-
-def _items(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def _is_command(kind: type) -> bool:
-    """Tell whether this is LangGraph's ``Command``; without importing LangGraph."""
-    return any(base.__name__ == "Command" and base.__module__ == "langgraph.types" for base in kind.__mro__)
+    return [pair[-1] for pair in as_items(update) if isinstance(pair, tuple) and pair]
 
 
 def inputs(value: object) -> Attributes:

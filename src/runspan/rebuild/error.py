@@ -26,6 +26,7 @@ _OUTCOMES: Final[dict[str, Callable[[], BaseException]]] = {
     "cancelled": asyncio.CancelledError,
     "abandoned": GeneratorExit,
     "interrupted": lambda: SpanError("", "interrupted"),
+    "handed_off": lambda: SpanError("", "handed_off"),
 }
 
 
