@@ -12,12 +12,15 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from runspan.console import TreeSpanExporter
+from runspan.export.alive import begin_ending, live_on
+from runspan.export.closing import close_all
 from runspan.export.counts import Stats
 from runspan.export.direct import DirectSpanProcessor
 from runspan.export.exiting import at_exit, not_at_exit
 from runspan.export.otlp.target import endpoint_in_environment, resolve_target
 from runspan.export.otlp_processor import OtlpSpanProcessor
 from runspan.export.processor import MAX_REQUEST_BYTES, DeliveringSpanProcessor
+from runspan.export.sigterm import SigtermWatch
 from runspan.export.spool.choice import Durability
 from runspan.export.spool.files import Spool
 from runspan.forking import fork_safe_lock
@@ -38,6 +41,7 @@ class Handle:
         self.is_open = True
         self._processors = processors
         self._exit_timeout = exit_timeout
+        self._sigterm_watch: SigtermWatch | None = None
         at_exit(self._close_at_exit)
 
     def force_flush(self, timeout: float = 10) -> bool:
@@ -58,10 +62,28 @@ class Handle:
         for processor in self._processors:
             processor.shutdown(max(deadline - time.monotonic(), 0))
         not_at_exit(self._close_at_exit)
+        if self._sigterm_watch is not None:
+            self._sigterm_watch.stop()
+
+    def watch_sigterm(self) -> SigtermWatch:
+        """Deliver before SIGTERM ends the process, until ``shutdown``; the watch belongs on the tracer provider."""
+        self._sigterm_watch = SigtermWatch(
+            begin_ending=begin_ending,
+            live_on=live_on,
+            deliver=self._close_everything,
+            timeout_seconds=self._exit_timeout,
+        )
+        self._sigterm_watch.start()
+        return self._sigterm_watch
 
     def _close_at_exit(self) -> None:
         end_open_runs(self.tracer_provider)
         self.shutdown(self._exit_timeout)
+
+    def _close_everything(self) -> None:
+        end_open_runs(self.tracer_provider)
+        close_all(self._exit_timeout)
+        self.shutdown(0)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +106,7 @@ def configure(
     max_request_bytes: int = MAX_REQUEST_BYTES,
     started_markers: bool = False,
     exit_timeout: float = 4.0,
+    sigterm: bool = True,
 ) -> Handle:
     """Send spans to an OTLP endpoint, to the terminal, or to both.
 
@@ -105,6 +128,7 @@ def configure(
         max_request_bytes: The largest request; a span that alone is larger is made shorter.
         started_markers: Whether roots and calls of models are seen as soon as they begin.
         exit_timeout: Seconds that the end of the process may wait for the delivery.
+        sigterm: Whether what has ended is delivered before SIGTERM ends the process; False leaves signals alone.
 
     Raises:
         ValueError: An argument or an environment variable has a value that can't be used.
@@ -146,6 +170,8 @@ def configure(
         heard = [OneCallSpanProcessor(each) for each in processors] if inner_calls == "bare" else processors
         provider = _provider_with(heard, service_name, resource_attributes or {})
         _Present.handle = Handle(provider, processors, exit_timeout)
+        if sigterm and processors:
+            _add(_Present.handle.watch_sigterm(), provider)
         return _Present.handle
 
 
@@ -189,14 +215,18 @@ def _provider_with(
             " resource can't be changed. Give them where that provider is made."
         )
     for processor in processors:
-        if not isinstance(provider, _TakesProcessors):
-            raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
-                f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
-                " can't be taken from it. Either export with that provider and leave out configure(), or set no"
-                " provider and let configure() make one."
-            )
-        provider.add_span_processor(processor)
+        _add(processor, provider)
     return provider
+
+
+def _add(processor: SpanProcessor, provider: trace.TracerProvider) -> None:
+    if not isinstance(provider, _TakesProcessors):
+        raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
+            f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
+            " can't be taken from it. Either export with that provider and leave out configure(), or set no"
+            " provider and let configure() make one."
+        )
+    provider.add_span_processor(processor)
 
 
 def _new_provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:

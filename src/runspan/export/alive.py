@@ -38,7 +38,31 @@ def stats_by_destination() -> dict[str, Stats]:
     return {destination: counts.stats(waiting[destination]) for destination, counts in list(by_destination.items())}
 
 
+class _Ending:
+    """Whether the process is about to end, so that nothing may wait for a batch to fill."""
+
+    has_begun = False
+
+
+def is_ending() -> bool:
+    """Tell whether each span is to be sent at once."""
+    return _Ending.has_begun
+
+
+def begin_ending() -> None:
+    """Have all spans sent that wait, and each that ends from now on; takes no lock and does not wait."""
+    _Ending.has_begun = True
+    for delivery in all_deliveries():
+        delivery.hurry()
+
+
+def live_on() -> None:
+    """Let spans wait for their batch again."""
+    _Ending.has_begun = False
+
+
 def _start_afresh_in_child() -> None:
+    _Ending.has_begun = False
     by_destination.clear()
     for delivery in all_deliveries():
         delivery.start_afresh()

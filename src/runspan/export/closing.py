@@ -29,6 +29,11 @@ def close(deliveries: Iterable[Delivery], seconds: float) -> None:
         each.abandon()
 
 
+def close_all(seconds: float) -> None:
+    """Close every delivery of this process, in one time for all."""
+    close(all_deliveries(), seconds)
+
+
 def _wait_for_the_silent(closing: Sequence[Delivery], seconds: float, *, until: float) -> None:
     while (left := [each for each in closing if not each.finished.is_set()]) and time.monotonic() < until:
         for each in left:
@@ -43,7 +48,7 @@ def _wait(closing: Iterable[Delivery], *, until: float) -> None:
 
 
 def _close_at_exit() -> None:
-    close(all_deliveries(), EXIT_SECONDS)
+    close_all(EXIT_SECONDS)
 
 
 at_exit(_close_at_exit)

@@ -119,7 +119,7 @@ class Delivery:
         mark = Mark()
         if self._is_pending():
             self._queue.put_mark(mark)
-            self._hurry()
+            self.hurry()
             if workers.ensure_started():
                 mark.reached.wait(seconds)
         else:
@@ -127,6 +127,11 @@ class Delivery:
         delivered = mark.delivered and mark.lost == self._losses_told
         self._losses_told = max(self._losses_told, mark.lost)
         return delivered
+
+    def hurry(self) -> None:
+        """Have what waits sent now, also while the receiver fails; takes no lock and does not wait."""
+        self._is_urgent = True
+        self._ask_first_stop()
 
     def begin_closing(self) -> bool:
         """Take no more spans and ask for the last turn, ``finished`` tells when it is over; False if closed before."""
@@ -136,7 +141,7 @@ class Delivery:
         if not self._is_pending():
             self.finished.set()
         elif workers.ensure_started():
-            self._hurry()
+            self.hurry()
         else:
             self._finish("no thread could be started to send them")
         return True
@@ -167,7 +172,9 @@ class Delivery:
     # Asking for turns.
 
     def _see_to_it(self) -> None:
-        if self._alarm is None or not self._alarm.renew(self._first_stop):
+        if alive.is_ending():
+            self._ask_first_stop()
+        elif self._alarm is None or not self._alarm.renew(self._first_stop):
             self._alarm = self._ask_first_stop(due=time.monotonic() + self._delay_seconds)
         if len(self._queue) >= self._max_batch_size and not self._batch_announced:
             self._batch_announced = True
@@ -191,10 +198,6 @@ class Delivery:
 
     def _ask_to_deliver(self, due: float | None = None) -> Turn:
         return workers.ask(self._deliver_all, due=due, destination=self.destination)
-
-    def _hurry(self) -> None:
-        self._is_urgent = True
-        self._ask_first_stop()
 
     # Turns.
 

@@ -5,6 +5,8 @@ import multiprocessing
 from collections.abc import Callable
 from multiprocessing import util
 
+from runspan.export.sigterm import act_on_blocked_sigterm
+
 # After the application's own finalizers, which may end spans, and after its children were joined.
 _LATE = -100
 
@@ -40,3 +42,6 @@ def not_at_exit(function: Callable[[], None]) -> None:
     atexit.unregister(function)
     if function in _registered.functions:
         _registered.functions.remove(function)
+
+
+at_exit(act_on_blocked_sigterm)  # the first one here is called last, when all is delivered

@@ -1,0 +1,193 @@
+"""SIGTERM, by which most servers are ended: what has ended is delivered, and the signal acts as it would without us.
+
+Our handler stands before the one in place. If that is the default, we deliver and let it act. If it is a function, such
+as a server's, a graceful shutdown begins, after which many servers restore the default and raise the signal again: that
+would end the process without ``atexit``. So the signal is blocked in the main thread until ``atexit`` has delivered.
+
+Servers save and restore handlers, and reset them in their workers. So each of ours knows its own predecessor, and the
+start of a span in the main thread looks about once a second whether one of ours is still in place.
+"""
+
+import os
+import signal
+import threading
+import time
+from _thread import allocate_lock, get_ident, start_new_thread
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeAlias
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span, SpanProcessor
+
+_Function: TypeAlias = Callable[[int, FrameType | None], object]
+
+_LOOK_AGAIN_SECONDS = 1.0
+# The longest graceful shutdown that we know of; who is still there after it has not ended by the signal and lives on.
+_LONGEST_SHUTDOWN_SECONDS = 600.0
+_IS_POSIX = hasattr(signal, "pthread_sigmask")
+
+
+class SigtermWatch(SpanProcessor):
+    """Deliver when the process is ended by SIGTERM; on the tracer provider it sees to it that it stays installed.
+
+    Args:
+        begin_ending: Called in the handler when a shutdown begins. Must neither wait nor take a lock, for the main
+            thread is in the middle of anything.
+        live_on: Called when there was no end after all.
+        deliver: Called, in a thread of its own, before the default action.
+        timeout_seconds: What ``deliver`` may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        begin_ending: Callable[[], None],
+        live_on: Callable[[], None],
+        deliver: Callable[[], None],
+        timeout_seconds: float,
+    ) -> None:
+        self.begin_ending = begin_ending
+        self.live_on = live_on
+        self._deliver = deliver
+        self._timeout_seconds = timeout_seconds
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
+        """Look whether our handler is in place, where and when that may be done."""
+        if _state.watch is self and time.monotonic() >= _state.look_at and _is_main_thread():
+            _state.look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+            _live_on_after_all()
+            _install()
+
+    def start(self) -> None:
+        """Take the place of an earlier watch; in another thread than the main one the handler comes with a span."""
+        if _IS_POSIX:
+            _state.watch = self
+            if _is_main_thread():
+                _install()
+
+    def stop(self) -> None:
+        """Leave signals alone; a handler of ours that a server keeps does what its predecessor would."""
+        if _state.watch is self:
+            _state.watch = None
+            if _is_main_thread():
+                _uninstall()
+
+    def deliver(self) -> None:
+        """Deliver while the main thread waits: here it might hold what the delivery needs, so its time is limited."""
+        over = allocate_lock()
+        over.acquire()
+
+        def work() -> None:
+            try:
+                self._deliver()
+            finally:
+                over.release()
+
+        try:
+            start_new_thread(work, ())
+        except RuntimeError:  # Python is exiting, and has delivered
+            return
+        over.acquire(timeout=self._timeout_seconds)
+
+
+class _State:
+    """What there is once per process, for SIGTERM is."""
+
+    def __init__(self) -> None:
+        self.watch: SigtermWatch | None = None
+        self.look_at = 0.0
+        self.blocked_at: float | None = None
+        self.is_delivering = False
+
+
+_state = _State()
+
+
+class _Handler:
+    """What is called at SIGTERM; ``previous`` is None for the default action."""
+
+    def __init__(self, previous: _Function | None) -> None:
+        self.previous = previous
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        watch = _state.watch
+        if self.previous is None:
+            _end(watch)
+            return
+        if watch is not None:
+            watch.begin_ending()
+            _block()
+        self.previous(number, frame)
+
+
+def _end(watch: SigtermWatch | None) -> None:
+    """Deliver, then let the default action end the process."""
+    if os.getpid() == 1:  # Linux has no default action for it: it lives on
+        if watch is not None:
+            watch.begin_ending()
+        return
+    if _state.is_delivering:  # a second signal, as from a process group and a parent
+        return
+    _state.is_delivering = True
+    try:
+        if watch is not None:
+            watch.deliver()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _unblock()
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _install() -> None:
+    """Put a handler before the one in place, unless that is ours, ignores the signal or is none of Python's."""
+    present = signal.getsignal(signal.SIGTERM)
+    if present == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _Handler(None))
+    elif callable(present) and not isinstance(present, _Handler):
+        signal.signal(signal.SIGTERM, _Handler(present))
+
+
+def _uninstall() -> None:
+    present = signal.getsignal(signal.SIGTERM)
+    if isinstance(present, _Handler):
+        signal.signal(signal.SIGTERM, present.previous or signal.SIG_DFL)
+
+
+def _block() -> None:
+    if signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}):
+        _state.blocked_at = time.monotonic()
+
+
+def _unblock() -> None:
+    if _state.blocked_at is not None:
+        _state.blocked_at = None
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def act_on_blocked_sigterm() -> None:
+    """Let a signal act that was raised after a graceful shutdown; to be called when all is delivered."""
+    if _is_main_thread():
+        _unblock()
+
+
+def _live_on_after_all() -> None:
+    if _state.blocked_at is not None and time.monotonic() > _state.blocked_at + _LONGEST_SHUTDOWN_SECONDS:
+        _unblock()
+        if _state.watch is not None:
+            _state.watch.live_on()
+
+
+def _is_main_thread() -> bool:
+    return threading.main_thread().ident == get_ident()
+
+
+def _reset_after_fork() -> None:
+    """A child has not been asked to end; its server may have reset the signals."""
+    _state.look_at = 0.0
+    _state.is_delivering = False
+    _unblock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,0 +1,49 @@
+"""An ASGI application: each request is a span, and ``/slow`` one that ends a second after its answer has begun."""
+
+import asyncio
+import os
+import threading
+
+from opentelemetry import trace
+
+from runspan import configure
+
+CONFIGURE = os.environ.get("CONFIGURE", "import")  # where: at the import, in a thread, in the lifespan, or elsewhere
+
+if CONFIGURE == "import":
+    configure(sigterm=os.environ.get("SIGTERM") != "off")
+if CONFIGURE == "thread":
+    thread = threading.Thread(target=configure)
+    thread.start()
+    thread.join()
+
+
+async def app(scope, receive, send):
+    """Serve the lifespan or a request."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+    else:
+        await answer(scope["path"] == "/slow", send)
+
+
+async def live(receive, send):
+    await receive()
+    if CONFIGURE == "lifespan":
+        configure()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def answer(slow, send):
+    with trace.get_tracer("host").start_as_current_span("slow" if slow else "run"):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await asyncio.sleep(1 if slow else 0)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    uvicorn.run(app, port=int(os.environ["PORT"]), log_config=None)

@@ -1,0 +1,31 @@
+"""A WSGI application: each request is a span, and ``/slow`` one that ends a second after its answer has begun."""
+
+import os
+import time
+
+from flask import Flask
+from opentelemetry import trace
+
+from runspan import configure
+
+configure(sigterm=os.environ.get("SIGTERM") != "off")
+app = Flask(__name__)
+
+
+@app.get("/")
+def run():
+    """Answer in a span."""
+    with trace.get_tracer("host").start_as_current_span("run"):
+        return "begun"
+
+
+@app.get("/slow")
+def slow():
+    """Answer while the span goes on."""
+
+    def body():
+        with trace.get_tracer("host").start_as_current_span("slow"):
+            yield "begun"
+            time.sleep(1)
+
+    return body()

@@ -1,0 +1,250 @@
+"""Scripts that SIGTERM ends, and what the handler does to the signals of a process."""
+
+import signal
+import time
+from textwrap import dedent
+
+import pytest
+
+from tests.hosts.host import Host
+
+KILLED = -signal.SIGTERM
+MARGIN_SECONDS = 5  # other processes may have the machine
+PREAMBLE = """
+import asyncio, os, signal, subprocess, sys, threading, time
+from opentelemetry import trace
+from runspan import configure
+
+def end(name="run"): trace.get_tracer("host").start_span(name).end()
+def end_five():
+    for _ in range(5):
+        end()
+def say(value): print(value, flush=True)
+def sleep():
+    while True:
+        time.sleep(0.01)
+"""
+
+
+def script(code, **environment):
+    """Return a host that runs these lines."""
+    return Host("-c", PREAMBLE + dedent(code), **environment)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "say('ready'); time.sleep(600)",
+        "say('ready'); asyncio.run(asyncio.sleep(600))",
+        "say('ready'); threading.Event().wait()",
+        "say('ready'); exec('while True: pass')",
+    ],
+    ids=["sleeping", "asyncio.run", "waiting", "busy"],
+)
+def test_the_default_action_comes_after_the_delivery(wait):
+    """A script without a handler delivers what has ended, then it is ended by the signal as ever."""
+    with script(f"configure(); end_five(); {wait}") as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == KILLED
+        assert host.names() == ["run"] * 5
+
+
+def test_a_handler_of_the_event_loop_is_called():
+    """A loop that asks for the signal gets it, and what it ends meanwhile arrives."""
+    code = """
+    async def main():
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        end_five()
+        say("ready")
+        await stop.wait()
+        end("slow")
+    configure()
+    asyncio.run(main())
+    sys.exit(3)
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == 3
+        assert host.names() == ["run"] * 5 + ["slow"]
+
+
+@pytest.mark.parametrize("order", ["stop_on_signal(); configure()", "configure(); stop_on_signal()"])
+def test_a_handler_of_the_application_decides(order):
+    """Whether a handler was set before or after configure(), it is called once and its exit status counts."""
+    code = f"""
+    def stop(number, frame):
+        say(f"stopped by {{number}}")
+        sys.exit(3)
+    def stop_on_signal():
+        signal.signal(signal.SIGTERM, stop)
+    {order}
+    end_five()
+    say("ready")
+    time.sleep(600)
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == 3
+        assert host.read_line() == f"stopped by {signal.SIGTERM.value}"
+        assert host.names() == ["run"] * 5
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments"), [("signal.SIG_IGN", ""), ("signal.SIG_DFL", "sigterm=False")], ids=["ignored", "off"]
+)
+def test_a_signal_may_be_left_alone(before, arguments):
+    """A signal that is ignored stays so, and with sigterm=False none is touched."""
+    code = f"""
+    signal.signal(signal.SIGTERM, {before})
+    configure({arguments})
+    end_five()
+    say(signal.getsignal(signal.SIGTERM) == {before})
+    os._exit(0)
+    """
+    with script(code) as host:
+        assert host.read_line() == "True"
+
+
+def test_shutdown_takes_the_handler_away():
+    """After shutdown() the former handler is in place, however often configure() was called; where somebody keeps ours,
+    it does what the former would."""
+    code = """
+    def former(number, frame):
+        say("former")
+    signal.signal(signal.SIGTERM, former)
+    for _ in range(3):
+        handle = configure()
+        ours = signal.getsignal(signal.SIGTERM)
+        handle.shutdown()
+        say(signal.getsignal(signal.SIGTERM) is former)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    handle = configure()
+    kept = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, former)
+    handle.shutdown()
+    say(signal.getsignal(signal.SIGTERM) is former)
+    ours(signal.SIGTERM, None)
+    say(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    signal.signal(signal.SIGTERM, kept)
+    signal.raise_signal(signal.SIGTERM)
+    """
+    with script(code) as host:
+        said = [host.read_line() for _ in range(6)]
+        assert said == ["True", "True", "True", "True", "former", "set()"]
+        assert host.process.wait(60) == KILLED
+
+
+def test_a_receiver_that_hangs_costs_the_time_stated():
+    """A receiver that does not answer delays the end by exit_timeout, also while the main thread holds a lock that a
+    worker needs to log it."""
+    code = """
+    import logging
+    logging.basicConfig()
+    configure(exit_timeout=1)
+    end_five()
+    with logging.getLogger().handlers[0].lock:
+        say("ready")
+        time.sleep(600)
+    """
+    with script(code) as host:
+        host.receiver.hold()
+        assert host.read_line() == "ready"
+        began = time.monotonic()
+        assert host.terminate() == KILLED
+        assert time.monotonic() - began < 1 + MARGIN_SECONDS
+
+
+def test_a_second_signal_does_not_cut_the_delivery_short():
+    """A process that gets the signal from its group and from its parent still delivers."""
+    with script("configure(exit_timeout=60); end_five(); say('ready'); sleep()") as host:
+        host.receiver.hold()
+        assert host.read_line() == "ready"
+        host.process.send_signal(signal.SIGTERM)
+        host.receiver.wait_for_attempts(1, timeout=60)
+        host.process.send_signal(signal.SIGTERM)
+        host.receiver.accept()
+        assert host.process.wait(60) == KILLED
+        assert host.names() == ["run"] * 5
+
+
+def test_a_run_that_is_going_on_is_seen():
+    """A run of LangChain's that the signal interrupts is in the trace, as abandoned."""
+    code = """
+    from langchain_core.runnables import RunnableLambda
+    from runspan import OpenTelemetryCallbackHandler
+    configure()
+    def wait(_):
+        say("ready")
+        sleep()
+    RunnableLambda(wait, name="waits").invoke(1, {"callbacks": [OpenTelemetryCallbackHandler()]})
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == KILLED
+        (span,) = host.receiver.received()
+        assert (span["name"], span["attributes"]["langchain.run.outcome"]) == ("waits", "abandoned")
+
+
+def test_tenants_deliver_too():
+    """What processors beside that of configure() hold is delivered in the same time."""
+    code = """
+    from runspan import OtlpSpanProcessor
+    from opentelemetry.sdk.trace import TracerProvider
+    configure()
+    provider = TracerProvider()
+    provider.add_span_processor(OtlpSpanProcessor())
+    provider.get_tracer("tenant").start_span("tenant").end()
+    say("ready")
+    sleep()
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == KILLED
+        assert host.names() == ["tenant"]
+
+
+def test_process_1_lives_on():
+    """The first process of a container has no default action: as without us it goes on, and delivers from then on."""
+    code = """
+    os.getpid = lambda: 1
+    configure()
+    end_five()
+    signal.raise_signal(signal.SIGTERM)
+    end("after")
+    say("alive")
+    sleep()
+    """
+    with script(code) as host:
+        assert host.read_line() == "alive"
+        host.receiver.wait_for(6, timeout=60)
+        assert host.names() == ["after", *["run"] * 5]
+
+
+def test_an_application_that_lives_on_is_left_as_it_was():
+    """After a signal that ended nothing each span is sent at once, and programs started then inherit a blocked signal;
+    after a time neither is so any more. A forked child never inherits it."""
+    code = """
+    from runspan.export import alive, sigterm
+    signal.signal(signal.SIGTERM, lambda *_: say("ignored"))
+    def blocked_in_fork():
+        if os.fork() == 0:
+            os._exit(len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+        return os.waitstatus_to_exitcode(os.wait()[1])
+    def blocked_in_program():
+        return subprocess.check_output(["grep", "SigBlk", "/proc/self/status"], text=True).split()[1].strip("0") != ""
+    handle = configure()
+    os.kill(os.getpid(), signal.SIGTERM)
+    end_five()
+    while handle.stats().sent < 5:
+        time.sleep(0.01)
+    say([alive.is_ending(), blocked_in_fork(), blocked_in_program()])
+    sigterm._LONGEST_SHUTDOWN_SECONDS = 0
+    sigterm._state.look_at = 0
+    end("later")
+    say([alive.is_ending(), blocked_in_fork(), blocked_in_program()])
+    """
+    with script(code) as host:
+        assert host.read_line() == "ignored"
+        assert host.read_line() == "[True, 0, True]"
+        assert host.read_line() == "[False, 0, False]"

@@ -1,0 +1,53 @@
+"""Web servers that SIGTERM ends, as at each deployment: no span may be lost, and the exit status is as without us."""
+
+import signal
+
+import pytest
+
+from tests.hosts.host import Host
+
+UVICORN = ("-m", "uvicorn", "asgi:app", "--port", "PORT")
+GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:PORT", "--worker-class")
+UVICORN_WORKER = (*GUNICORN, "uvicorn_worker.UvicornWorker", "asgi:app")
+KILLED = -signal.SIGTERM
+
+# The command, where the application calls configure(), and the exit status, which is the same with sigterm=False.
+GRACEFUL = {
+    "uvicorn": (UVICORN, "import", KILLED),
+    "uvicorn --workers 2": ((*UVICORN, "--workers", "2"), "import", 0),
+    "uvicorn --reload": ((*UVICORN, "--reload"), "import", 0),
+    "uvicorn, lifespan": (UVICORN, "lifespan", KILLED),
+    "uvicorn, another thread": (UVICORN, "thread", KILLED),
+    "uvicorn.run": (("asgi.py",), "import", KILLED),
+    "UvicornWorker": (UVICORN_WORKER, "import", 0),
+    "UvicornWorker --preload": ((*UVICORN_WORKER, "--preload"), "import", 0),
+    "UvicornWorker, post_fork": ((*UVICORN_WORKER, "--config", "post_fork.py"), "post_fork", 0),
+    "gunicorn sync": ((*GUNICORN, "sync", "wsgi:app"), "import", 0),
+    "gunicorn gthread": ((*GUNICORN, "gthread", "--threads", "4", "wsgi:app"), "import", 0),
+    "hypercorn": (("-m", "hypercorn", "--bind", "127.0.0.1:PORT", "asgi:app"), "import", 0),
+    "granian": (("-m", "granian", "--interface", "asgi", "--port", "PORT", "asgi:app"), "import", 0),
+}
+
+
+@pytest.mark.parametrize(("command", "where", "status"), GRACEFUL.values(), ids=GRACEFUL)
+def test_a_graceful_shutdown_loses_nothing(command, where, status):
+    """What ended before the signal arrives, and so does the request that the server completes after it."""
+    with Host(*command, CONFIGURE=where) as host:
+        host.wait_for_port()
+        for _ in range(5):
+            host.get().read()
+        slow = host.get("/slow")
+        assert host.terminate() == status
+        assert slow.read() == b""
+        assert host.names() == ["run"] * 5 + ["slow"]
+
+
+def test_flask_run_loses_nothing_that_has_ended():
+    """Flask's server has no graceful shutdown: what ended before the signal arrives."""
+    with Host("-m", "flask", "--app", "wsgi", "run", "--port", "PORT") as host:
+        host.wait_for_port()
+        for _ in range(5):
+            host.get().read()
+        host.get("/slow")
+        assert host.terminate() == KILLED
+        assert host.names() == ["run"] * 5
