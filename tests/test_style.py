@@ -45,6 +45,7 @@ LAYERS = {
         {"opentelemetry"},
     ),
     "ties": ({"payload", "place", "relations", "runs", "semconv"}, {"opentelemetry"}),
+    "agents": ({"runs", "semconv"}, set()),
     "resumption": ({"context", "_guard"}, {"opentelemetry"}),
     "graphs": ({"resumption", "runs", "semconv"}, set()),
     # Metrics and events.
@@ -86,6 +87,7 @@ LAYERS = {
     "endings": ({"payload", "runs", "semconv", "_guard"}, {"langchain_core.outputs"}),
     "bridge": (
         {
+            "agents",
             "dispatch",
             "endings",
             "event",

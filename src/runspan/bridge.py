@@ -16,10 +16,11 @@ from opentelemetry.trace import SpanKind, TracerProvider
 
 from runspan import endings, payload, semconv, ties
 from runspan._guard import attempt
+from runspan.agents import executing_agent
 from runspan.dispatch import dispatch, outbox_here
 from runspan.event import Event
 from runspan.graphs import hears_graphs
-from runspan.payload import Kind, Start
+from runspan.payload import Start
 from runspan.payload.former import former_names
 from runspan.payload.results import soft_error
 from runspan.payload.structure import structured
@@ -28,7 +29,7 @@ from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
 from runspan.signals import Signals
-from runspan.subjects import CHAT, Subject, serialized
+from runspan.subjects import CHAT, TOOL, Subject, serialized
 from runspan.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Bridge:
             None,
             name="invocation",
             kind=SpanKind.INTERNAL,
-            attributes=_NOTHING,
+            attributes=lambda _: _NOTHING,
             is_chain=True,
             is_hidden=True,
             scope=self.scope,
@@ -223,7 +224,7 @@ class Bridge:
             event.get("parent_run_id"),
             name=start.name,
             kind=subject.span_kind,
-            attributes=attributes,
+            attributes=lambda run: {**attributes, **executing_agent(run)} if subject is TOOL else attributes,
             is_chain=subject.is_chain,
             is_hidden=self._is_hidden(start, event),
             scope=self.scope,
@@ -231,7 +232,6 @@ class Bridge:
         )
         run.handlers = (self,)
         run.captures = self._captures
-        run.told = attributes
         run.is_model, run.partial = subject.is_model, self._partial
         attempt(ties.tie, run, caller, start.attributes.get(semconv.OPERATION), tags, call_id, default=None)
         if content is not None and self._captures and _takes_attributes(run):
@@ -247,8 +247,6 @@ class Bridge:
         attributes = {**start.attributes, **origin}
         if metadata is not None and semconv.OPERATION in start.attributes:
             attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
-        if metadata is not None and start.kind is Kind.TOOL:
-            attributes.update(attempt(payload.executing_agent, metadata, default=_NOTHING))
         if self.settings.names == "both":
             attributes.update(former_names(start.attributes))
         if metadata is not None and self.settings.metadata_keys:

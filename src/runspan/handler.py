@@ -16,7 +16,7 @@ from runspan._guard import attempt
 from runspan.bridge import Bridge
 from runspan.flush import flush
 from runspan.graphs import hear_graphs, note_interrupt, note_resume
-from runspan.place import GRAPH_MODULE, module_of_start
+from runspan.place import graph_starting
 from runspan.runs import Run
 from runspan.scope import NOBODY
 from runspan.settings import Settings
@@ -151,10 +151,10 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
         caller = _frame_at(1)
-        module = module_of_start(caller)
-        if module == GRAPH_MODULE:
+        graph = graph_starting(caller)
+        if graph is not None:
             attempt(hear_graphs, OpenTelemetryCallbackHandler, default=None)
-        facts = serialized, event.get("name"), event.get("run_type"), event.get("metadata"), module
+        facts = serialized, event.get("name"), event.get("run_type"), graph
         content = (inputs,) if self.settings.capture_chains else None
         self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
 

@@ -182,10 +182,10 @@ def _reader_until_the_end(generator: FrameType) -> FrameType | None:
     return reader
 
 
-def module_of_start(caller: FrameType) -> str | None:
-    """Return the module of the function that started the run being announced."""
-    name = _starting_frame(caller)[0].f_globals.get("__name__")
-    return name if isinstance(name, str) else None
+def graph_starting(caller: FrameType) -> object | None:
+    """Return the compiled graph whose run is being announced, None if something else starts."""
+    frame, _ = _starting_frame(caller)
+    return frame.f_locals.get("self") if frame.f_globals.get("__name__") == GRAPH_MODULE else None
 
 
 def tried_by(caller: FrameType, parent: Place) -> str | None:

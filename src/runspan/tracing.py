@@ -64,7 +64,7 @@ class Tracing:
         *,
         name: str,
         kind: SpanKind,
-        attributes: Mapping[str, AnyValue],
+        attributes: Callable[[Run], Mapping[str, AnyValue]],
         is_chain: bool,
         is_hidden: bool,
         scope: Scope = NOBODY,
@@ -80,22 +80,23 @@ class Tracing:
             parent_id: the run that LangChain names as its parent.
             name: the name of the span.
             kind: the kind of the span.
-            attributes: what samplers may see.
+            attributes: tells what samplers may see, once the run has its parent.
             is_chain: whether LangChain reports the end of the run however it ends.
             is_hidden: whether the run gets no span.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
-            links: tells what the span links to, once the run has its parent.
+            links: tells what the span links to, likewise.
         """
         reaper.start()
         run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
         here = otel.get_current()
         run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
         run.scope = self._inherited(run).joined(scope)
+        run.told = attributes(run)
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
         if run.owns_span:
             linked = links(run) if links is not None else None
             # What is measured of the run counts from this moment; a sampler may take its time.
-            run.span = self.tracer.start_span(name, starting(run, here), kind, attributes, linked, run.started_ns)
+            run.span = self.tracer.start_span(name, starting(run, here), kind, run.told, linked, run.started_ns)
         self.table.add(run)
         attach(run, base, here)
         return run

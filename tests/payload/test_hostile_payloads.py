@@ -1,5 +1,6 @@
 """Whatever stands in a payload, what comes out can be exported."""
 
+from types import SimpleNamespace
 from uuid import UUID
 
 from hypothesis import given
@@ -118,6 +119,8 @@ def test_starts_never_fail(serialized, name, about):
     """Whatever a run is said to be, it starts with a name that can be exported."""
     for start in (
         payload.chain_start(serialized, name, name),
+        payload.chain_start(serialized, name, name, SimpleNamespace(config={"metadata": about})),
+        payload.chain_start(serialized, name, name, SimpleNamespace(config=about)),
         payload.chat_start(serialized, name, about, about),
         payload.completion_start(serialized, name, about, about),
         payload.tool_start(serialized, name, name),

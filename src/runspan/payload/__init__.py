@@ -7,7 +7,7 @@ from runspan.payload.commands import handoff, transfer
 from runspan.payload.content import Attributes, AttributeValue, to_json
 from runspan.payload.failure import Failure, failure
 from runspan.payload.messages import input_messages, input_prompts, output_messages
-from runspan.payload.origin import chosen, conversation, executing_agent, origin
+from runspan.payload.origin import chosen, conversation, origin
 from runspan.payload.results import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.start import (
     Kind,
@@ -36,7 +36,6 @@ __all__ = [
     "completion_start",
     "conversation",
     "documents",
-    "executing_agent",
     "failure",
     "handoff",
     "input_messages",

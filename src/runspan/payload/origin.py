@@ -35,12 +35,6 @@ def conversation(metadata: Mapping[str, Any] | None) -> Attributes:
     return {semconv.CONVERSATION_ID: describe(found)} if found is not None else {}
 
 
-def executing_agent(metadata: Mapping[str, Any] | None) -> Attributes:
-    """Return the agent that runs a tool, if it has a name."""
-    name = text_at(metadata, "lc_agent_name")
-    return {semconv.AGENT_NAME: name} if name else {}
-
-
 def chosen(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> Attributes:
     """Return the metadata that a setting allows: text and numbers as they are, all else as JSON."""
     found = {key: metadata[key] for key in keys if key in metadata} if metadata else {}
