@@ -4,11 +4,12 @@ LangChain hands over whatever its users put into messages, states and tools. Wha
 and logged once for each place and kind of error; the run goes on and its span still ends.
 """
 
+import asyncio
 import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
@@ -17,13 +18,17 @@ _logger = logging.getLogger("runspan")
 # Counters that are safe to advance from any thread, and from a finalizer in the middle of anything, without a lock.
 _counters: defaultdict[tuple[str, str], "itertools.count[int]"] = defaultdict(lambda: itertools.count(1))
 _faults: dict[tuple[str, str], int] = {}
+# What somebody throws into a greenlet to end or to time out what it does, whatever that is; no Exceptions either.
+_GREENLETS: Final = ("greenlet", "gevent", "eventlet")
 
 
 def attempt(function: Callable[..., _T], *args: object, default: _D) -> _T | _D:
     """Call a function that may fail on foreign data; a failure is counted and gives the default."""
     try:
         return function(*args)
-    except Exception as error:  # noqa: BLE001  the guard
+    except BaseException as error:  # panics of Rust extensions are no Exceptions
+        if _is_for_the_application(error):
+            raise
         _note(function, error)
         return default
 
@@ -34,7 +39,10 @@ async def attempt_async(
     """Await a call that may fail; a failure is counted and gives the default."""
     try:
         return await function(*args, **keywords)
-    except Exception as error:  # noqa: BLE001  the guard
+    except BaseException as error:
+        # The last two end the coroutine that awaits this.
+        if _is_for_the_application(error) or isinstance(error, asyncio.CancelledError | GeneratorExit):
+            raise
         _note(function, error)
         return default
 
@@ -44,7 +52,16 @@ def faults() -> int:
     return sum(_faults.values())
 
 
-def _note(function: Callable[..., object], error: Exception) -> None:
+def _is_for_the_application(error: BaseException) -> bool:
+    """Tell whether an error ends the process, the thread or the greenlet, and not just what raised it."""
+    if isinstance(error, Exception):
+        return False
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return True
+    return any(base.__module__.partition(".")[0] in _GREENLETS for base in type(error).__mro__)
+
+
+def _note(function: Callable[..., object], error: BaseException) -> None:
     function = getattr(function, "func", function)  # of a partial
     where = getattr(function, "__qualname__", type(function).__name__)
     key = (where, type(error).__qualname__)

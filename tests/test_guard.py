@@ -1,0 +1,63 @@
+"""The guard keeps errors of foreign code from the application, but for those that are not about that code."""
+
+import asyncio
+import types
+
+import pytest
+
+from runspan._guard import attempt, attempt_async, faults
+
+
+class PanicError(BaseException):
+    """As pyo3's: no Exception."""
+
+
+# As gevent's, which it throws into a greenlet whose time is over.
+Timeout = type("Timeout", (BaseException,), {"__module__": "gevent.timeout"})
+
+
+def throw(error):
+    raise error
+
+
+async def throw_async(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(), PanicError(), asyncio.CancelledError(), GeneratorExit(), StopIteration()]
+)
+def test_what_foreign_code_raises_is_contained_and_counted(error):
+    """Whatever class of error it is, it gives the default and is counted."""
+    before = faults()
+    assert attempt(throw, error, default="default") == "default"
+    assert faults() == before + 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), Timeout()])
+async def test_what_ends_the_application_gets_through(error):
+    """An interrupt, an exit, and what ends a greenlet are the application's."""
+    with pytest.raises(type(error)):
+        attempt(throw, error, default=None)
+    with pytest.raises(type(error)):
+        await attempt_async(throw_async, error, default=None)
+
+
+@pytest.mark.parametrize("error", [ValueError(), PanicError()])
+async def test_what_foreign_coroutines_raise_is_contained(error):
+    """An error of a coroutine gives the default."""
+    assert await attempt_async(throw_async, error, default="default") == "default"
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+def test_a_coroutine_can_be_ended(error):
+    """A coroutine that is cancelled or closed while it waits for foreign code ends."""
+
+    @types.coroutine
+    def waiting():
+        yield
+
+    running = attempt_async(waiting, default=None)
+    running.send(None)
+    with pytest.raises(type(error)):
+        running.throw(error)
