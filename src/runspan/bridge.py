@@ -23,6 +23,7 @@ from runspan.graphs import hears_graphs
 from runspan.payload import Start
 from runspan.payload.former import former_names
 from runspan.payload.results import soft_error
+from runspan.payload.stored import stored_items
 from runspan.payload.structure import structured
 from runspan.payload.tools import tool_definitions
 from runspan.runs import Attributes, Audience, Run
@@ -257,8 +258,8 @@ class Bridge:
         """Tell whether a run gets no span at the level of detail that is set."""
         if self.settings.detail == "all":
             return False
-        tags = event.get("tags")
-        if isinstance(tags, list) and _HIDDEN_TAG in tags:
+        # By their type: another kind of tag may have a == that is no truth value, such as an array's.
+        if any(type(tag) is str and tag == _HIDDEN_TAG for tag in stored_items(event.get("tags")) or ()):
             return True
         is_top = event.get("parent_run_id") is None
         return self.settings.detail == "minimal" and semconv.OPERATION not in start.attributes and not is_top

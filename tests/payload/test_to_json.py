@@ -6,11 +6,16 @@ import datetime as dt
 import decimal
 import enum
 import fractions
+import itertools
 import json
 import pathlib
+import subprocess
+import sys
 import types
 import uuid
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +23,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel, Field, SecretStr
 
-from runspan.payload import clean, to_json
+from runspan.payload import clean, plain, to_json
 
 
 class Rude:
@@ -56,6 +61,14 @@ class Color(enum.Enum):
     RED = "red"
 
 
+class Itself(enum.Enum):
+    A = 1
+
+    @property
+    def value(self):
+        return self
+
+
 class Level(enum.StrEnum):
     LOW = "low"
 
@@ -74,6 +87,9 @@ Point = collections.namedtuple("Point", "x y")  # noqa: PYI024  the untyped form
         (["\ud83d\ude00", "half \ud83d", {"\ud800": 1}], '["😀","half �",{"�":1}]'),
         ([{1}, frozenset([2]), collections.deque([3]), (4,), Point(5, 6)], "[[1],[2],[3],[4],[5,6]]"),
         ([b"text", bytearray(b"text"), b"\xff\xfe"], '["text","text","//4="]'),
+        ((1, (2,)), "[1,[2]]"),
+        (object.__new__(uuid.UUID), '"<unprintable UUID>"'),
+        (Itself.A, '"<cycle>"'),
         ([Color.RED, Level.LOW, {Level.LOW: Color.RED}], '["red","low",{"low":"red"}]'),
         (fractions.Fraction(1, 2), "0.5"),
         (types.MappingProxyType({"a": decimal.Decimal("1.50")}), '{"a":"1.50"}'),
@@ -136,17 +152,69 @@ def test_a_model_that_holds_itself_is_described():
     assert to_json(ada).startswith("\"Person(name='Ada', key=SecretStr('**********')")
 
 
-def test_depth_and_size_are_bounded_only_where_a_copy_is_made():
-    """Plain JSON is written whole; a copy of what is not is cut, visibly."""
+def test_depth_is_bounded():
+    """What is nested deeper than a hundred levels is named, whatever it is nested in."""
+    for wrap, left, right in ((lambda value: [value], "[", "]"), (lambda value: (value,), "[", "]")):
+        deep = 1
+        for _ in range(5000):
+            deep = wrap(deep)
+        assert to_json(deep) == left * 100 + '"<too deep>"' + right * 100
+
+
+def test_size_is_bounded(monkeypatch):
+    """A million values are written whole; of more, and of a tenth as many objects, the rest is left out, visibly."""
     wide = [[1] * 1000] * 300
     assert json.loads(to_json(wide)) == wide
-    cut = json.loads(to_json([*wide, object]))
-    assert sum(map(len, cut)) < 101_000
-    assert cut[-1] == "<cut>"
-    deep = []
-    for _ in range(5000):
-        deep = [deep]
-    assert to_json(deep) == "[" * 64 + '"<too deep>"' + "]" * 64
+    assert plain._MOST_VALUES == 1_000_000
+    monkeypatch.setattr(plain, "_MOST_VALUES", 1000)
+    doubled = [1]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    assert to_json(doubled).count("1") < 1000
+    assert json.loads(to_json([object] * 110))[90:] == ["<class 'object'>", "<cut>"]
+    assert json.loads(to_json(dict.fromkeys(range(1001))))["<cut>"] is None
+
+
+def test_subclasses_of_collections_are_read_by_their_storage():
+    """What a list, tuple, set, deque or dictionary holds is written without its own code, which may never end."""
+
+    def endless(*_):
+        return itertools.count()
+
+    for base, expected in ((list, "[1]"), (tuple, "[1]"), (set, "[1]"), (collections.deque, "[1]")):
+        kind = type("Endless", (base,), {"__iter__": endless, "__len__": endless, "__reversed__": endless})
+        assert to_json(kind([1])) == expected
+    kind = type("Endless", (dict,), {"__iter__": endless, "items": endless, "keys": endless, "values": endless})
+    assert to_json(kind(a=1)) == '{"a":1}'
+
+
+def test_arrays_are_lists():
+    """NumPy's arrays and numbers are written as Python's; an array of more than a million numbers in words."""
+    values = [np.array([[1, 2]]), np.float32(0.5), np.int64(3), np.bool_(True), np.array([Color.RED], dtype=object)]
+    assert to_json(values) == '[[[1,2]],0.5,3,true,["red"]]'
+    assert to_json(np.zeros(2_000_000)).startswith('"array([0., 0.,')
+
+
+def test_fields_without_a_repr_are_left_out():
+    """What the author of a dataclass or a model keeps out of its repr is kept out of spans."""
+
+    @dataclasses.dataclass
+    class Client:
+        name: str
+        key: str = dataclasses.field(default="sk-1", repr=False)
+
+    class Connection(BaseModel):
+        name: str
+        key: str = Field(default="sk-1", repr=False)
+
+    assert to_json([Client("a"), Connection(name="a")]) == '[{"name":"a"},{"name":"a"}]'
+
+
+def test_no_value_ends_the_process():
+    """No value, however odd, reaches a native serializer that dies of it or corrupts the memory."""
+    program = Path(__file__).with_name("exotic_values.py")
+    ran = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=110, check=False)
+    assert ran.stdout == "alive\n", (ran.returncode, ran.stderr)
 
 
 def test_a_description_is_bounded():

@@ -19,8 +19,8 @@ _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reaso
 def answer(response: LLMResult) -> Attributes:
     """Return response id and model, finish reasons and usage, as far as the provider tells them."""
     generations = [generation for batch in response.generations for generation in batch]
-    message = next(filter(None, map(_message, generations)), None)
-    metadata = message.response_metadata if message else None
+    message = next((found for each in generations if (found := _message(each)) is not None), None)
+    metadata = message.response_metadata if message is not None else None
     # Usage first: it is a dictionary of its own, to add to.
     attributes = usage(message, response.llm_output)
     if response_id := text_at(metadata, "id") or text_at(response.llm_output, "id") or _message_id(message):
@@ -53,13 +53,12 @@ def _message(generation: Generation) -> AIMessage | None:
 
 
 def _message_id(message: AIMessage | None) -> str | None:
-    if message is None or not message.id or message.id.startswith(_OWN_IDS):
-        return None
-    return text_in(message.id)
+    message_id = text_in(message.id) if message is not None else None
+    return message_id if message_id is not None and not message_id.startswith(_OWN_IDS) else None
 
 
 def _speaks_openai(source: Mapping[str, Any] | None) -> bool:
-    return source is not None and source.get("model_provider") == "openai"
+    return text_at(source, "model_provider") == "openai"
 
 
 def _add_openai(attributes: Attributes, *sources: Mapping[str, Any] | None) -> None:

@@ -5,10 +5,13 @@ from collections.abc import Iterator, Sequence
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import LLMResult
 
+from runspan.payload.text import text_in
+
 
 def calls_asked(response: LLMResult) -> list[str]:
     """Return the ids of the calls of tools in a model's answer."""
-    return [call["id"] for message in _answers(response) for call in message.tool_calls if call["id"]]
+    found = (text_in(call["id"]) for message in _answers(response) for call in message.tool_calls)
+    return [call_id for call_id in found if call_id]
 
 
 def calls_answered(messages: Sequence[object]) -> list[str]:

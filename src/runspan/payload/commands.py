@@ -1,10 +1,15 @@
 """LangGraph's commands, and the hand-offs they make: a run leaves its graph and names who goes on in the parent."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from runspan import semconv
 from runspan.payload.content import Attributes
+from runspan.payload.stored import stored_items
 from runspan.payload.text import text_in
+
+# What is looked at of a result to find the commands and messages in it; it may be a table of a million rows.
+MOST_ITEMS: Final = 100
 
 
 def is_command(value: object) -> bool:
@@ -28,7 +33,7 @@ def transfer(output: object) -> Attributes:
 
     Such a tool returns ``Command(graph=Command.PARENT, goto=...)``, also in a list.
     """
-    commands = [each for each in as_items(output) if is_command(each) and getattr(each, "graph", None) is not None]
+    commands = [each for each in first_items(output) if is_command(each) and getattr(each, "graph", None) is not None]
     targets = list(dict.fromkeys(target for command in commands for target in _targets(command)))
     if not targets:
         return {}
@@ -36,12 +41,13 @@ def transfer(output: object) -> Attributes:
     return {semconv.TRANSFER_MODE: "pass_control", **target}
 
 
-def as_items(value: object) -> Sequence[object]:
-    """Return the items of a list or tuple; of anything else a tuple with that alone."""
-    return value if isinstance(value, list | tuple) else (value,)
+def first_items(value: object) -> Sequence[object]:
+    """Return the first hundred items of a list or tuple; of anything else a tuple with that alone."""
+    items = stored_items(value, MOST_ITEMS)
+    return items if items is not None else (value,)
 
 
 def _targets(command: object) -> list[str]:
     """Return the nodes that a command goes to, by name or by a ``Send``, each once."""
-    nodes = (getattr(each, "node", each) for each in as_items(getattr(command, "goto", ())))
+    nodes = (getattr(each, "node", each) for each in first_items(getattr(command, "goto", ())))
     return list(dict.fromkeys(name for node in nodes if (name := text_in(node))))

@@ -4,15 +4,13 @@ from typing import Final, TypeGuard
 
 import orjson
 
-from runspan.payload.plain import Copier
+from runspan.payload.plain import plain_copy
 
 AttributeValue = str | int | float | bool | list[str]
 Attributes = dict[str, AttributeValue]
 
-# Orjson 3.13 crashes the process (not: raises) if code that it calls fails or changes what it is writing: the offset of
-# a time zone, a field of a dataclass that was never set, a list that another thread shortens while a hook runs.
-# So it gets no hook and is left no code to call but the ``value`` of an enum, for which it has no option.
-_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SERIALIZE_NUMPY
+# More tokens than any call takes, and few enough that millions of such counts add up to what OTLP can hold.
+_MOST_TOKENS: Final = 2**32
 
 
 def is_int64(value: object) -> TypeGuard[int]:
@@ -20,9 +18,13 @@ def is_int64(value: object) -> TypeGuard[int]:
     return type(value) is int and -(2**63) <= value < 2**63
 
 
+def is_count(value: object) -> TypeGuard[int]:
+    """Tell whether a value can be a number of tokens; a counter beyond 64 bits ends all exports of its process."""
+    return type(value) is int and 0 <= value <= _MOST_TOKENS
+
+
 def to_json(value: object) -> str:
     """Return any value as JSON; what JSON has no form for is described in words. Never raises."""
-    try:
-        return orjson.dumps(value, option=_OPTIONS).decode()
-    except TypeError:  # orjson's error for all that is no JSON: objects, cycles, depth, lone surrogates, large numbers
-        return orjson.dumps(Copier().copy(value)).decode()
+    # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
+    # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.
+    return orjson.dumps(plain_copy(value)).decode()

@@ -11,11 +11,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
+from runspan._guard import attempt
 from runspan.payload.answer import finish_reason
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.server_tools import SERVER_PARTS
-from runspan.payload.text import describe
+from runspan.payload.text import describe, text_in
 
 _Part = dict[str, Any]
 
@@ -92,15 +93,18 @@ def _reasoning_beside(message: AIMessage) -> list[_Part]:
 def _content(content: str | list[str | dict[Any, Any]], leave_out: Sequence[str] = ()) -> list[_Part]:
     if isinstance(content, str):
         return [{"type": "text", "content": content}] if content else []
-    parts = (_part(block) for block in content if not (isinstance(block, dict) and block.get("type") in leave_out))
+    # One block that can't be read must not cost the others.
+    parts = (attempt(_part, block, leave_out, default={"type": "unknown", "value": block}) for block in content)
     return [part for part in parts if part is not None]
 
 
-def _part(block: str | dict[Any, Any]) -> _Part | None:
+def _part(block: str | dict[Any, Any], leave_out: Sequence[str]) -> _Part | None:
     if isinstance(block, str):
         return {"type": "text", "content": block}
-    kind = block.get("type")
-    if not isinstance(kind, str):
+    kind = text_in(block.get("type"))
+    if kind in leave_out:
+        return None
+    if kind is None:
         return {"type": "unknown", "value": block}
     make = _MAKERS.get(kind)
     part = make(block) if make else block

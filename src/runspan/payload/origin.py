@@ -1,5 +1,6 @@
 """Where a run belongs: its id, its tags, its conversation, its place in a graph."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from runspan import semconv
 from runspan.payload.content import Attributes, is_int64, to_json
+from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, text_at
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
@@ -16,9 +18,9 @@ _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> Attributes:
     """Return the run's id, its tags, and the node, step and checkpoint namespace of the graph that it runs in."""
     attributes: Attributes = {semconv.RUN_ID: str(run_id)}
-    if tags:
-        attributes[semconv.TAGS] = list(map(describe, tags))
-    if metadata and "langgraph_node" in metadata:
+    if told := stored_items(tags):
+        attributes[semconv.TAGS] = list(map(describe, told))
+    if isinstance(metadata, dict) and "langgraph_node" in metadata:
         if node := text_at(metadata, "langgraph_node"):
             attributes[semconv.GRAPH_NODE] = node
         if is_int64(step := metadata.get("langgraph_step")):
@@ -31,8 +33,9 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
 def conversation(metadata: Mapping[str, Any] | None) -> Attributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
     # Its ids may be numbers.
-    found = next((metadata[key] for key in _CONVERSATION_KEYS if metadata.get(key)), None) if metadata else None
-    return {semconv.CONVERSATION_ID: describe(found)} if found is not None else {}
+    found = map(metadata.get, _CONVERSATION_KEYS) if isinstance(metadata, dict) else ()
+    told = next((words for each in found if each is not None and (words := describe(each))), None)
+    return {semconv.CONVERSATION_ID: told} if told is not None else {}
 
 
 def chosen(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> Attributes:
@@ -43,11 +46,14 @@ def chosen(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> Attribute
 
 def attempt_of(tags: Sequence[str] | None) -> int:
     """Return the number of an attempt by its tag, which LangChain gives from the second on; 0 without one."""
-    found = (_ATTEMPT_TAG.fullmatch(tag) for tag in tags or () if isinstance(tag, str))
+    found = (_ATTEMPT_TAG.fullmatch(tag) for tag in stored_items(tags) or () if type(tag) is str)
     return next((int(match[1]) for match in found if match), 0)
 
 
 def _plain(value: object) -> str | int | float | bool:
+    if isinstance(value, float):
+        value = float.__float__(value)
+        return value if math.isfinite(value) else describe(value)
     if isinstance(value, str):
         return describe(value)
-    return value if isinstance(value, bool | float) or is_int64(value) else to_json(value)
+    return value if isinstance(value, bool) or is_int64(value) else to_json(value)

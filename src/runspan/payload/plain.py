@@ -8,42 +8,51 @@ import enum
 import numbers
 import pathlib
 import uuid
-from collections import UserDict, deque
-from collections.abc import Iterable, Iterator
+from collections import UserDict
 from functools import singledispatch
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel
 
 from runspan._guard import attempt
+from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import clean, describe, unprintable
 
-_T = TypeVar("_T")
-
-_DEEPEST: Final = 64
-_MOST_VALUES: Final = 100_000
+_DEEPEST: Final = 100
+_MOST_VALUES: Final = 1_000_000
+# What a value costs of that number if its own code is called.
+_PRICE_OF_AN_OBJECT: Final = 10
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
 
 
-class Copier:
-    """Copies a value into what orjson can surely write: no cycles, bounded depth and size, clean text."""
+def plain_copy(value: object) -> Any:
+    """Return any value as built-in dictionaries, lists, texts, numbers, booleans and None, none of them a subclass.
+
+    It holds no cycle, nothing deeper than 100 levels, at most a million values and no text that UTF-8 can't encode.
+    What is left out is replaced by words: ``<too deep>``, ``<cycle>``, ``<cut>``, ``<unprintable ...>``.
+    """
+    return attempt(_Copier().copy, value, 0, default="<too deep>")  # no room on the stack is all that can go wrong
+
+
+class _Copier:
+    """Copies one value; no code of a value runs but in ``attempt``."""
 
     def __init__(self) -> None:
         self._left = _MOST_VALUES
         self._around: set[int] = set()  # identities of the values that hold the present one
 
-    def copy(self, value: object, depth: int = 0) -> object:
-        """Return the copy; never raises."""
-        return attempt(self._copy, value, depth, default=unprintable(value))
-
-    def _copy(self, value: object, depth: int) -> object:
+    def copy(self, value: Any, depth: int) -> object:
         kind = type(value)
-        if kind is str or kind is int or kind is float or kind is bool or value is None:
-            return _scalar(value)
+        if kind is str:
+            return value if value.isascii() else clean(value)
+        if kind is int:
+            return value if _SMALLEST_INT <= value <= _LARGEST_INT else describe(value)
+        if kind is float or kind is bool or value is None:
+            return value
         if depth >= _DEEPEST:
             return "<too deep>"
         if id(value) in self._around:
@@ -55,41 +64,53 @@ class Copier:
             self._around.discard(id(value))
 
     def _copy_parts(self, value: object, depth: int) -> object:
-        if isinstance(value, dict):
-            pairs = {_key(key): self.copy(item, depth) for key, item in self._some(value.items())}
-            return pairs if self._left else {**pairs, "<cut>": None}
-        if isinstance(value, (list, tuple, set, frozenset, deque)):
-            items = [self.copy(item, depth) for item in self._some(value)]
-            return items if self._left else [*items, "<cut>"]
-        return self.copy(_simpler(value), depth)
+        if (pairs := stored_pairs(value)) is not None:
+            return self._dictionary(pairs, depth)
+        if (items := stored_items(value)) is not None:
+            return self._list(items, depth)
+        self._left = max(self._left - _PRICE_OF_AN_OBJECT, 0)
+        return self.copy(attempt(_nearer, value, default=unprintable(value)), depth)
 
-    def _some(self, items: Iterable[_T]) -> Iterator[_T]:
+    def _dictionary(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, object]:
+        copies: dict[str, object] = {}
+        for key, value in pairs:
+            if not self._left:
+                copies["<cut>"] = None
+                break
+            self._left -= 1
+            copies[clean(key) if issubclass(type(key), str) else describe(key)] = self.copy(value, depth)
+        return copies
+
+    def _list(self, items: list[Any], depth: int) -> list[object]:
+        copies: list[object] = []
         for item in items:
             if not self._left:
-                return
+                copies.append("<cut>")
+                break
             self._left -= 1
-            yield item
+            copies.append(self.copy(item, depth))
+        return copies
 
 
-def _key(key: object) -> str:
-    # By its type: isinstance() would ask the key for its __class__, and what raises here costs the whole dictionary.
-    return clean(str.__str__(key)) if issubclass(type(key), str) else describe(key)
-
-
-def _scalar(value: Any) -> object:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, int) and not _SMALLEST_INT <= value <= _LARGEST_INT:
-        return describe(value)
-    return value
+def _nearer(value: object) -> object:
+    # By its type: a value may have another ``__class__``, or one that raises.
+    return _simpler.dispatch(type(value))(value)
 
 
 @singledispatch
 def _simpler(value: Any) -> object:
     """Return a value in a form that is nearer to JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+        # What its author keeps out of its repr, such as a key, is not for others to read.
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
+    if _is_array(value):
+        return value.tolist()
     return describe(value, repr)
+
+
+def _is_array(value: Any) -> bool:
+    """Tell whether this is an array or a number of NumPy's that is no Python number; without importing NumPy."""
+    return type(value).__module__ == "numpy" and value.size <= _MOST_VALUES
 
 
 @_simpler.register
@@ -111,7 +132,8 @@ def _(model: BaseModel) -> object:
 
 
 def _dump(model: BaseModel) -> object:
-    return model.model_dump(warnings=False)
+    hidden = {name for name, field in type(model).model_fields.items() if not field.repr}
+    return model.model_dump(warnings=False, exclude=hidden)
 
 
 @_simpler.register(UserDict)

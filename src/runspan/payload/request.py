@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from runspan import semconv
 from runspan.payload.content import Attributes, AttributeValue, is_int64
+from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import text_at, text_in
 
 _Given = Mapping[str, Any] | None
@@ -21,11 +22,9 @@ def request(invocation_params: _Given, metadata: _Given = None, options: _Given 
         options: of the call, with ``ls_structured_output_format`` where structured output is asked for.
     """
     attributes: Attributes = {}
-    if isinstance(metadata, dict):
-        _read(metadata, _OF_METADATA, attributes)
-    if isinstance(invocation_params, dict):
-        _read(invocation_params, _OF_PARAMETERS, attributes)
-    if isinstance(options, dict) and options.get("ls_structured_output_format"):
+    _read(metadata, _OF_METADATA, attributes)
+    _read(invocation_params, _OF_PARAMETERS, attributes)
+    if isinstance(options, dict) and options.get("ls_structured_output_format") is not None:
         attributes[semconv.OUTPUT_TYPE] = "json"
     return attributes
 
@@ -36,17 +35,17 @@ def service_tier(invocation_params: _Given) -> str | None:
     return tier if tier != "auto" else None
 
 
-def _read(given: dict[Any, Any], readers: Mapping[str, tuple[str, _Reader]], attributes: Attributes) -> None:
+def _read(given: object, readers: Mapping[str, tuple[str, _Reader]], attributes: Attributes, depth: int = 0) -> None:
     # Along what is given, not along all that could be: this is done at each call of a model.
-    for key, value in given.items():
-        if value is None:
+    for key, value in stored_pairs(given) or ():
+        if value is None or type(key) is not str:
             continue
         if key in readers:
             name, read = readers[key]
             if (found := read(value)) is not None:
                 attributes[name] = found
-        elif key in _NESTED and isinstance(value, dict):
-            _read(value, readers, attributes)
+        elif key in _NESTED and depth < _DEEPEST:
+            _read(value, readers, attributes, depth + 1)
 
 
 def _int(value: object) -> int | None:
@@ -58,12 +57,14 @@ def _choices(value: object) -> int | None:
 
 
 def _float(value: object) -> float | None:
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else None  # type: ignore[arg-type]  # type() tells mypy nothing
+    if is_int64(value):
+        return float(value)
+    return value if type(value) is float and math.isfinite(value) else None
 
 
 def _texts(value: object) -> list[str] | None:
-    found = [value] if isinstance(value, str) else value
-    return [text for each in found if (text := text_in(each))] or None if isinstance(found, list | tuple) else None
+    found = [value] if isinstance(value, str) else stored_items(value) or ()
+    return [text for each in found if (text := text_in(each))] or None
 
 
 def _form(value: object) -> str | None:
@@ -79,6 +80,8 @@ _FORMS: Final = {
     **dict.fromkeys(("json", "json_object", "json_schema", "object", "application/json"), "json"),
     **dict.fromkeys(("text", "text/plain"), "text"),
 }
+# One of them may hold another, or itself.
+_DEEPEST: Final = 3
 # Where packages put parameters: Bedrock's, Google's, Ollama's, Anthropic's; those of OpenAI's Responses API.
 _NESTED: Final = frozenset(
     (

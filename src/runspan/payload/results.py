@@ -1,7 +1,7 @@
 """What tools are given and return, what retrievers are asked and find, what goes through chains."""
 
 import numbers
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -9,9 +9,11 @@ from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
 
 from runspan import semconv
-from runspan.payload.commands import as_items, is_command
+from runspan._guard import attempt
+from runspan.payload.commands import MOST_ITEMS, first_items, is_command
 from runspan.payload.content import Attributes, to_json
-from runspan.payload.text import clean
+from runspan.payload.stored import stored_items, stored_pairs
+from runspan.payload.text import clean, unprintable
 
 # What a search finds belongs on a span only as far as somebody may read it there; a limit for each document keeps the
 # list readable, and a limit for all keeps the span below what receivers take (4 MiB is gRPC's usual limit).
@@ -42,27 +44,29 @@ def tool_result(output: object) -> Attributes:
 def soft_error(output: object) -> str | None:
     """Return ``tool_error`` if a tool's result says that it failed, else None.
 
-    That is a ``ToolMessage(status="error")``, also one in a list or in the update of a ``Command``. What was raised is
-    not known then, only the text for the model, which is no type; so the type of these errors is always the same.
+    That is a ``ToolMessage(status="error")``, also one among the first hundred items of a list, or in the update of a
+    ``Command``. What was raised is not known then, only the text for the model, which is no type; so the type of these
+    errors is always the same.
     """
     return _SOFT_ERROR if any(message.status == "error" for message in _tool_messages(output)) else None
 
 
 def _tool_messages(output: object) -> Iterator[ToolMessage]:
     """Yield a tool's messages: the output itself, those of a list, those in the update of a ``Command``."""
-    for each in as_items(output):
+    for each in first_items(output):
         if isinstance(each, ToolMessage):
             yield each
         elif is_command(each):
             for channel in _channels(getattr(each, "update", None)):
-                yield from (message for message in as_items(channel) if isinstance(message, ToolMessage))
+                yield from (message for message in first_items(channel) if isinstance(message, ToolMessage))
 
 
-def _channels(update: object) -> Iterable[object]:
-    """Return what an update writes, which is a dictionary or a list of pairs."""
-    if isinstance(update, dict):
-        return update.values()
-    return [pair[-1] for pair in as_items(update) if isinstance(pair, tuple) and pair]
+def _channels(update: object) -> Iterator[object]:
+    """Yield what an update writes, which is a dictionary or a list of pairs."""
+    if (pairs := stored_pairs(update, MOST_ITEMS)) is not None:
+        yield from (channel for _, channel in pairs)
+    else:
+        yield from (pair[-1] for pair in first_items(update) if type(pair) is tuple and pair)
 
 
 def inputs(value: object) -> Attributes:
@@ -86,8 +90,9 @@ def documents(documents: Sequence[Document]) -> Attributes:
     At most 100 documents of at most 10,000 characters each; what is shortened says ``"truncated": true``, and so does a
     last entry that stands for documents left out.
     """
-    told = [_document(document) for document in documents[:_MOST_DOCUMENTS]]
-    if (left_out := len(documents) - _MOST_DOCUMENTS) > 0:
+    found = stored_items(documents) or []
+    told = [attempt(_document, each, default=unprintable(each)) for each in found[:_MOST_DOCUMENTS]]
+    if (left_out := len(found) - _MOST_DOCUMENTS) > 0:
         told.append({"truncated": True, "left_out": left_out})
     return {semconv.DOCUMENTS: to_json(told)}
 

@@ -14,6 +14,8 @@ _class_name = type.__dict__["__name__"].__get__
 
 def clean(text: str) -> str:
     """Replace what UTF-8 can't encode: one lone surrogate makes an OTLP exporter lose its whole batch."""
+    if type(text) is not str:
+        text = str.__str__(text)  # without a subclass's own code, such as an enum's
     if text.isascii():
         return text
     try:
@@ -26,25 +28,25 @@ def clean(text: str) -> str:
 
 def text_in(value: object) -> str | None:
     """Return a value that is a text and not empty."""
-    if not isinstance(value, str) or not value:
-        return None
-    return value if value.isascii() else clean(value)
+    return (clean(value) or None) if isinstance(value, str) else None
 
 
 def text_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary."""
     if isinstance(source, dict):
         for key in keys:
-            if (found := source.get(key)) and (text := text_in(found)):
+            if text := text_in(source.get(key)):
                 return text
     return None
 
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:
     """Return any value in words, of bounded length; a placeholder if its own code fails."""
-    if type(value) is str:
-        return clean(value[:_LONGEST_DESCRIPTION])
-    return clean(attempt(by, value, default=unprintable(value))[:_LONGEST_DESCRIPTION])
+    # By its type: a value may have another ``__class__``, or one that raises.
+    if issubclass(type(value), str):
+        return clean(str.__str__(value)[:_LONGEST_DESCRIPTION])
+    words = str.__str__(attempt(by, value, default=unprintable(value)))  # of a text that may be a subclass's
+    return clean(words[:_LONGEST_DESCRIPTION])
 
 
 def unprintable(value: object) -> str:

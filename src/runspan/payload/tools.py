@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from runspan import semconv
 from runspan.payload.content import Attributes, to_json
+from runspan.payload.stored import stored_items
 from runspan.payload.text import text_at
 
 _Tool = dict[str, Any]
@@ -29,17 +30,15 @@ def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool 
     """
     if not isinstance(invocation_params, dict):
         return {}
-    given = invocation_params.get("tools") or invocation_params.get("functions")
     config = invocation_params.get("toolConfig")
-    if not given and isinstance(config, dict):
-        given = config.get("tools")
-    if not isinstance(given, list | tuple):
-        return {}
+    in_config = config.get("tools") if isinstance(config, dict) else None
+    listed = map(stored_items, (invocation_params.get("tools"), invocation_params.get("functions"), in_config))
+    given = next(filter(None, listed), [])
     told = list(filter(None, (_definition(tool, full=full) for tool in _flat(given))))
     return {semconv.TOOL_DEFINITIONS: to_json(told)} if told else {}
 
 
-def _flat(given: list[Any] | tuple[Any, ...]) -> Iterator[_Tool]:
+def _flat(given: list[Any]) -> Iterator[_Tool]:
     """Yield each tool; one of Google's may stand for several, each under a key of its own, functions in a list."""
     for tool in given:
         if not isinstance(tool, dict):

@@ -1,0 +1,172 @@
+"""Odd values of the application in real runs: the run goes on, its span is whole, nothing is lost beside the value."""
+
+import enum
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from langchain_core.documents import Document
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import StructuredTool
+
+from runspan import Settings
+from tests.tracing import Tracing
+
+
+class PanicError(BaseException):
+    """As pyo3's: no Exception."""
+
+
+class Panicking:
+    """A value whose every bit of code panics."""
+
+    def _panic(self, *_):
+        raise PanicError
+
+    __repr__ = __iter__ = __bool__ = __eq__ = __len__ = _panic
+    __hash__ = object.__hash__
+    tolist = property(_panic)
+
+
+def tool_that_returns(value):
+    return StructuredTool.from_function(lambda q: value, name="t", description="d")
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value], lambda value: {"a": (value,)}])
+def test_a_panic_of_a_value_does_not_reach_the_application(wrap):
+    """A value whose code raises a BaseException is named by its class, in tools and chains."""
+    tracing = Tracing(Settings(capture_chains=True))
+    value = wrap(Panicking())
+    assert tool_that_returns(value).invoke({"q": "x"}, tracing.config) is value
+    assert RunnableLambda(lambda _: value).invoke(value, tracing.config) is value
+    tool, chain = tracing.spans
+    assert "<unprintable Panicking>" in tool.attributes["gen_ai.tool.call.result"]
+    assert "<unprintable Panicking>" in chain.attributes["langchain.inputs"]
+    assert tracing.handler.open_runs == 0
+
+
+@pytest.mark.parametrize("tag", [np.array([1, 2]), Panicking()])
+def test_a_tag_without_an_order_costs_no_span(tag):
+    """A tag whose == is no truth value is described; the span is there, and so are the other tags."""
+    tracing = Tracing()
+    tags = ["first", tag]
+    tracing.handler.on_chain_start({}, {}, run_id=(run_id := uuid4()), tags=tags, name="chain")
+    tracing.handler.on_chain_end({}, run_id=run_id)
+    assert tracing.one("chain").attributes["langchain.tags"][0] == "first"
+
+
+def test_an_enum_names_a_model_by_its_value():
+    """A model's name that is a str and an Enum is its text, in the span's name and attributes."""
+
+    class Name(str, enum.Enum):  # noqa: UP042  what many still write
+        SMALL = "small-1"
+
+    class Model(GenericFakeChatModel):
+        @property
+        def _identifying_params(self):
+            return {"model": Name.SMALL}
+
+    tracing = Tracing()
+    Model(messages=iter([AIMessage("x")])).invoke("q", tracing.config)
+    span = tracing.one("chat small-1")
+    assert type(span.attributes["gen_ai.request.model"]) is str
+
+
+def test_a_hostile_block_costs_no_other_block():
+    """A content block that can't be read is named; the blocks around it are there."""
+    tracing = Tracing()
+    message = HumanMessage([{"type": "text", "text": "before"}, {"type": "text", "text": "after"}])
+    message.content.insert(1, {"type": "image", "source": Panicking(), "data": Panicking()})
+    GenericFakeChatModel(messages=iter([AIMessage("x")])).invoke([message], tracing.config)
+    (span,) = tracing.spans
+    told = span.attributes["gen_ai.input.messages"]
+    assert "before" in told
+    assert "<unprintable Panicking>" in told
+    assert "after" in told
+
+
+def test_absurd_parameters_cost_no_others():
+    """Numbers that no attribute can hold are left out; what stands beside them is there."""
+
+    class Model(GenericFakeChatModel):
+        @property
+        def _identifying_params(self):
+            return {"model": "m", "temperature": 10**400, "top_p": float("nan"), "seed": 2**64, "max_tokens": 5}
+
+    tracing = Tracing()
+    Model(messages=iter([AIMessage("x")])).invoke("q", tracing.config)
+    attributes = tracing.one("chat m").attributes
+    assert attributes["gen_ai.request.max_tokens"] == 5
+    assert not {"gen_ai.request.temperature", "gen_ai.request.top_p", "gen_ai.request.seed"} & attributes.keys()
+
+
+class Watched(list):
+    """A list that counts how often somebody looks at one of its items."""
+
+    seen = 0
+
+    def __iter__(self):
+        for item in super().__iter__():
+            self.seen += 1
+            yield item
+
+    def __getitem__(self, index):
+        self.seen += 1
+        return super().__getitem__(index)
+
+
+class Item:
+    """A value that counts, for all of its kind, how often its class is asked for."""
+
+    asked = 0
+
+    @property
+    def __class__(self):
+        Item.asked += 1
+        return Item
+
+
+def test_without_content_nothing_walks_through_payloads():
+    """With content off a list of any length that a tool or chain handles is looked at, if at all, at its head."""
+    tracing = Tracing(Settings(capture_content="none", capture_chains=True))
+    rows = Watched(Item() for _ in range(10_000))
+    Item.asked = 0
+    tool_that_returns(rows).invoke({"q": "x"}, tracing.config)
+    RunnableLambda(lambda _: rows).invoke({"rows": rows}, tracing.config)
+    assert len(tracing.spans) == 2
+    assert rows.seen <= 100
+    assert Item.asked <= 200
+
+
+def test_an_endless_list_of_a_tool_ends():
+    """A list or dictionary whose iterator never ends is read by what it holds, with and without content."""
+
+    class EndlessList(list):
+        def __iter__(self):
+            while True:
+                yield 1
+
+    class EndlessDict(dict):
+        def items(self):
+            while True:
+                yield "a", 1
+
+        keys = values = __iter__ = items
+
+    failed = ToolMessage("no", tool_call_id="1", status="error")
+    for settings in (Settings(), Settings(capture_content="none"), Settings(content_form="structured")):
+        tracing = Tracing(settings)
+        tool_that_returns(EndlessList([EndlessDict(a=EndlessList([1])), failed])).invoke({"q": "x"}, tracing.config)
+        (span,) = tracing.spans
+        assert span.attributes["error.type"] == "tool_error"
+
+
+def test_a_hostile_document_costs_no_other():
+    """A document whose metadata can't be read is named; the others are there."""
+    from runspan import payload
+
+    found = [Document("one"), Document("two", metadata={"score": Panicking()}), (Document("three"), Panicking())]
+    told = payload.documents(found)["gen_ai.retrieval.documents"]
+    assert all(text in told for text in ("one", "two", "three"))
