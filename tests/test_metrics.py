@@ -310,3 +310,24 @@ def test_over_otlp():
         "gen_ai.client.inference.usage.input_tokens",
         "gen_ai.client.inference.operation.input_tokens",
     ]
+
+
+def test_absurd_counts_end_no_exports():
+    """After answers with numbers that no call can have used, all metrics of the process still arrive."""
+    with receive_bodies() as (address, bodies):
+        exporter = OTLPMetricExporter(endpoint=f"{address}/v1/metrics")
+        provider = MeterProvider([PeriodicExportingMetricReader(exporter)], shutdown_on_exit=False)
+        orders = provider.get_meter("shop").create_counter("orders")
+        runs = RunMetrics(provider)
+        for absurd in (2**63 - 100, 2**63 - 100, 2**53, 2**64, -5, True, float("nan"), "3", 10):
+            runs.record({**CHAT, "server.port": absurd, "gen_ai.usage.input_tokens": absurd}, 1)
+        orders.add(1)
+        provider.shutdown()
+    request = ExportMetricsServiceRequest.FromString(bodies[0])
+    sums = {
+        metric.name: sum(point.as_int for point in metric.sum.data_points)
+        for of_scope in request.resource_metrics[0].scope_metrics
+        for metric in of_scope.metrics
+    }
+    assert sums["orders"] == 1
+    assert sums["gen_ai.client.inference.usage.input_tokens"] == 10

@@ -14,7 +14,7 @@ from opentelemetry.util.types import AnyValue
 from runspan import semconv
 from runspan._version import __version__
 from runspan.forking import fork_safe_lock
-from runspan.payload.content import is_int64
+from runspan.payload.content import is_count, is_int64
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.
@@ -156,7 +156,7 @@ class _BoundedLabels:
         labels: _Labels = {}
         for name in names:
             value = attributes.get(name)
-            if isinstance(value, str | int):
+            if type(value) is str or is_int64(value):
                 labels[name] = self._bounded(name, value)
         return labels
 
@@ -279,7 +279,7 @@ def _record_count(histogram: Histogram, value: AnyValue, labels: _Labels, contex
 
 
 def _count(value: AnyValue) -> int | None:
-    return value if is_int64(value) and value >= 0 else None
+    return value if is_count(value) else None
 
 
 def _histogram(meter: Meter, name: str, unit: str, boundaries: Sequence[float]) -> Histogram:

@@ -8,6 +8,7 @@ from opentelemetry.trace import Link
 from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
+from runspan.payload.content import is_count
 from runspan.payload.origin import attempt_of
 from runspan.place import tried_by
 from runspan.relations import Relations, Usage, Work
@@ -79,7 +80,7 @@ def _spend(run: Run, attributes: Attributes) -> None:
     told = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
     if told == (None, None):
         return
-    usage = Usage(*(count if isinstance(count, int) else 0 for count in told))
+    usage = Usage(*(count if is_count(count) else 0 for count in told))
     for each in run.lineage():
         if each.work is not None:
             each.work.usages.append(usage)

@@ -1,6 +1,8 @@
 """Counts of tokens, as the packages of providers leave them and as providers send them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 from runspan.payload.usage import usage
@@ -226,3 +228,21 @@ def test_raw_usage(raw, told):
 def test_no_usage():
     """Where nothing was counted nothing is told."""
     assert usage(None, None) == usage(AIMessage("3"), {}) == usage(None, {"token_usage": "many"}) == {}
+
+
+@pytest.mark.parametrize("absurd", [2**63 - 100, 2**33, 2**70, -1, True, 2.5, float("nan"), "3", None])
+def test_what_is_no_count_is_no_usage(absurd):
+    """A number that no call can have used is left out, and what stands beside it is told."""
+    told = usage(AIMessage("", response_metadata={"usage": {"input_tokens": absurd, "output_tokens": 2}}), None)
+    assert told == {"gen_ai.usage.output_tokens": 2}
+
+
+@given(st.dictionaries(st.text(max_size=20) | st.integers(), st.integers() | st.floats() | st.text() | st.just(...)))
+def test_details_of_any_shape(details):
+    """Whatever stands among the details, the totals are told."""
+    counted = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    message = AIMessage("")
+    message.usage_metadata = {**counted, "input_token_details": details, "output_token_details": details}
+    assert usage(message, None) | {"gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 2} == usage(
+        message, None
+    )

@@ -4,13 +4,13 @@ A part is told only together with the total that it is a part of, and only if al
 is told of the output alone: no model answers nothing, so elsewhere it stands for what was not counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage
 
 from runspan import semconv
-from runspan.payload.content import Attributes, is_int64
+from runspan.payload.content import Attributes, is_count
 
 _Counts = Mapping[str, Any]
 
@@ -32,9 +32,10 @@ def usage(message: AIMessage | None, llm_output: _Counts | None) -> Attributes:
     if message is not None and message.usage_metadata:
         return _told(message.usage_metadata)
     for source in (llm_output, message.response_metadata if message is not None else None):
-        raw = source.get("token_usage") or source.get("usage") if source else None
-        if isinstance(raw, dict):
-            return _told(_standard(raw))
+        for name in ("token_usage", "usage"):
+            raw = source.get(name) if isinstance(source, dict) else None
+            if isinstance(raw, dict) and raw:
+                return _told(_standard(raw))
     return {}
 
 
@@ -47,7 +48,7 @@ def _told(counts: _Counts) -> Attributes:
     attributes: Attributes = {}
     if taken:
         attributes[semconv.INPUT_TOKENS] = taken
-    if given or (taken and counts.get("output_tokens") == 0):
+    if given or (taken and is_count(counts.get("output_tokens"))):
         attributes[semconv.OUTPUT_TOKENS] = given
     if read:
         _add_parts(attributes, taken, _cache(read))
@@ -67,7 +68,7 @@ def _add_parts(attributes: Attributes, total: int, parts: Mapping[str, int]) -> 
 
 def _cache(details: _Counts) -> dict[str, int]:
     """Return what was read from a cache and written to it, which Anthropic tells by time to live: ``ephemeral_5m_``."""
-    by_time = sum(_count(details, name) for name in details if name.startswith("ephemeral_"))
+    by_time = sum(_count(details, name) for name in _names(details) if name.startswith("ephemeral_"))
     return {
         semconv.CACHE_READ_TOKENS: _detail(details, "cache_read"),
         semconv.CACHE_WRITE_TOKENS: _detail(details, "cache_creation") or by_time,
@@ -80,7 +81,11 @@ def _modalities(details: _Counts, names: Mapping[str, str]) -> dict[str, int]:
 
 def _detail(details: _Counts, name: str) -> int:
     """Return a part of a count; OpenAI's service tiers put theirs before its name (``flex_cache_read``)."""
-    return _count(details, name) or sum(_count(details, key) for key in details if key.endswith(f"_{name}"))
+    return _count(details, name) or sum(_count(details, key) for key in _names(details) if key.endswith(f"_{name}"))
+
+
+def _names(details: _Counts) -> Iterator[str]:
+    return (name for name in details if type(name) is str)
 
 
 def _standard(raw: _Counts) -> _Counts:
@@ -92,7 +97,7 @@ def _standard(raw: _Counts) -> _Counts:
     return {
         # Anthropic and Bedrock count what has to do with the cache beside the input, OpenAI counts it within.
         "input_tokens": _first(raw, "prompt_tokens", "input_tokens", "inputTokens") + read + written,
-        "output_tokens": next((raw[key] for key in _OUTPUTS if is_int64(raw.get(key))), None),
+        "output_tokens": next((raw[key] for key in _OUTPUTS if is_count(raw.get(key))), None),
         "input_token_details": {
             "cache_read": read or _count(taken, "cached_tokens"),
             "cache_creation": written or _count(taken, "cache_write_tokens"),
@@ -110,7 +115,7 @@ _OUTPUTS: Final = ("completion_tokens", "output_tokens", "outputTokens")
 
 def _details(counts: _Counts, name: str) -> _Counts:
     found = counts.get(name)
-    return found if isinstance(found, dict) and any(found.values()) else _NOTHING
+    return found if isinstance(found, dict) else _NOTHING
 
 
 def _first(counts: _Counts, *names: str) -> int:
@@ -120,4 +125,4 @@ def _first(counts: _Counts, *names: str) -> int:
 def _count(counts: _Counts, name: str) -> int:
     """Return a count; 0 if there is none, or it can't be one."""
     found = counts.get(name)
-    return found if is_int64(found) and found > 0 else 0
+    return found if is_count(found) else 0
