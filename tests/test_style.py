@@ -19,6 +19,7 @@ LAYERS = {
     # What has no part in the way of an event.
     "_version": (set(), set()),
     "_guard": (set(), set()),
+    "_threads": (set(), set()),
     "semconv": (set(), set()),
     "settings": (set(), {"pydantic", "pydantic_settings"}),
     "forking": (set(), set()),
@@ -30,7 +31,7 @@ LAYERS = {
         {"langchain_core", "opentelemetry.util.types", "orjson"},
     ),
     # Runs, their spans, and what is current.
-    "place": (set(), {"langchain_core.callbacks"}),
+    "place": ({"_threads"}, {"langchain_core.callbacks"}),
     "scope": (set(), {"langchain_core.callbacks", "opentelemetry.sdk.trace"}),
     "reaper": ({"forking", "runs", "_guard"}, set()),
     "relations": (set(), {"opentelemetry"}),

@@ -4,21 +4,26 @@ LangChain calls ``on_*_start`` from the function that does the run's work. While
 the chain of coroutines that its task awaits, the run is at work. A place remembers the function's frame by identity
 alone, never by reference: a frame kept alive keeps its user's data alive. The callback manager is a local variable of
 that frame; as long as it lives the frame does too, and no other frame can have the same identity.
+
+A thread may have several stacks: each greenlet has one (gevent, eventlet, SQLAlchemy's asyncio extension). Of those one
+executes, the others are suspended. A greenlet returns to its parent, so what the parent waits in is around it.
 """
 
 import asyncio
 import enum
 import functools
 import inspect
+import itertools
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from threading import get_ident as _thread_id
 from types import CodeType, CoroutineType, FrameType, GeneratorType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from langchain_core.callbacks import manager as langchain_manager
+
+from runspan._threads import get_ident as _thread_id
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
@@ -48,15 +53,39 @@ class Style(enum.Enum):
     """A task of its own, as ``asyncio.gather`` makes for each start: it is done at once."""
 
 
+class _Greenlet(Protocol):
+    @property
+    def gr_frame(self) -> FrameType | None:
+        """The innermost frame while it is suspended, else None."""
+
+    @property
+    def parent(self) -> "_Greenlet | None":
+        """Where it returns to; a thread has one greenlet without."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether it is over; that without a parent with its thread."""
+
+
 class Place:
-    """The function, thread and task that started a run.
+    """The function, thread, greenlet and task that started a run.
 
     Args:
         caller: the frame that called the handler.
         on_gone: called when the callback manager that started the run no longer exists.
     """
 
-    __slots__ = ("__weakref__", "_is_coroutine", "_manager", "_task", "frame_id", "module", "style", "thread_id")
+    __slots__ = (
+        "__weakref__",
+        "_greenlet",
+        "_is_coroutine",
+        "_manager",
+        "_task",
+        "frame_id",
+        "module",
+        "style",
+        "thread_id",
+    )
 
     def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
         frame, manager = _starting_frame(caller)
@@ -68,6 +97,8 @@ class Place:
         self.style = style
         self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
         self.thread_id = _thread_id()
+        greenlet = _current_greenlet()
+        self._greenlet = None if greenlet is None else weakref.ref(greenlet)
         task = _current_task()
         self._task = None if task is None else weakref.ref(task)
         self._manager = None if manager is None else weakref.ref(manager, on_gone)
@@ -82,35 +113,45 @@ class Place:
         return self._manager is not None and self._manager() is None
 
     def is_here(self) -> bool:
-        """Tell whether this is the thread and the task that the run started in."""
-        return self.thread_id == _thread_id() and _current_task() is self._started_in()
+        """Tell whether this is the thread, the greenlet and the task that the run started in."""
+        return (
+            self.thread_id == _thread_id()
+            and self._started_in_greenlet() is _current_greenlet()
+            and self._started_in() is _current_task()
+        )
 
     def is_same_task(self, other: "Place") -> bool:
-        """Tell whether two runs started in the same task, or in the same thread outside of tasks."""
-        return self.thread_id == other.thread_id and self._started_in() is other._started_in()  # noqa: SLF001  of the same class
+        """Tell whether two runs started in the same task, or outside of tasks in the same thread or greenlet."""
+        return (
+            self.thread_id == other.thread_id
+            and self._started_in_greenlet() is other._started_in_greenlet()  # noqa: SLF001  of the same class
+            and self._started_in() is other._started_in()  # noqa: SLF001  the same
+        )
 
     def is_same_frame(self, other: "Place") -> bool:
         """Tell whether one frame started both; ``other`` is the later."""
         return self.frame_id == other.frame_id and not self.is_gone()
 
     def is_on_present_stack(self) -> bool:
-        """Tell whether the starting frame is on the stack of the caller."""
-        return not self.is_gone() and self._is_on(_frame_at(1))
+        """Tell whether the starting frame is on the stack of the caller, or on one that waits for it."""
+        return not self.is_gone() and (self._is_on(_frame_at(1)) or any(map(self._is_on, _stacks_around())))
 
     def is_executing(self) -> bool:
-        """Tell whether the starting frame is executing, in whatever thread or task it started."""
+        """Tell whether the starting frame is executing, in whatever thread, greenlet or task it started."""
         if self.is_on_present_stack():
             return True
         return not self.is_gone() and not self.is_here() and self.is_executing_elsewhere()
 
     def is_executing_elsewhere(self) -> bool:
-        """Tell whether the starting frame is on the stack of its thread, or awaited by its task."""
-        if self._is_on(_frames_of_threads().get(self.thread_id)):
+        """Tell whether the starting frame is on the stack of its thread or greenlet, or awaited by its task."""
+        if self._is_on(self._own_stack()):
             return True
         return self._task is not None and self._is_awaited()
 
     def could_go_on(self) -> bool:
-        """Tell whether the thread or task that the run started in can still execute anything."""
+        """Tell whether the thread, greenlet or task that the run started in can still execute anything."""
+        if self._greenlet is not None and ((greenlet := self._greenlet()) is None or greenlet.dead):
+            return False
         if self._task is None:
             return self.thread_id in _frames_of_threads()
         task = self._task()
@@ -137,6 +178,17 @@ class Place:
                 return True
             frame = frame.f_back
         return False
+
+    def _own_stack(self) -> FrameType | None:
+        greenlet = self._started_in_greenlet()
+        suspended = None if greenlet is None else greenlet.gr_frame
+        return suspended or _frames_of_threads().get(self.thread_id)
+
+    def _started_in_greenlet(self) -> _Greenlet | None:
+        if self._greenlet is not None:
+            return self._greenlet()
+        # No greenlets existed then: it was the one that its thread has now without a parent.
+        return _first_greenlet() if self.thread_id == _thread_id() else None
 
     def _started_in(self) -> "asyncio.Task[Any] | None":
         return self._task() if self._task is not None else None
@@ -204,11 +256,18 @@ def tried_by(caller: FrameType, parent: Place) -> str | None:
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
     """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
-    frame: FrameType | None = _frame_at(1)
-    while frame is not None:
+    for frame in present_stack():
         manager = frame.f_locals.get("run_manager") if _takes_run_manager(frame.f_code) else None
         yield id(frame), getattr(manager, "run_id", None)
-        frame = frame.f_back
+
+
+def present_stack() -> Iterator[FrameType]:
+    """Yield the frames of the caller's stack, then those that wait for it, the innermost first."""
+    for innermost in itertools.chain([_frame_at(1)], _stacks_around()):
+        frame: FrameType | None = innermost
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
 
 
 def _style(frame: FrameType) -> Style:
@@ -218,6 +277,28 @@ def _style(frame: FrameType) -> Style:
     if frame.f_globals.get("__package__") == "asyncio":
         return Style.DETACHED
     return Style.NESTED if flags & inspect.CO_NESTED else Style.ORDINARY
+
+
+def _current_greenlet() -> _Greenlet | None:
+    """Return the greenlet that executes, None where nobody has imported what makes them."""
+    get_current = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+    return get_current() if get_current is not None else None
+
+
+def _first_greenlet() -> _Greenlet | None:
+    """Return the greenlet of this thread that was there before any other."""
+    greenlet = _current_greenlet()
+    while greenlet is not None and greenlet.parent is not None:
+        greenlet = greenlet.parent
+    return greenlet
+
+
+def _stacks_around() -> Iterator[FrameType]:
+    """Yield the stacks that wait for the present one, the innermost first, each by its innermost frame."""
+    greenlet = _current_greenlet()
+    while greenlet is not None and (greenlet := greenlet.parent) is not None:
+        if greenlet.gr_frame is not None:
+            yield greenlet.gr_frame
 
 
 def _current_task() -> "asyncio.Task[Any] | None":

@@ -8,9 +8,7 @@ import sys
 from types import FrameType
 from typing import Any, Final
 
-from runspan.place import GRAPH_MODULE
-
-_frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+from runspan.place import GRAPH_MODULE, present_stack
 
 _CHECKPOINTER: Final = ("langgraph.checkpoint.base", "BaseCheckpointSaver")
 _CACHE: Final = ("langgraph.cache.base", "BaseCache")
@@ -26,13 +24,11 @@ _SAVING_METHODS: Final = {
 
 def is_saving_on_stack() -> bool:
     """Tell whether LangGraph called the checkpointer or cache that is on the present stack, to save a graph."""
-    frame: FrameType | None = _frame_at(1)
     is_saving = False
-    while frame is not None:
+    for frame in present_stack():
         if frame.f_globals.get("__name__") == GRAPH_MODULE:
             return False  # such as ``update_state``, which the user called
         is_saving = is_saving or _is_saving(frame)
-        frame = frame.f_back
     return is_saving
 
 
