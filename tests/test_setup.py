@@ -267,6 +267,60 @@ def test_a_process_with_a_silent_collector_ends_in_the_time_stated(protocol):
     ]
 
 
+def test_who_configures_again_loses_nothing():
+    """After a shutdown a new call takes the place of the first: no span is taken, or counted as lost, by both."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            from opentelemetry import metrics
+            from opentelemetry.sdk.metrics import MeterProvider
+            from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+            reader = InMemoryMetricReader()
+            metrics.set_meter_provider(MeterProvider([reader]))
+            for number in range(3):
+                handle = configure(endpoint={receiver.endpoint!r})
+                end(f"span {{number}}")
+                tell(handle.shutdown())
+            end("lost")
+            data = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+            tell({{
+                each.name.rpartition(".")[2]: [point.value for point in each.data.data_points]
+                for each in data if each.name.startswith("runspan.spans")
+            }})
+            tell([handle.stats().taken, handle.stats().dropped])
+            tell(handle.shutdown())
+            """
+        )
+        assert names(receiver) == ["span 0", "span 1", "span 2"]
+    *shut_down, counted, last, again = ended.told
+    assert (shut_down, last, again) == ([True] * 3, [2, {"shutdown": 1}], True)
+    assert {name: counted[name] for name in ("taken", "sent", "dropped")} == {
+        "taken": [4],
+        "sent": [3],
+        "dropped": [1],
+    }
+
+
+def test_a_shutdown_tells_whether_all_arrived(tmp_path):
+    """It does what a flush does: False where spans are lost, or wait on disk; True for what the console printed."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        ended = run_python(
+            f"""
+            logging.disable()
+            for options in [{{"endpoint": {dead!r}}}, {{"endpoint": {dead!r}, "spool": {str(tmp_path / "spool")!r}}}]:
+                handle = configure(**options)
+                end("lost or spooled")
+                tell(handle.shutdown(1))
+            handle = configure(console=True)
+            tell(handle.shutdown())
+            """
+        )
+    assert ended.told == [False, False, True]
+
+
 @pytest.mark.parametrize("protocol", RECEIVERS)
 def test_a_forked_child_delivers_too(protocol):
     """A child forked after the parent's first delivery sends its own spans and none of its parent's."""

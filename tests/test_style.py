@@ -134,6 +134,7 @@ LAYERS = {
     "playback": ({"checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
     # Where spans go.
     "wrapping": (set(), {"opentelemetry"}),
+    "replaceable": ({"wrapping"}, {"opentelemetry"}),
     "ai_only": ({"wrapping", "_guard"}, {"opentelemetry"}),
     "one_call": (
         {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "wrapping", "_guard"},
@@ -144,7 +145,7 @@ LAYERS = {
         {"export", "forking", "semconv", "_guard", "_version"},
         {"google", "grpc", "opentelemetry", "orjson", "pydantic", "requests", "urllib3"},
     ),
-    "setup": ({"console", "export", "forking", "one_call", "tracing"}, {"opentelemetry"}),
+    "setup": ({"console", "export", "forking", "one_call", "replaceable", "tracing"}, {"opentelemetry"}),
     "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
     "__init__": (
         {

@@ -1,9 +1,10 @@
 """What LangChain calls: each callback hands its event to the bridge."""
 
 import sys
+import time
 from collections.abc import Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
     from runspan.listeners import Listeners
+
+# How much of a shutdown's time a flush may take; then the span processors deliver what is left, in their own way.
+_FLUSH_SHARE: Final = 0.75
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 
@@ -133,15 +137,21 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def shutdown(self, timeout: float = 4.0) -> bool:
         """End what is open, deliver it, and trace no further runs. The provider stays open for others.
 
-        The span processors of this handler are shut down.
+        The span processors of this handler are shut down. One that takes longer than the time goes on in a thread of
+        its own, and is not waited for.
 
         Args:
-            timeout: seconds.
+            timeout: seconds, for all of it.
+
+        Returns:
+            Whether all was delivered, as ``force_flush`` has it.
         """
+        deadline = time.monotonic() + timeout
         self._bridge.close()
-        is_delivered = self.force_flush(timeout)
-        if self._listeners is not None:
-            self._listeners.shutdown(timeout)
+        if self._listeners is None:
+            return self.force_flush(timeout)
+        is_delivered = self.force_flush(timeout * _FLUSH_SHARE)
+        self._listeners.shutdown(max(deadline - time.monotonic(), 0))
         return is_delivered
 
     def open_block(self, caller: FrameType) -> Run:

@@ -25,6 +25,7 @@ from runspan.export.spool.choice import Durability
 from runspan.export.spool.files import Spool
 from runspan.forking import fork_safe_lock
 from runspan.one_call import OneCallSpanProcessor
+from runspan.replaceable import ReplaceableSpanProcessor, by_provider
 from runspan.tracing import end_open_runs
 
 _logger = logging.getLogger("runspan")
@@ -42,7 +43,7 @@ class Handle:
         self._processors = processors
         self._exit_timeout = exit_timeout
         self._sigterm_watch: SigtermWatch | None = None
-        at_exit(self._close_at_exit)
+        at_exit(self._close_everything)
 
     def force_flush(self, timeout: float = 10) -> bool:
         """Send what has ended so far, in at most ``timeout`` seconds; True only if all of it was delivered."""
@@ -55,15 +56,19 @@ class Handle:
         delivering = [each for each in self._processors if isinstance(each, DeliveringSpanProcessor)]
         return sum((each.stats() for each in delivering), Stats())
 
-    def shutdown(self, timeout: float = 4) -> None:
-        """Deliver what can be delivered in ``timeout`` seconds and stop; the tracer provider stays in place."""
+    def shutdown(self, timeout: float = 4) -> bool:
+        """Deliver what can be delivered in ``timeout`` seconds and stop; the tracer provider stays in place.
+
+        Returns:
+            Whether all was delivered, as ``force_flush`` has it.
+        """
         self.is_open = False
         deadline = time.monotonic() + timeout
-        for processor in self._processors:
-            processor.shutdown(max(deadline - time.monotonic(), 0))
-        not_at_exit(self._close_at_exit)
+        delivered = [processor.close(max(deadline - time.monotonic(), 0)) for processor in self._processors]
+        not_at_exit(self._close_everything)
         if self._sigterm_watch is not None:
             self._sigterm_watch.stop()
+        return all(delivered)
 
     def watch_sigterm(self) -> SigtermWatch:
         """Deliver before SIGTERM ends the process, until ``shutdown``; the watch belongs on the tracer provider."""
@@ -75,10 +80,6 @@ class Handle:
         )
         self._sigterm_watch.start()
         return self._sigterm_watch
-
-    def _close_at_exit(self) -> None:
-        end_open_runs(self.tracer_provider)
-        self.shutdown(self._exit_timeout)
 
     def _close_everything(self) -> None:
         end_open_runs(self.tracer_provider)
@@ -127,7 +128,7 @@ def configure(
         durability: ``write-ahead`` puts all spans there before they are sent.
         max_request_bytes: The largest request; a span that alone is larger is made shorter.
         started_markers: Whether roots and calls of models are seen as soon as they begin.
-        exit_timeout: Seconds that the end of the process may wait for the delivery.
+        exit_timeout: Seconds that the end of the process may wait for the delivery, of all processors together.
         sigterm: Whether what has ended is delivered before SIGTERM ends the process; False leaves signals alone.
 
     Raises:
@@ -168,10 +169,12 @@ def configure(
             otlp.check()
             processors.append(otlp)
         heard = [OneCallSpanProcessor(each) for each in processors] if inner_calls == "bare" else processors
-        provider = _provider_with(heard, service_name, resource_attributes or {})
+        provider = _provider(service_name, resource_attributes or {})
+        place = _place_on(provider) if processors or provider in by_provider else None
         _Present.handle = Handle(provider, processors, exit_timeout)
-        if sigterm and processors:
-            _add(_Present.handle.watch_sigterm(), provider)
+        watches = [_Present.handle.watch_sigterm()] if sigterm and processors else []
+        if place is not None:
+            place.replace([*heard, *watches])
         return _Present.handle
 
 
@@ -203,9 +206,7 @@ def _exporters(*, console: bool, wants_otlp: bool) -> set[str]:
     return names - {"none"}
 
 
-def _provider_with(
-    processors: Sequence[SpanProcessor], service_name: str | None, resource_attributes: Mapping[str, AttributeValue]
-) -> trace.TracerProvider:
+def _provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         provider = _new_provider(service_name, resource_attributes)
@@ -214,19 +215,22 @@ def _provider_with(
             "service_name and resource_attributes have no effect: a tracer provider is already set, and its"
             " resource can't be changed. Give them where that provider is made."
         )
-    for processor in processors:
-        _add(processor, provider)
     return provider
 
 
-def _add(processor: SpanProcessor, provider: trace.TracerProvider) -> None:
+def _place_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
+    """Return what passes the spans of a provider to the processors that are configured; it is added once."""
+    if provider in by_provider:
+        return by_provider[provider]
     if not isinstance(provider, _TakesProcessors):
         raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
             f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
             " can't be taken from it. Either export with that provider and leave out configure(), or set no"
             " provider and let configure() make one."
         )
-    provider.add_span_processor(processor)
+    by_provider[provider] = ReplaceableSpanProcessor()
+    provider.add_span_processor(by_provider[provider])
+    return by_provider[provider]
 
 
 def _new_provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:

@@ -86,6 +86,21 @@ send("delivered", {receiver.endpoint!r}, protocol={protocol!r})
     assert len(ended.stderr) == 20
 
 
+def test_who_configures_shares_the_deadline():
+    """Where nobody answers, the end of a process with a handle and other processors takes one deadline, not two."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = run(
+            f"""
+configure(endpoint={endpoint!r}, exit_timeout=3)
+end("configured")
+kept = send("tenant", "{endpoint}/tenant")
+"""
+        )
+    assert ended.exit_seconds < 3 + MARGIN_SECONDS
+    assert len(ended.stderr) == 2
+
+
 def test_who_configures_shares_the_workers():
     """The processor of configure and those of tenants all deliver at the end, each in its own time."""
     with HttpReceiver() as receiver:

@@ -28,6 +28,7 @@ from tests.context.shapes import SHAPES, Model, body, straight_graph
 from tests.context.test_matrix import WAYS, abatch, batch
 from tests.scope.recorders import Driven, Processor
 from tests.tracing import as_text
+from tests.waiting import wait_until
 
 
 def listener(tracing, *processors, **options):
@@ -343,6 +344,30 @@ def test_flush_and_shutdown_reach_the_processors(tracing):
     assert handler.shutdown() is True
     assert one.calls == two.calls == ["force_flush", "force_flush", "shutdown"]
     assert listener(tracing, Slow()).force_flush() is False
+
+
+@pytest.mark.parametrize("hanging", ["force_flush", "shutdown", "both"])
+def test_a_shutdown_has_one_deadline(tracing, hanging):
+    """Whatever hangs in one processor, a shutdown takes no longer than it may, and the others are shut down."""
+    may_end = threading.Event()
+
+    class Hanging(Processor):
+        def force_flush(self, timeout_millis=30_000):
+            return hanging == "shutdown" or may_end.wait(60)
+
+        def shutdown(self):
+            super().shutdown()
+            if hanging != "force_flush":
+                may_end.wait(60)
+
+    hung, other = Hanging(), Processor()
+    handler = listener(tracing, hung, other)
+    began = time.monotonic()
+    delivered = handler.shutdown(timeout=2)
+    took = time.monotonic() - began
+    may_end.set()
+    assert (delivered, took < 3.5) == (hanging == "shutdown", True)
+    wait_until(lambda: hung.calls[-1:] == other.calls[-1:] == ["shutdown"])
 
 
 def test_nothing_is_kept(tracing):

@@ -17,9 +17,12 @@ _STEP_SECONDS = 0.05
 
 
 def close(deliveries: Iterable[Delivery], seconds: float) -> None:
-    """Deliver what is queued if that can be done in time, then stop; what is closed already stays as it is."""
+    """Deliver what is queued if that can be done in time, then stop; what is closed already stays as it is.
+
+    What another thread is closing is waited for, too: if the process ends first, nobody would tell its losses.
+    """
     began = time.monotonic()
-    closing = [each for each in deliveries if each.begin_closing()]
+    closing = [each for each in deliveries if each.begin_closing() or not each.finished.is_set()]
     _wait(closing, until=began + seconds * _FIRST_SHARE)
     _wait_for_the_silent(closing, seconds, until=began + seconds * (_FIRST_SHARE + _SECOND_SHARE))
     for each in closing:

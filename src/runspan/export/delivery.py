@@ -146,6 +146,10 @@ class Delivery:
             self._finish("no thread could be started to send them")
         return True
 
+    def has_delivered_all(self) -> bool:
+        """Tell whether nothing waits, not even on disk, and nothing was lost that no flush has told."""
+        return not self._is_pending() and not self._outcome.failing and self._outcome.lost == self._losses_told
+
     @property
     def complains(self) -> bool:
         """Whether the receiver fails, as far as one knows; one that is silent may still answer."""

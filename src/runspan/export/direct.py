@@ -20,7 +20,13 @@ class DirectSpanProcessor(SpanProcessor):
         """Let the exporter give out what it holds back."""
         return attempt(self._exporter.force_flush, timeout_millis, default=False)
 
-    def shutdown(self, timeout_seconds: float = 0) -> None:  # noqa: ARG002  nothing here waits
+    def close(self, timeout_seconds: float) -> bool:
+        """Let the exporter give out what it holds back and shut it down; tell whether it could."""
+        is_given_out = self._closed or self.force_flush(int(timeout_seconds * 1000))
+        self.shutdown()
+        return is_given_out
+
+    def shutdown(self) -> None:
         """Shut the exporter down; a second call does nothing."""
         if not self._closed:
             self._closed = True

@@ -86,4 +86,9 @@ class DeliveringSpanProcessor(SpanProcessor):
 
     def shutdown(self, timeout_seconds: float | None = None) -> None:
         """Deliver what is queued if that can be done in time, then stop; a second call does nothing."""
-        close([self._delivery], self._shutdown_timeout_seconds if timeout_seconds is None else timeout_seconds)
+        self.close(self._shutdown_timeout_seconds if timeout_seconds is None else timeout_seconds)
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Do what ``shutdown`` does and tell whether all arrived, as ``force_flush`` does."""
+        close([self._delivery], timeout_seconds)
+        return self._delivery.has_delivered_all()
