@@ -1,8 +1,13 @@
 """Settings: each option from its argument, its environment variable or its default."""
 
 import pytest
+from opentelemetry.trace import NoOpTracerProvider
 
+import runspan
 from runspan import OpenTelemetryCallbackHandler, Settings
+
+MEANINGS = [("true", "span"), ("True", "span"), ("1", "span"), ("false", "none"), (" 0 ", "none"), ("", "span")]
+STANDARD = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 def test_content_is_captured_by_default():
@@ -13,6 +18,8 @@ def test_content_is_captured_by_default():
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
+        *(("RUNSPAN_CAPTURE_CONTENT", *each) for each in MEANINGS),
+        *(("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", *each) for each in MEANINGS),
         ("RUNSPAN_CAPTURE_CONTENT", "none", "none"),
         ("RUNSPAN_CAPTURE_CONTENT", "SPAN", "span"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT", "none"),
@@ -53,3 +60,88 @@ def test_an_unknown_option_is_named():
     """A misspelt option is an error, not silence."""
     with pytest.raises(ValueError, match="capture_contents"):
         Settings(capture_contents="none")
+
+
+@pytest.mark.parametrize("option", Settings.model_fields)
+def test_an_empty_variable_is_unset(monkeypatch, option):
+    """Each variable that is empty leaves the default, whatever its type."""
+    for variable in Settings.model_fields[option].validation_alias.choices:
+        monkeypatch.setenv(variable, "")
+    assert getattr(Settings(), option) == Settings.model_fields[option].default
+
+
+def test_an_unknown_standard_value_takes_no_content(monkeypatch, caplog):
+    """A value of OpenTelemetry's variable that nobody knows is no error: one warning names it, no content is taken."""
+    monkeypatch.setenv(STANDARD, "sometimes")
+    assert Settings().capture_content == Settings().capture_content == "none"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"{STANDARD} is 'sometimes', which is none of TRUE, 1, SPAN_ONLY" in caplog.text
+    monkeypatch.setenv("RUNSPAN_CAPTURE_CONTENT", "span")
+    assert Settings().capture_content == "span"
+    monkeypatch.setenv("RUNSPAN_CAPTURE_CONTENT", "")
+    assert Settings(capture_content="span").capture_content == "span"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RUNSPAN_CAPTURE_CHAINS", "perhaps"),
+        ("RUNSPAN_DETAIL", "maximal"),
+        ("RUNSPAN_METADATA_KEYS", "user_id"),
+        ("RUNSPAN_METADATA_KEYS", "[1]"),
+        ("RUNSPAN_METADATA_KEYS", '"user_id"'),
+    ],
+)
+def test_an_error_names_the_variable_that_was_set(monkeypatch, variable, value):
+    """A bad variable is an error of one line with the variable, its value and a remedy."""
+    monkeypatch.setenv(STANDARD, "SPAN_ONLY")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=variable) as raised:
+        OpenTelemetryCallbackHandler()
+    assert "\n" not in str(raised.value)
+    assert value.strip('[]"') in str(raised.value)
+    assert "OTEL_" not in str(raised.value)
+
+
+def test_metadata_keys_of_the_environment(monkeypatch):
+    """The variable of the keys is a JSON list."""
+    monkeypatch.setenv("RUNSPAN_METADATA_KEYS", '["user_id", "tenant"]')
+    assert Settings().metadata_keys == ("user_id", "tenant")
+
+
+class Rude:
+    """A value that can't be printed."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("value", ["user_id", 5, [1], Rude(), "x" * 5000, {"a": 1}])
+def test_metadata_keys_of_another_type_are_named(value):
+    """An argument that is no list of texts is an error of one short line that names it."""
+    with pytest.raises(ValueError, match=r"^Settings: metadata_keys") as raised:
+        Settings(metadata_keys=value)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("value", [{"capture_content": "none"}, "none", {}, False, Settings, Rude()])
+@pytest.mark.parametrize("option", ["settings", "tracer_provider", "meter_provider", "logger_provider"])
+def test_an_argument_of_another_type_is_named(option, value):
+    """An argument of another kind is an error of one line that names the argument, the value and what to give."""
+    with pytest.raises(TypeError, match=rf"^{option} is .+(must be a|pass one)") as raised:
+        OpenTelemetryCallbackHandler(**{option: value})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_provider_class_is_no_provider():
+    """A class given where an instance should be is an error at once."""
+    with pytest.raises(TypeError, match=r"^tracer_provider is <class .*NoOpTracerProvider"):
+        OpenTelemetryCallbackHandler(tracer_provider=NoOpTracerProvider)
+
+
+@pytest.mark.parametrize("value", [[], (), b"spans", 5, None, iter(())])
+def test_a_recording_that_is_none_is_named(value):
+    """Nothing to replay is an error that names the argument, the value and what to give."""
+    with pytest.raises((TypeError, ValueError), match=r"^recording is .+give "):
+        runspan.replay(value, callbacks=[])

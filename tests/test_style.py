@@ -21,7 +21,8 @@ LAYERS = {
     "_guard": (set(), set()),
     "_threads": (set(), set()),
     "semconv": (set(), set()),
-    "settings": (set(), {"pydantic", "pydantic_settings"}),
+    "arguments": ({"_guard"}, set()),
+    "settings": ({"arguments"}, {"pydantic", "pydantic_core", "pydantic_settings"}),
     "forking": (set(), set()),
     # What LangChain says, as attributes; what attributes say, as LangChain would.
     "event": (set(), set()),
@@ -47,12 +48,12 @@ LAYERS = {
     ),
     "ties": ({"payload", "place", "relations", "runs", "semconv"}, {"opentelemetry"}),
     "agents": ({"runs", "semconv"}, set()),
-    "resumption": ({"context", "_guard"}, {"opentelemetry"}),
+    "resumption": ({"arguments", "context", "_guard"}, {"opentelemetry"}),
     "graphs": ({"resumption", "runs", "semconv"}, set()),
     # Metrics and events.
     "private_names": (set(), set()),
     "metrics": ({"forking", "payload", "semconv", "_version"}, {"opentelemetry"}),
-    "events": ({"payload", "private_names", "semconv", "_guard", "_version"}, {"opentelemetry", "orjson"}),
+    "events": ({"arguments", "payload", "private_names", "semconv", "_guard", "_version"}, {"opentelemetry", "orjson"}),
     "signals": ({"events", "metrics", "runs", "semconv", "_guard"}, {"opentelemetry", "orjson"}),
     # Listeners.
     "dispatch": ({"event", "forking", "scope", "_guard"}, {"langchain_core.callbacks"}),
@@ -73,8 +74,11 @@ LAYERS = {
         },
         {"langchain_core.callbacks", "opentelemetry"},
     ),
-    "routing": ({"context", "foreign", "forking", "live_spans", "runs", "scope", "_guard"}, {"opentelemetry"}),
-    "checks": (set(), {"langchain_core.callbacks", "opentelemetry"}),
+    "routing": (
+        {"arguments", "context", "foreign", "forking", "live_spans", "runs", "scope", "_guard"},
+        {"opentelemetry"},
+    ),
+    "checks": ({"arguments"}, {"langchain_core.callbacks", "opentelemetry"}),
     "callback_processor": (
         {"checks", "context", "dispatch", "foreign", "scope"},
         {"langchain_core.callbacks", "opentelemetry"},
@@ -110,6 +114,7 @@ LAYERS = {
     "flush": ({"_guard"}, set()),
     "handler": (
         {
+            "arguments",
             "bridge",
             "flush",
             "graphs",
@@ -126,26 +131,26 @@ LAYERS = {
         {"langchain_core", "opentelemetry"},
     ),
     "embeddings": (
-        {"metrics", "payload", "semconv", "settings", "_guard", "_version"},
+        {"arguments", "metrics", "payload", "semconv", "settings", "_guard", "_version"},
         {"langchain_core", "opentelemetry"},
     ),
     "block": ({"handler", "routing"}, {"langchain_core.callbacks", "opentelemetry"}),
-    "recording": (set(), {"google.protobuf", "opentelemetry", "orjson"}),
-    "playback": ({"checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
+    "recording": ({"arguments"}, {"google.protobuf", "opentelemetry", "orjson"}),
+    "playback": ({"arguments", "checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
     # Where spans go.
-    "wrapping": (set(), {"opentelemetry"}),
+    "wrapping": ({"arguments"}, {"opentelemetry"}),
     "replaceable": ({"wrapping"}, {"opentelemetry"}),
-    "ai_only": ({"wrapping", "_guard"}, {"opentelemetry"}),
+    "ai_only": ({"arguments", "wrapping", "_guard"}, {"opentelemetry"}),
     "one_call": (
         {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "wrapping", "_guard"},
         {"opentelemetry"},
     ),
     "console": ({"forking", "semconv"}, {"opentelemetry"}),
     "export": (
-        {"export", "forking", "semconv", "_guard", "_version"},
+        {"arguments", "export", "forking", "semconv", "_guard", "_version"},
         {"google", "grpc", "opentelemetry", "orjson", "pydantic", "requests", "urllib3"},
     ),
-    "setup": ({"console", "export", "forking", "one_call", "replaceable", "tracing"}, {"opentelemetry"}),
+    "setup": ({"arguments", "console", "export", "forking", "one_call", "replaceable", "tracing"}, {"opentelemetry"}),
     "demo": ({"demo"}, {"orjson", "pydantic", "starlette", "uvicorn"}),
     "__init__": (
         {

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext
 
 from runspan._guard import attempt
+from runspan.arguments import shown
 from runspan.wrapping import SpanCopy, WrappingSpanProcessor
 
 _SCOPES: Final = ("com.anthropic.sdk.python", "openinference.")
@@ -46,7 +47,7 @@ class AiOnlySpanProcessor(WrappingSpanProcessor):
     def __init__(self, processor: SpanProcessor, *, is_ai_work: Callable[[ReadableSpan], bool] | None = None) -> None:
         super().__init__(processor)
         if is_ai_work is not None and not callable(is_ai_work):
-            raise TypeError(f"is_ai_work is {is_ai_work!r}; it must be a function of a span.")
+            raise TypeError(f"is_ai_work is {shown(is_ai_work)}; it must be a function of a span.")
         self._is_ai_work = is_ai_work or _is_ai_work
         self._fates = _Fates()
 

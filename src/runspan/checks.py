@@ -6,6 +6,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from runspan.arguments import shown
+
 
 def checked_callbacks(callbacks: object) -> tuple[BaseCallbackHandler, ...]:
     """Return the handlers.
@@ -17,7 +19,7 @@ def checked_callbacks(callbacks: object) -> tuple[BaseCallbackHandler, ...]:
     for position, value in enumerate(handlers):
         if not isinstance(value, BaseCallbackHandler):
             raise TypeError(
-                f"callbacks[{position}] is {value!r}; it must be an instance of BaseCallbackHandler.{_hint(value)}"
+                f"callbacks[{position}] is {shown(value)}; it must be an instance of BaseCallbackHandler.{_hint(value)}"
             )
     return tuple(each for each in handlers if isinstance(each, BaseCallbackHandler))
 
@@ -32,15 +34,15 @@ def checked_processors(processors: object) -> tuple[SpanProcessor, ...]:
     for position, value in enumerate(listed):
         if not isinstance(value, SpanProcessor):
             raise TypeError(
-                f"span_processors[{position}] is {value!r}; it must be an instance of OpenTelemetry's SpanProcessor."
-                f"{_hint(value)}"
+                f"span_processors[{position}] is {shown(value)}; it must be an instance of"
+                f" OpenTelemetry's SpanProcessor.{_hint(value)}"
             )
     return tuple(each for each in listed if isinstance(each, SpanProcessor))
 
 
 def _listed(option: str, values: object, kind: str) -> list[object]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"{option} is {values!r}; it must be a list of {kind}.")
+        raise TypeError(f"{option} is {shown(values)}; it must be a list of {kind}.")
     return list(values)
 
 

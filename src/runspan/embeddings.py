@@ -15,11 +15,12 @@ from opentelemetry.util.types import AnyValue
 from runspan import semconv
 from runspan._guard import attempt
 from runspan._version import __version__
+from runspan.arguments import check_provider, shown
 from runspan.metrics import RunMetrics, run_metrics
 from runspan.payload import failure
 from runspan.payload.providers import provider
 from runspan.payload.text import text_in
-from runspan.settings import Settings
+from runspan.settings import Settings, checked_settings
 
 # Set in a context by who wants no spans there.
 _SUPPRESSED: Final = "suppress_instrumentation"
@@ -54,7 +55,7 @@ def trace_embeddings(
         settings: whether texts of errors are recorded; from the environment if None.
 
     Raises:
-        TypeError: if it is no ``Embeddings``; it names the value.
+        TypeError: if an argument is of another kind; it names the value.
 
     Example:
         ``store = InMemoryVectorStore(runspan.trace_embeddings(OpenAIEmbeddings()))``
@@ -63,14 +64,16 @@ def trace_embeddings(
         return embeddings
     if not isinstance(embeddings, Embeddings):
         raise TypeError(
-            f"trace_embeddings() was given {embeddings!r}, which is no langchain_core.embeddings.Embeddings;"
+            f"trace_embeddings() was given {shown(embeddings)}, which is no langchain_core.embeddings.Embeddings;"
             " pass an instance of a class derived from it"
         )
+    check_provider("tracer_provider", tracer_provider, "get_tracer", "TracerProvider")
+    check_provider("meter_provider", meter_provider, "get_meter", "MeterProvider")
     return _TracedEmbeddings(
         embeddings,
         trace.get_tracer("runspan", __version__, tracer_provider),
         run_metrics(meter_provider or metrics.get_meter_provider()),
-        captures=(settings or Settings()).capture_content == "span",
+        captures=checked_settings(settings).capture_content == "span",
     )
 
 

@@ -14,6 +14,7 @@ from opentelemetry.util.types import AnyValue
 from runspan import private_names, semconv
 from runspan._guard import attempt
 from runspan._version import __version__
+from runspan.arguments import shown
 from runspan.payload import clean, failure, to_json
 from runspan.payload.content import is_int64
 
@@ -142,7 +143,7 @@ def _logger(provider: object | None) -> _Logger | None:
     if provider is None:
         return None
     if not isinstance(provider, _LoggerProvider):
-        raise TypeError(f"logger_provider is {provider!r}, not an OpenTelemetry LoggerProvider; pass one, or None")
+        raise TypeError(f"logger_provider is {shown(provider)}, not an OpenTelemetry LoggerProvider; pass one, or None")
     return provider.get_logger("runspan", __version__, semconv.SCHEMA_URL)
 
 

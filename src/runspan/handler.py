@@ -14,13 +14,14 @@ from opentelemetry.trace import TracerProvider
 
 from runspan import payload
 from runspan._guard import attempt
+from runspan.arguments import check_provider
 from runspan.bridge import Bridge
 from runspan.flush import flush
 from runspan.graphs import hear_graphs, note_interrupt, note_resume
 from runspan.place import graph_starting
 from runspan.runs import Run
 from runspan.scope import NOBODY
-from runspan.settings import Settings
+from runspan.settings import Settings, checked_settings
 from runspan.signals import Signals
 from runspan.subjects import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
 
@@ -56,7 +57,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         settings: what to record; from the environment if None.
 
     Raises:
-        TypeError: if a listener is no callback handler or no span processor, or the logger provider none; it names it.
+        TypeError: if an argument is of another kind; it names the argument, the value and what to give.
+        ValueError: if an environment variable has a value that is not allowed.
 
     Example:
         ``chain.invoke(question, config={"callbacks": [OpenTelemetryCallbackHandler(callbacks=[LoggingHandler()])]})``
@@ -77,7 +79,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         logger_provider: object | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.settings = settings or Settings()
+        check_provider("tracer_provider", tracer_provider, "get_tracer", "TracerProvider")
+        check_provider("meter_provider", meter_provider, "get_meter", "MeterProvider")
+        self.settings = checked_settings(settings)
         self.meter_provider = meter_provider
         self.logger_provider = logger_provider
         self._listeners = _listeners(callbacks, span_processors)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from runspan.arguments import shown
 from runspan.checks import checked_callbacks
 from runspan.foreign import Call, run_id_of
 from runspan.rebuild import Told
@@ -22,8 +23,8 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
         callbacks: the handlers.
 
     Raises:
-        TypeError: if one is no instance of ``BaseCallbackHandler``.
-        ValueError: if the recording can't be read; it names the place.
+        TypeError: if one is no instance of ``BaseCallbackHandler``, or the recording none.
+        ValueError: if the recording can't be read; it names the place. Or if it is a list without spans.
         Exception: what a handler with ``raise_error`` raised.
 
     Example:
@@ -32,7 +33,12 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
     handlers = checked_callbacks(callbacks)
     calls: dict[_Key, Call] = {}
     ended: set[_Key] = set()
-    for moment, span in in_order(read_recording(recording)):
+    spans = read_recording(recording)
+    if not spans and not isinstance(recording, str | os.PathLike):
+        raise ValueError(
+            f"recording is {shown(recording)}, in which are no spans; give those of an exporter, or a path."
+        )
+    for moment, span in in_order(spans):
         key = span.trace_id, span.span_id
         told = Told(span.name, span.attributes, span.events, span.error)
         # An exporter that tried twice may have delivered twice.

@@ -24,6 +24,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AnyValue
 
+from runspan.arguments import shown
+
 _logger = logging.getLogger("runspan")
 
 _TRACE_ID_BYTES: Final = 16
@@ -71,13 +73,15 @@ def read_recording(source: str | os.PathLike[str] | Iterable[object]) -> list[Re
 
     Raises:
         ValueError: names the file and the line or byte where it is broken, or why it can't be read at all.
-        TypeError: names the value that is no span.
+        TypeError: names the value that is no span, or no recording.
         OSError: the file can't be opened.
     """
     if isinstance(source, str | os.PathLike):
         spans = _spans_of_file(Path(source))
-    else:
+    elif isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):
         spans = chain.from_iterable(map(_spans_of, source))
+    else:
+        raise TypeError(f"recording is {shown(source)}; give the path of a file of OTLP, or a list of spans.")
     return list({(span.trace_id, span.span_id): span for span in spans}.values())
 
 
@@ -187,7 +191,7 @@ def _spans_of(item: object) -> Iterator[RecordedSpan]:
                 yield from (_span_of_proto(span, of_scope.scope.name) for span in of_scope.spans)
         case _:
             raise TypeError(
-                f"{item!r} is neither a span of OpenTelemetry's SDK nor an OTLP message of spans (TracesData,"
+                f"{shown(item)} is neither a span of OpenTelemetry's SDK nor an OTLP message of spans (TracesData,"
                 " ExportTraceServiceRequest, ResourceSpans)."
             )
 

@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from runspan._guard import attempt
+from runspan.arguments import shown
 from runspan.context import open_runs_in
 
 _T = TypeVar("_T")
@@ -53,7 +54,7 @@ def link_resumes(checkpointer: _T) -> _T:
     """
     kind: Any = type(checkpointer)
     if not all(callable(getattr(kind, name, None)) for name in ("put", "aput", "get_tuple", "aget_tuple")):
-        raise TypeError(f"checkpointer is {checkpointer!r}; it must be one of LangGraph's checkpoint savers.")
+        raise TypeError(f"checkpointer is {shown(checkpointer)}; it must be one of LangGraph's checkpoint savers.")
     if kind not in _made:
         checkpointer.__class__ = _linking(kind)
     return checkpointer

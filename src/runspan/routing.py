@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from opentelemetry.trace import SpanContext
 
 from runspan._guard import attempt
+from runspan.arguments import shown
 from runspan.context import run_starting, runs_executing
 from runspan.foreign import FOREIGN_SPANS
 from runspan.forking import fork_safe_lock
@@ -112,7 +113,7 @@ def provider_to_hear(provider: trace.TracerProvider, *, is_named: bool) -> trace
         return provider
     if is_named and not isinstance(provider, trace.ProxyTracerProvider):
         raise TypeError(
-            f"tracer_provider is {provider!r}, which takes no span processors, so listeners would hear nothing."
+            f"tracer_provider is {shown(provider)}, which takes no span processors, so listeners would hear nothing."
             " Give a TracerProvider of opentelemetry-sdk, or leave out callbacks and span_processors."
         )
     return _private_provider()

@@ -1,9 +1,17 @@
 """Every option of the handler."""
 
-from typing import Any, Literal, TypeAlias
+import logging
+import os
+from functools import cache
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_core import from_json
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from runspan.arguments import shown
+
+_logger = logging.getLogger("runspan")
 
 CaptureContent: TypeAlias = Literal["none", "span"]
 ContentForm: TypeAlias = Literal["json", "structured"]
@@ -11,25 +19,31 @@ Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Names: TypeAlias = Literal["current", "both"]
 SoftErrors: TypeAlias = Literal["error", "marked"]
 
-# The values of the variable that OpenTelemetry's own GenAI packages read. Content in events alone is none on spans.
-_STANDARD_VALUES = {"no_content": "none", "event_only": "none", "span_only": "span", "span_and_event": "span"}
+# The variable of OpenTelemetry's own GenAI packages, and its values. Content in events alone is none on spans.
+_STANDARD_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_CAPTURE_CONTENT: Final = {
+    **dict.fromkeys(("span", "true", "1", "span_only", "span_and_event"), "span"),
+    **dict.fromkeys(("none", "false", "0", "no_content", "event_only"), "none"),
+}
 
 
 class Settings(BaseSettings):
     """The options of a handler, each from its argument, else from its environment variable, else the default.
 
+    A variable that is empty is as good as unset.
+
     Raises:
-        ValueError: if a value is not allowed; it names the option, the value and what is allowed.
+        ValueError: if a value is not allowed; it names the argument or variable, the value and what is allowed.
 
     Example:
         ``OpenTelemetryCallbackHandler(settings=Settings(capture_content="none"))``
     """
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True)
 
     capture_content: CaptureContent = Field(
         default="span",
-        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
+        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
         description=(
             "Where messages, tool arguments and results, queries, documents, tags and texts of errors go:"
             " `span` puts them on the spans, `none` leaves them out."
@@ -62,7 +76,7 @@ class Settings(BaseSettings):
             " without a span move up."
         ),
     )
-    metadata_keys: tuple[str, ...] = Field(
+    metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS"),
         description='Keys of metadata that go onto each span, as `langchain.metadata.*`; in JSON: `["user_id"]`.',
@@ -91,15 +105,72 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ValueError(_explain(error)) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_standard_variable(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take no content where OpenTelemetry's variable has a value that we don't know: that is no mistake of ours."""
+        if "capture_content" in values or _variable_of("capture_content") != _STANDARD_VARIABLE:
+            return values
+        return {**values, "RUNSPAN_CAPTURE_CONTENT": _standard_choice(os.environ[_STANDARD_VARIABLE])}
+
     @field_validator("capture_content", mode="before")
     @classmethod
-    def _read_standard_value(cls, value: object) -> object:
-        return _STANDARD_VALUES.get(value.lower(), value.lower()) if isinstance(value, str) else value
+    def _read_capture_content(cls, value: object) -> object:
+        return _CAPTURE_CONTENT.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+    @field_validator("metadata_keys", mode="before")
+    @classmethod
+    def _read_metadata_keys(cls, value: object) -> object:
+        try:
+            return from_json(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('give a list of texts, such as ("user_id",); in the variable JSON: ["user_id"]') from None
+
+
+@cache
+def _standard_choice(value: str) -> str:
+    """Return what OpenTelemetry's variable asks for; of a value that nobody knows it warns, once."""
+    choice = _CAPTURE_CONTENT.get(value.strip().lower())
+    if choice is None:
+        _logger.warning(
+            "%s is %r, which is none of %s; no content is recorded. Set one of them, or RUNSPAN_CAPTURE_CONTENT.",
+            _STANDARD_VARIABLE,
+            value,
+            ", ".join(each.upper() for each in _CAPTURE_CONTENT if each not in {"span", "none"}),
+        )
+    return choice or "none"
+
+
+def _variable_of(option: str) -> str | None:
+    """Return the variable that an option comes from; None if none is set, or only an empty one."""
+    choices = Settings.model_fields[option].validation_alias
+    variables = choices.choices if isinstance(choices, AliasChoices) else ()
+    return next((str(each) for each in variables if _is_set(str(each))), None)
+
+
+def _is_set(variable: str) -> bool:
+    # In any case of letters, as pydantic-settings reads them.
+    return any(value and name.upper() == variable for name, value in os.environ.items())
+
+
+def checked_settings(settings: object) -> Settings:
+    """Return settings that were given, else those of the environment.
+
+    Raises:
+        TypeError: if they are none.
+        ValueError: if a variable has a value that is not allowed.
+    """
+    if settings is None:
+        return Settings()
+    if not isinstance(settings, Settings):
+        raise TypeError(f"settings is {shown(settings)}; it must be a runspan.Settings, or None")
+    return settings
 
 
 def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        option = ".".join(str(part) for part in problem["loc"])
-        lines.append(f"Settings: {option} = {problem['input']!r} is not allowed. {problem['msg']}.")
-    return "\n".join(lines)
+    """Return one line for all mistakes."""
+    return " ".join(
+        f"Settings: {'.'.join(map(str, problem['loc']))} = {shown(problem['input'])} is not allowed."
+        f" {problem['msg'].removeprefix('Value error, ')}."
+        for problem in error.errors()
+    )

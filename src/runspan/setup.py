@@ -11,6 +11,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
+from runspan.arguments import shown
 from runspan.console import TreeSpanExporter
 from runspan.export.alive import begin_ending, live_on
 from runspan.export.closing import close_all
@@ -140,7 +141,7 @@ def configure(
         ...     chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
     """
     if inner_calls not in _INNER_CALLS:
-        raise ValueError(f"inner_calls is {inner_calls!r}; it must be {' or '.join(map(repr, _INNER_CALLS))}.")
+        raise ValueError(f"inner_calls is {shown(inner_calls)}; it must be {' or '.join(map(repr, _INNER_CALLS))}.")
     with _Present.lock:
         present = _Present.handle
         if present is not None and present.is_open:

@@ -8,6 +8,8 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import SpanContext
 from opentelemetry.util.types import AnyValue
 
+from runspan.arguments import shown
+
 
 class WrappingSpanProcessor(SpanProcessor):
     """A span processor around another one.
@@ -20,7 +22,7 @@ class WrappingSpanProcessor(SpanProcessor):
         if not isinstance(processor, SpanProcessor):
             remedy = " Put one around the exporter, such as OpenTelemetry's BatchSpanProcessor(exporter)."
             raise TypeError(
-                f"processor is {processor!r}; it must be an instance of OpenTelemetry's SpanProcessor."
+                f"processor is {shown(processor)}; it must be an instance of OpenTelemetry's SpanProcessor."
                 + (remedy if isinstance(processor, SpanExporter) else "")
             )
         self._processor = processor

@@ -1,5 +1,6 @@
 """Who is trusted on the way, and how the client shows who it is: TLS, proxies, credential providers."""
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -105,13 +106,26 @@ def test_tls_goes_through_a_proxy(client_of, certificates, monkeypatch):
 
 
 def test_a_netrc_does_not_replace_our_key(client_of, monkeypatch, tmp_path):
-    """What was given as a header wins over a file that belongs to other programs."""
+    """No credentials come from a file that belongs to other programs: only those of the headers or of the endpoint."""
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login other password word\n")
+    netrc.write_text("machine 127.0.0.1 login other password word\ndefault login other password word\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with HttpReceiver() as receiver:
         assert client_of(receiver.endpoint, headers={"Authorization": "Bearer k"}).send(request_of("a")) == Delivered()
-        assert receiver.headers[0]["authorization"] == "Bearer k"
+        assert client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        with_user = receiver.endpoint.replace("//", "//me:mine@")
+        assert client_of(with_user).send(request_of("a")) == Delivered()
+        ours = f"Basic {base64.b64encode(b'me:mine').decode()}"
+        assert [headers.get("authorization") for headers in receiver.headers] == ["Bearer k", None, ours]
+
+
+def test_a_reason_keeps_the_password_of_a_proxy(client_of, monkeypatch):
+    """What is said of a request that failed shows no user and no password of a URL."""
+    for proxy in ("http://me:word@127.0.0.1:1", "http://me:word@", "nonsense://me:word@127.0.0.1:1"):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        answer = client_of("http://localhost:4318").send(request_of("a"))
+        assert answer.reason
+        assert "word" not in answer.reason
 
 
 class OwnTransport(requests.adapters.HTTPAdapter):

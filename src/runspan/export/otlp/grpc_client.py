@@ -115,7 +115,7 @@ class GrpcClient:
 def _address_of(target: OtlpTarget) -> tuple[str, bool]:
     """Return the address and whether it is reached without TLS, as OpenTelemetry's exporter decides it."""
     if "//" not in target.endpoint:
-        return target.endpoint, bool(target.insecure)
+        return target.endpoint.rpartition("@")[2], bool(target.insecure)
     url = urlsplit(target.endpoint)
     is_plain = target.insecure if target.insecure is not None else True
     return url.netloc.rpartition("@")[2], url.scheme == "http" and is_plain

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_auth_from_url
 from urllib3.exceptions import HTTPError
 
 from runspan._guard import attempt
@@ -104,8 +105,9 @@ def _session(target: OtlpTarget) -> requests.Session:
     session = provided("HTTP", requests.Session)
     if session is None:
         session = _Session()
-        if "authorization" in target.headers:
-            session.auth = _as_it_is
+        user = get_auth_from_url(target.endpoint)
+        # With any of both, requests looks for no credentials in ~/.netrc, which may be there for another purpose.
+        session.auth = user if any(user) and "authorization" not in target.headers else _as_it_is
     # A provider may bring a transport of its own; what it left as it was gets ours.
     if type(session.get_adapter(target.endpoint)) is HTTPAdapter:
         session.mount(f"{urlsplit(target.endpoint).scheme}://", BoundedAdapter())
@@ -113,7 +115,7 @@ def _session(target: OtlpTarget) -> requests.Session:
 
 
 def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from putting what ~/.netrc says over the header that was given."""
+    """Authenticate by the headers that were given alone."""
     return prepared
 
 

@@ -27,6 +27,8 @@ _TOO_LARGE: Final = re.compile(
     r"|http2 header with status: 413",
     re.IGNORECASE,
 )
+# Before the host of a URL.
+_USER: Final = re.compile(r"//[^/]*@")
 
 
 def delivered(body: bytes, spans: int, *, as_json: bool = False) -> Delivered:
@@ -84,7 +86,8 @@ def seconds_of_retry_after(header: str | None) -> float | None:
 
 
 def one_line(text: str) -> str:
-    """Make a foreign text a short one for a log line."""
+    """Make a foreign text a short one for a log line, without users and passwords of URLs in it."""
     words = "".join(character if character.isprintable() else " " for character in text[: 10 * LONGEST_TEXT]).split()
+    words = [_USER.sub("//", word) for word in words]
     line = " ".join(words)
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"

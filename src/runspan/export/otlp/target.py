@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.util.re import parse_env_headers
 
+from runspan.arguments import shown
 from runspan.export.otlp.client import Client
 from runspan.export.otlp.credentials import Certificates
 from runspan.export.otlp.environment import seconds, truth, variable
@@ -48,7 +49,7 @@ class OtlpTarget:
     """
 
     protocol: str
-    endpoint: str
+    endpoint: str = field(repr=False)
     compression: str = "gzip"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS
@@ -59,7 +60,7 @@ class OtlpTarget:
     def destination(self) -> str:
         """The endpoint as it may be logged: without user, password and query."""
         if "//" not in self.endpoint:
-            return self.endpoint
+            return self.endpoint.rpartition("@")[2]
         url = urlsplit(self.endpoint)
         return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
@@ -96,13 +97,14 @@ def resolve_target(
 
     Raises:
         ValueError: An argument or a variable has a value that can't be used.
+        TypeError: The headers are no dictionary of texts.
     """
     chosen = _choice("protocol", protocol, "PROTOCOL", allowed=(HTTP, GRPC)) or HTTP
     return OtlpTarget(
         protocol=chosen,
         endpoint=_endpoint(endpoint, chosen),
         compression=_choice("compression", None, "COMPRESSION", allowed=_COMPRESSIONS) or "gzip",
-        headers=_headers(headers or {}, chosen),
+        headers=_headers({} if headers is None else headers, chosen),
         timeout_seconds=seconds("TIMEOUT", _DEFAULT_TIMEOUT_SECONDS),
         insecure=truth("INSECURE") if chosen == GRPC else None,
         certificates=Certificates.of_environment(),
@@ -118,8 +120,8 @@ def _choice(option: str, argument: str | None, name: str, *, allowed: tuple[str,
     source, value = (option, argument) if argument is not None else variable(name) or (option, None)
     if value is None:
         return None
-    if value.strip().lower() not in allowed:
-        raise ValueError(f"{source} is {value!r}; it must be one of {', '.join(map(repr, allowed))}.")
+    if not isinstance(value, str) or value.strip().lower() not in allowed:
+        raise ValueError(f"{source} is {shown(value)}; it must be one of {', '.join(map(repr, allowed))}.")
     return value.strip().lower()
 
 
@@ -134,21 +136,37 @@ def _endpoint(argument: str | None, protocol: str) -> str:
 
 
 def _checked(source: str, value: str, protocol: str) -> SplitResult:
-    bare = protocol == GRPC and "//" not in value
+    bare = protocol == GRPC and "//" not in str(value)
     try:
         url = urlsplit(f"http://{value}" if bare else value)
         port = url.port
         usable = url.scheme in {"http", "https"} and bool(url.hostname) and (port is not None or not bare)
-    except ValueError:  # an address or a port that is none
+    except (ValueError, AttributeError):  # an address or a port that is none; no text at all
         usable = False
     if not usable:
         also = " or host:port" if protocol == GRPC else ""
         example = _DEFAULT_ENDPOINT[protocol]
-        raise ValueError(f"{source} is {value!r}; it must be an http or https URL{also}, such as {example}.")
+        raise ValueError(
+            f"{source} is {_shown_endpoint(value)}; it must be an http or https URL{also}, such as {example}."
+        )
     return url
 
 
+def _shown_endpoint(value: object) -> str:
+    """Return what can't be used as an endpoint for an error, without user, password and query."""
+    if not isinstance(value, str):
+        return shown(value)
+    _, at, rest = value.rpartition("@")
+    return shown(("…@" if at else "") + re.split(r"[?#]", rest, maxsplit=1)[0])
+
+
 def _headers(argument: Mapping[str, str], protocol: str) -> dict[str, str]:
+    if not isinstance(argument, Mapping) or not all(
+        isinstance(each, str) for pair in argument.items() for each in pair
+    ):
+        raise TypeError(  # without the values, which are likely secrets
+            f"headers is a {type(argument).__name__}; it must be a dictionary of texts, such as {{'x-api-key': '...'}}."
+        )
     _, text = variable("HEADERS") or ("", "")
     headers = dict(parse_env_headers(text, liberal=True)) | {name.lower(): value for name, value in argument.items()}
     for name, value in headers.items():
