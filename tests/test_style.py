@@ -41,7 +41,8 @@ LAYERS = {
         {"langchain_core.callbacks", "opentelemetry"},
     ),
     "saving": ({"place"}, set()),
-    "context": ({"place", "runs", "saving"}, {"opentelemetry", "langchain_core.runnables.config"}),
+    "late": ({"runs", "scope"}, {"opentelemetry", "langchain_core.runnables.config"}),
+    "context": ({"late", "place", "runs", "saving"}, {"opentelemetry"}),
     "tracing": (
         {"context", "forking", "place", "reaper", "relations", "routing", "runs", "scope", "_version"},
         {"opentelemetry"},
@@ -75,7 +76,7 @@ LAYERS = {
         {"langchain_core.callbacks", "opentelemetry"},
     ),
     "routing": (
-        {"arguments", "context", "foreign", "forking", "live_spans", "runs", "scope", "_guard"},
+        {"arguments", "context", "foreign", "forking", "late", "live_spans", "runs", "scope", "_guard"},
         {"opentelemetry"},
     ),
     "checks": ({"arguments"}, {"langchain_core.callbacks", "opentelemetry"}),

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, final
 from uuid import UUID
 
-from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
+from runspan.late import run_id_of_body, span_of_ended
 from runspan.place import GRAPH_MODULE, Place, Style, run_ids_on_stack
 from runspan.runs import Run, RunTable
 from runspan.saving import is_saving_on_stack
@@ -113,6 +113,11 @@ def runs_executing(context: Context, apart_from: RunTable | None = None) -> Iter
         stand_in = stand_in.base
 
 
+def was_in_run(context: Context) -> bool:
+    """Tell whether a run was ever current in a context, or in one that it was copied from."""
+    return _STAND_IN_KEY in context
+
+
 def open_runs_in(context: Context) -> Iterator[Run]:
     """Yield the open runs that have a stand-in in a context, the innermost first, also if they execute elsewhere."""
     stand_in = context.get(_STAND_IN_KEY)
@@ -146,6 +151,8 @@ def find_parent(
         is_sibling = functools.partial(_is_sibling, table, place, named)
         run, span = _find_executing(base, table, is_sibling)
         base = _without_past(base, is_sibling)
+        if type(base) is not StandIn:
+            base = span
     else:
         run, _ = _find_executing(here.get(_STAND_IN_KEY), table, by_config_alone=True)
         base = span = trace.get_current_span(here)
@@ -179,7 +186,8 @@ def _find_executing(
 ) -> tuple[Run | None, Span]:
     """Follow the stand-ins to the first whose run executes here; without one, to the span below them.
 
-    Looked through are the stand-ins of other tables than the given one, and of siblings of the run that starts now.
+    If that is none, what is left of the run counts whose task or thread this is. Looked through are the stand-ins of
+    other tables than the given one, and of siblings of the run that starts now.
     """
     passed: list[Run] = []
     while type(span) is StandIn:
@@ -192,7 +200,10 @@ def _find_executing(
                     return executing, found
             passed.append(run)
         span = span.base
-    return None, span if isinstance(span, Span) else trace.INVALID_SPAN
+    below = span if isinstance(span, Span) else trace.INVALID_SPAN
+    if passed and not _is_valid(below):
+        below = span_of_ended(passed) or below
+    return None, below
 
 
 def _executing_for(run: Run, passed: list[Run], by_config_alone: bool) -> Run | None:
@@ -236,7 +247,7 @@ def _run_by_config(run: Run, passed: list[Run]) -> Run | None:
 
     LangChain executes each body in a context whose child config names the body's run as parent.
     """
-    run_id = getattr((var_child_runnable_config.get() or {}).get("callbacks"), "parent_run_id", None)
+    run_id = run_id_of_body()
     if run_id is None:
         return None
     body = run.table.find(run_id) or _run_that_was(run_id, passed)
@@ -294,7 +305,21 @@ def _without_past(span: Span, is_sibling: Callable[[Run], bool]) -> Span:
         span = span.base
     below = span
     while type(below) is StandIn:
-        while type(below.base) is StandIn and below.base.run.is_over:
-            below.base = below.base.base
+        below.base = _base_without_past(below)
         below = below.base
     return span
+
+
+def _base_without_past(stand_in: StandIn) -> Span:
+    """Leave out the stand-ins of runs that are over below one; where nothing is left, its ended parent's span is."""
+    base = stand_in.base
+    while type(base) is StandIn and base.run.is_over:
+        base = base.base
+    parent = stand_in.run.parent
+    if base is not stand_in.base and parent is not None and parent.is_over and not _is_valid(base):
+        return NonRecordingSpan(parent.span.get_span_context())
+    return base
+
+
+def _is_valid(span: Span) -> bool:
+    return type(span) is StandIn or span.get_span_context().is_valid

@@ -20,7 +20,7 @@ from runspan.flush import flush
 from runspan.graphs import hear_graphs, note_interrupt, note_resume
 from runspan.place import graph_starting
 from runspan.runs import Run
-from runspan.scope import NOBODY
+from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings, checked_settings
 from runspan.signals import Signals
 from runspan.subjects import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
@@ -101,6 +101,11 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def open_runs(self) -> int:
         """How many runs of this handler have begun and not ended."""
         return self._bridge.open_runs()
+
+    @property
+    def scope(self) -> Scope:
+        """Who hears the invocations that this handler is given to; nobody once it is shut down."""
+        return NOBODY if self._bridge.is_shut_down else self._bridge.scope
 
     def trace_id_for(self, run_id: UUID) -> str | None:
         """Return the trace id (32 hex digits) of a run that is open or started not long ago, else None.

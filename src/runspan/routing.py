@@ -17,9 +17,10 @@ from opentelemetry.trace import SpanContext
 
 from runspan._guard import attempt
 from runspan.arguments import shown
-from runspan.context import run_starting, runs_executing
+from runspan.context import run_starting, runs_executing, was_in_run
 from runspan.foreign import FOREIGN_SPANS
 from runspan.forking import fork_safe_lock
+from runspan.late import scope_of_body
 from runspan.live_spans import LiveSpans
 from runspan.scope import NOBODY, Scope
 
@@ -86,8 +87,11 @@ class Router(SpanProcessor):
 
     def _scope_in(self, context: Context, run: "Run | None") -> Scope:
         scope = run.scope if run is not None else self.scope_of(trace.get_current_span(context).get_span_context())
-        for executing in runs_executing(context, run.table if run is not None else None):
-            scope = scope.joined(executing.scope)
+        executing = list(runs_executing(context, run.table if run is not None else None))
+        for each in executing:
+            scope = scope.joined(each.scope)
+        if run is None and not executing and was_in_run(context):
+            scope = scope.joined(scope_of_body())
         return scope
 
 

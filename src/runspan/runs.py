@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 from weakref import ref
 
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, Status, StatusCode
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from runspan import reaper, semconv
@@ -172,12 +172,13 @@ class Run:
     def close(self) -> Attributes:
         """Let go of what a finished run does not need, and return what its span was to get.
 
-        Its lineage stays, without the ancestors that are over: none grows with runs that start each other.
+        Its lineage stays, without the ancestors that are over: none grows with runs that start each other. Of its span
+        stays what a child needs that a late task starts.
         """
         self.place.forget()
         self.parent = self.open_ancestor()
         attributes, self.attributes = self.attributes, _NOTHING
-        self.span, self.chunks, self.handlers = INVALID_SPAN, [], ()
+        self.span, self.chunks, self.handlers = NonRecordingSpan(self.span.get_span_context()), [], ()
         self.told, self.chunk_ns = _NOTHING, []
         self.scope, self.outbox, self.relations = NOBODY, None, None
         self._stand_in = self.partial = None
