@@ -21,7 +21,9 @@ def result(run: Run, describe: Callable[..., Attributes] | None, value: object, 
     if run.is_model:
         return stream(run, _answer(value, captures=captures))
     said = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
-    return {**said, **attempt(payload.transfer, value, default=_NOTHING)} if _is_tool(run) else said
+    if _is_tool(run):
+        return {**said, **attempt(payload.transfer, value, default=_NOTHING)}
+    return {**said, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.place.was_left() else said
 
 
 def failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:

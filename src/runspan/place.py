@@ -37,6 +37,8 @@ GRAPH_MODULE: Final = "langgraph.pregel.main"
 """The module whose functions start the run of a graph."""
 # The public methods that return when the run is over, also where they read their object's own stream.
 _READING_METHODS: Final = ("invoke", "ainvoke")
+# The module of LangChain whose generators swallow that their consumer left, and then tell of an ordinary end.
+_STREAMS: Final = "langchain_core.runnables.base"
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
@@ -112,6 +114,13 @@ class Place:
         """Tell whether the callback manager that started the run no longer exists."""
         return self._manager is not None and self._manager() is None
 
+    def is_silenced(self) -> bool:
+        """Tell whether nobody will report the run's end: its generator, which alone would, is gone.
+
+        LangChain's streams with fallbacks don't report that their consumer left after the first chunk.
+        """
+        return self.style is Style.GENERATOR and str(self.module).startswith("langchain_core.") and self.is_gone()
+
     def is_here(self) -> bool:
         """Tell whether this is the thread, the greenlet and the task that the run started in."""
         return (
@@ -168,16 +177,29 @@ class Place:
             return False
         return task.cancelled() or task.cancelling() > 0 or (self._is_coroutine and not self.is_executing())
 
+    def was_left(self) -> bool:
+        """Tell, while LangChain reports the end of a chain, whether it is a stream that its consumer left.
+
+        Then the generator that the chain passes on is suspended in the midst; that of a whole stream is finished.
+        """
+        if self.style is not Style.GENERATOR or self.module != _STREAMS:
+            return False
+        frame = self._found_on(_frame_at(1))
+        return frame is not None and any(
+            isinstance(value, GeneratorType) and value.gi_suspended for value in frame.f_locals.values()
+        )
+
     def forget(self) -> None:
         """Drop the references, so that nothing is called back when the manager goes."""
         self._manager = None
 
     def _is_on(self, frame: FrameType | None) -> bool:
-        while frame is not None:
-            if id(frame) == self.frame_id:
-                return True
+        return self._found_on(frame) is not None
+
+    def _found_on(self, frame: FrameType | None) -> FrameType | None:
+        while frame is not None and id(frame) != self.frame_id:
             frame = frame.f_back
-        return False
+        return frame
 
     def _own_stack(self) -> FrameType | None:
         greenlet = self._started_in_greenlet()

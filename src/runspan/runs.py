@@ -145,8 +145,10 @@ class Run:
         self._stand_in = ref(stand_in, self._on_gone)
 
     def is_lost(self) -> bool:
-        """Tell whether the run is open though neither its stand-in nor its callback manager exists."""
-        return not self.is_over and self._stand_in is not None and self._stand_in() is None and self.place.is_gone()
+        """Tell whether the run is open though its callback manager does not exist, nor what could lead to it."""
+        if self.is_over or self._stand_in is None or not self.place.is_gone():
+            return False
+        return self._stand_in() is None or self.place.is_silenced()
 
     def outlives(self, ended: Place) -> bool:
         """Tell whether the run may go on though an ancestor ended: in a live task or thread of its own."""

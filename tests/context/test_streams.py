@@ -94,6 +94,85 @@ def test_a_stream_left_early_is_abandoned_with_its_text_so_far(tracing):
     assert '"content":"th"' in tracing.one("chat").attributes["gen_ai.output.messages"]
 
 
+def _words(given):
+    yield from ("a", "b", "c")
+
+
+async def _awords(given):
+    for word in _words(given):
+        yield word
+
+
+def _passing(chunks):
+    yield from chunks
+
+
+async def _apassing(chunks):
+    async for chunk in chunks:
+        yield chunk
+
+
+STREAMS = {
+    "two steps": lambda t: body(t, "first") | Model(tracing=t),
+    "three steps": lambda t: body(t, "first") | Model(tracing=t) | RunnableGenerator(_passing, _apassing),
+    "one step": lambda t: RunnableLambda(_words, _awords),
+    "generator": lambda t: RunnableGenerator(_words, _awords),
+    "parallel": lambda t: RunnableParallel(a=Model(tracing=t)),
+    "fallbacks": lambda t: Model(tracing=t).with_fallbacks([Model(tracing=t)]),
+    "retry": lambda t: RunnableGenerator(_words, _awords).with_retry(),
+    "graph": lambda t: straight_graph(one=lambda state: {"values": [1]}, two=lambda state: {"values": [2]}),
+}
+
+
+def _left_by_break(stream):
+    for _ in stream:
+        break
+
+
+def _left_by_closing(stream):
+    next(stream)
+    stream.close()
+
+
+@pytest.mark.parametrize("leave", [_left_by_break, _left_by_closing])
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_chains_stream_left_early_is_abandoned(tracing, name, leave):
+    """A chain of whatever kind whose consumer leaves is abandoned, though LangChain reports an ordinary end."""
+    leave(STREAMS[name](tracing).stream({"values": []} if name == "graph" else "x", tracing.config))
+    tracing.settle()
+    (top,) = [span for span in tracing.spans if span.parent is None]
+    assert top.attributes["langchain.run.outcome"] == "abandoned"
+    assert all(span.status.is_ok for span in tracing.spans)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_whole_stream_has_no_outcome(tracing, name):
+    """A stream that is read to its end is not abandoned, nor is anything in it."""
+    list(STREAMS[name](tracing).stream({"values": []} if name == "graph" else "x", tracing.config))
+    assert not [span.name for span in tracing.spans if "langchain.run.outcome" in span.attributes]
+
+
+def test_a_step_that_needs_only_the_first_chunk_abandons_nothing(tracing):
+    """A step may stop reading while the stream as a whole goes on to its end."""
+
+    def first(chunks):
+        yield next(chunks)
+
+    assert len(list((Model(tracing=tracing) | RunnableGenerator(first)).stream("x", tracing.config))) == 1
+    assert tracing.text() == "RunnableSequence\n  chat\n    http\n  first"
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_chains_async_stream_left_early_is_abandoned(tracing, name):
+    """The same asynchronously."""
+    stream = STREAMS[name](tracing).astream({"values": []} if name == "graph" else "x", tracing.config)
+    await anext(stream)
+    await stream.aclose()
+    await until_none_open(tracing)
+    (top,) = [span for span in tracing.spans if span.parent is None]
+    assert top.attributes["langchain.run.outcome"] == "abandoned"
+
+
 async def test_an_async_stream_left_early_is_abandoned_with_its_text_so_far(tracing):
     """The same asynchronously, for a chain that is closed by its consumer."""
     chain = body(tracing, "first") | Model(tracing=tracing)
