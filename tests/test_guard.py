@@ -1,10 +1,13 @@
 """The guard keeps errors of foreign code from the application, but for those that are not about that code."""
 
 import asyncio
+import itertools
 import types
+from collections import defaultdict
 
 import pytest
 
+from runspan import _guard
 from runspan._guard import attempt, attempt_async, faults
 
 
@@ -14,6 +17,13 @@ class PanicError(BaseException):
 
 # As gevent's, which it throws into a greenlet whose time is over.
 Timeout = type("Timeout", (BaseException,), {"__module__": "gevent.timeout"})
+
+
+@pytest.fixture
+def _own_faults(monkeypatch):
+    """Leave those of other tests alone."""
+    monkeypatch.setattr(_guard, "_faults", {})
+    monkeypatch.setattr(_guard, "_counters", defaultdict(lambda: itertools.count(1)))
 
 
 def throw(error):
@@ -61,3 +71,23 @@ def test_a_coroutine_can_be_ended(error):
     running.send(None)
     with pytest.raises(type(error)):
         running.throw(error)
+
+
+@pytest.mark.usefixtures("_own_faults")
+def test_kinds_of_failures_that_are_made_as_the_application_runs(caplog):
+    """What is told apart, and logged, has a bound; all is counted."""
+    before = faults()
+    for number in range(1100):
+        attempt(throw, type(f"Error{number}", (Exception,), {})(), default=None)
+    assert faults() == before + 1100
+    assert len(caplog.records) <= 1001
+    caplog.clear()
+    attempt(throw, type("Another", (Exception,), {})(), default=None)
+    assert caplog.records == []
+
+
+def test_a_function_of_no_module():
+    """A function that does not say where it is from is contained like any other."""
+    before = faults()
+    assert attempt("x".index, "y", default="default") == "default"
+    assert faults() == before + 1

@@ -158,3 +158,34 @@ def test_a_thousand_tenants(tracing):
         del handler
         handlers.clear()
         collect_until(lambda: not any(each() for each in kept))
+
+
+EXIT_PROGRAM = """
+from langchain_core.runnables import RunnableGenerator
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from runspan import OpenTelemetryCallbackHandler
+
+def endless(_):
+    while True:
+        yield "x"
+
+def as_line(span):
+    return f"{span.name} {span.attributes['langchain.run.outcome']}\\n"
+
+open_streams = []
+for tenant in ("acme", "globex"):
+    processor = SimpleSpanProcessor(ConsoleSpanExporter(formatter=as_line))
+    provider = TracerProvider()
+    provider.add_span_processor(processor)
+    handler = OpenTelemetryCallbackHandler(span_processors=[processor], tracer_provider=provider)
+    chain = RunnableGenerator(endless, name=tenant)
+    open_streams.append(chain.stream("x", {"callbacks": [handler]}))
+    next(open_streams[-1])
+"""
+
+
+def test_what_is_open_when_the_process_ends():
+    """Each tenant's processor hears the end of what is open, though it was made after another tenant's handler."""
+    done = subprocess.run([sys.executable, "-c", EXIT_PROGRAM], capture_output=True, text=True, timeout=60, check=True)
+    assert {"acme abandoned", "globex abandoned"} <= set(done.stdout.splitlines())

@@ -18,6 +18,9 @@ _logger = logging.getLogger("runspan")
 # Counters that are safe to advance from any thread, and from a finalizer in the middle of anything, without a lock.
 _counters: defaultdict[tuple[str, str], "itertools.count[int]"] = defaultdict(lambda: itertools.count(1))
 _faults: dict[tuple[str, str], int] = {}
+# Functions and errors may be made as the application runs, each with a name of its own.
+_MOST_KINDS: Final = 1000
+_OTHERS: Final = ("One more function", "an error of one more kind")
 # What somebody throws into a greenlet to end or to time out what it does, whatever that is; no Exceptions either.
 _GREENLETS: Final = ("greenlet", "gevent", "eventlet")
 
@@ -65,14 +68,15 @@ def _note(function: Callable[..., object], error: BaseException) -> None:
     function = getattr(function, "func", function)  # of a partial
     where = getattr(function, "__qualname__", type(function).__name__)
     key = (where, type(error).__qualname__)
+    if len(_faults) >= _MOST_KINDS and key not in _faults:
+        key = _OTHERS
     _faults[key] = count = next(_counters[key])
     if count == 1:
-        is_ours = getattr(function, "__module__", "").startswith("runspan")
+        is_ours = (getattr(function, "__module__", None) or "").startswith("runspan")
         _logger.warning(
             "%s failed with %s; the run and its span go on without what it would have done, and further failures like"
             " it are only counted. %s (The traceback: logger 'runspan', level DEBUG.)",
-            where,
-            key[1],
+            *key,
             "If the payload looks ordinary, please report it." if is_ours else "It is not runspan's own.",
         )
         _logger.debug("The first failure of %s", where, exc_info=error)

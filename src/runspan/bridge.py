@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from runspan import endings, payload, semconv, ties
 from runspan._guard import attempt
 from runspan.agents import executing_agent
-from runspan.dispatch import dispatch, outbox_here
+from runspan.dispatch import Outbox, dispatch, outbox_here
 from runspan.event import Event
 from runspan.graphs import hears_graphs
 from runspan.payload import Start
@@ -113,7 +113,7 @@ class Bridge:
         """Pass on what happens in the midst of a run; ``chunk`` is what a model streamed."""
         audience = attempt(self._note, event.get("run_id"), name, args, chunk, is_chunk, default=None)
         if audience is not None:
-            dispatch(audience.callbacks, Event(name, args, event), audience.outbox)
+            dispatch(audience.callbacks, Event(name, args, event), _outbox_of(audience))
 
     def lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
         """Note that a graph was interrupted or resumed, and tell callback handlers of LangGraph's kind."""
@@ -279,7 +279,7 @@ class Bridge:
         run, audience = attempt(self._take, event.kwargs.get("run_id"), default=(None, None))
         try:
             if audience is not None:
-                dispatch(audience.callbacks, event, audience.outbox)
+                dispatch(audience.callbacks, event, _outbox_of(audience))
         finally:
             if run is not None:
                 attempt(end, run, default=None)
@@ -333,6 +333,10 @@ class Bridge:
                 self.signals.happened(run, name, args)
         audience = table.audience(run_id)
         return audience if audience is not None and audience.speaker is self else None
+
+
+def _outbox_of(audience: Audience) -> Outbox | None:
+    return outbox_here() if audience.outbox is None and audience.had_outbox else audience.outbox
 
 
 def _note_chunk(run: Run, chunk: object) -> None:

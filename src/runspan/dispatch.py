@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks.manager import ahandle_event, handle_event
@@ -25,6 +26,7 @@ _Callbacks = Sequence[BaseCallbackHandler]
 
 # A loop refers to its tasks weakly.
 _at_work: Final[set["Outbox"]] = set()
+_have_coroutines: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
 in_forked_child(_at_work.clear)
 
 
@@ -43,13 +45,12 @@ def dispatch(callbacks: _Callbacks, event: Event, outbox: "Outbox | None") -> No
 
 def is_async(handler: BaseCallbackHandler) -> bool:
     """Tell whether a handler awaits in any of its callbacks."""
-    kind: Any = type(handler)
-    return _has_coroutines(kind)
-
-
-@functools.cache
-def _has_coroutines(kind: type) -> bool:
-    return any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in IGNORED_BY)
+    kind = type(handler)
+    known = _have_coroutines.get(kind)
+    if known is None:
+        known = any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in IGNORED_BY)
+        _have_coroutines[kind] = known
+    return known
 
 
 class EventLoopClosedError(RuntimeError):
@@ -134,7 +135,17 @@ async def flush(callbacks: _Callbacks, timeout: float) -> bool:
 def outbox_here() -> Outbox | None:
     """Return a new outbox on the loop that is running in this thread, None if there is none."""
     loop = _running_loop()
-    return Outbox(loop) if loop is not None else None
+    if loop is None:
+        return None
+    _forget_closed_loops()
+    return Outbox(loop)
+
+
+def _forget_closed_loops() -> None:
+    """Let go of outboxes whose loop was closed before their task had told all."""
+    for each in _at_work.copy():
+        if each.loop.is_closed():
+            _at_work.discard(each)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -219,6 +219,30 @@ class Audience(NamedTuple):
     outbox: "Outbox | None"
     speaker: object
     """The handler that speaks for the run, so that several do not tell the same."""
+    had_outbox: bool = False
+    """Whether there was an outbox that is gone."""
+
+
+class _PastAudience:
+    """Who heard of a run that was abandoned. Whoever may still tell of it holds the handlers, so this does not.
+
+    Args:
+        audience: who heard of it.
+        on_gone: called when one of them is gone, and with it whoever could tell.
+    """
+
+    __slots__ = ("_callbacks", "_outbox", "_speaker")
+
+    def __init__(self, audience: Audience, on_gone: Callable[[object], object]) -> None:
+        self._callbacks = [ref(each, on_gone) for each in audience.callbacks]
+        self._outbox = ref(audience.outbox) if audience.outbox is not None else None
+        self._speaker = ref(audience.speaker) if audience.speaker is not None else None
+
+    def recall(self) -> Audience:
+        callbacks = tuple(each for reference in self._callbacks if (each := reference()) is not None)
+        outbox = self._outbox() if self._outbox is not None else None
+        speaker = self._speaker() if self._speaker is not None else None
+        return Audience(callbacks, outbox, speaker, had_outbox=self._outbox is not None)
 
 
 class RunTable:
@@ -234,7 +258,7 @@ class RunTable:
         """The same, those started by a generator, by the identity of its frame."""
         self.router: Router | None = None
         """Tells span processors of the spans in their scope; None until somebody brings one."""
-        self._abandoned: OrderedDict[UUID | None, Audience] = OrderedDict()
+        self._abandoned: OrderedDict[UUID | None, _PastAudience] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
     def open_runs(self) -> Iterator[Run]:
@@ -275,11 +299,15 @@ class RunTable:
     def audience(self, run_id: UUID | None) -> Audience | None:
         """Return who listens to a run, also to one that was abandoned: LangChain may still tell of it."""
         run = self.find(run_id)
-        return run.audience() if run is not None else self._abandoned.get(run_id)
+        if run is not None:
+            return run.audience()
+        past = self._abandoned.get(run_id)
+        return past.recall() if past is not None else None
 
     def take_abandoned(self, run_id: UUID | None) -> Audience | None:
         """Return, once, who listened to a run that was abandoned."""
-        return self._abandoned.pop(run_id, None)
+        past = self._abandoned.pop(run_id, None)
+        return past.recall() if past is not None else None
 
     def end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place | None = None) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
@@ -350,7 +378,8 @@ class RunTable:
 
     def _remember(self, run: Run) -> None:
         if audience := run.audience():
-            self._abandoned[run.run_id] = audience
+            run_id = run.run_id
+            self._abandoned[run_id] = _PastAudience(audience, lambda _: self._abandoned.pop(run_id, None))
             if len(self._abandoned) > _REMEMBERED_RUNS:
                 self._abandoned.popitem(last=False)
 

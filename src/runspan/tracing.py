@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Final
 from uuid import UUID
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -52,7 +52,9 @@ class Tracing:
         from runspan.routing import route  # noqa: PLC0415  the reason above
 
         if self.table.router is None:
-            atexit.register(_end_open_runs_of, ref(self.table))
+            # Once in all, and the latest: at exit it goes before the processors that were made until now.
+            atexit.unregister(_end_runs_with_listeners)
+            atexit.register(_end_runs_with_listeners)
         self.table.router = route(self.provider)
         route(trace.get_tracer_provider())
 
@@ -115,13 +117,20 @@ class Tracing:
 
 def end_open_runs(provider: TracerProvider) -> None:
     """End what is open, as at the end of the process: a stream that was left early may never be collected."""
-    _end_open_runs_of(lambda: _tables.get(provider))
+    table = _tables.get(provider)
+    if table is not None:
+        _end_all(table)
 
 
-def _end_open_runs_of(find: Callable[[], RunTable | None]) -> None:
-    table = find()
-    for run in reversed(list(table.open_runs())) if table is not None else ():
-        run.table.abandon(run)
+def _end_runs_with_listeners() -> None:
+    for table in list(_tables.values()):
+        if table.router is not None:
+            _end_all(table)
+
+
+def _end_all(table: RunTable) -> None:
+    for run in reversed(list(table.open_runs())):
+        table.abandon(run)
 
 
 @in_forked_child

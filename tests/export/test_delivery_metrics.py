@@ -4,6 +4,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from runspan.export.counts import by_destination
 from runspan.export.metrics import observe_deliveries
 from runspan.export.otlp.answers import Delivered
 from tests.export.memory import FAILS, Memory, end_spans
@@ -66,3 +67,27 @@ def test_what_processors_that_are_gone_have_sent_stays_counted(delivery, collect
         processor.shutdown()
         del processor, tracer
     assert collected("counted")["runspan.spans.sent"] == {"": 2}
+
+
+@pytest.fixture
+def _own_destinations():
+    """Count those of other tests apart."""
+    others = dict(by_destination)
+    by_destination.clear()
+    yield
+    by_destination.clear()
+    by_destination.update(others)
+
+
+@pytest.mark.usefixtures("_own_destinations")
+def test_destinations_without_end(delivery, collected):
+    """Destinations are told apart up to a bound; those that come later count together, and nothing is lost of them."""
+    processors = [delivery(Memory(), destination=f"many-{number}") for number in range(320)]
+    for _, tracer in processors:
+        end_spans(tracer, "a")
+    for processor, _ in processors:
+        assert processor.force_flush(10_000)
+    assert len(by_destination) <= 301
+    assert collected("_OTHER")["runspan.spans.sent"][""] >= 20
+    assert collected("_OTHER")["runspan.spans.waiting"][""] == 0
+    assert processors[-1][0].stats().sent == 1

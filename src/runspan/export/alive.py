@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING
 
-from runspan.export.counts import Stats, by_destination
+from runspan.export.counts import Stats, by_destination, label_of
 
 if TYPE_CHECKING:
     from runspan.export.delivery import Delivery
@@ -34,7 +34,7 @@ def stats_by_destination() -> dict[str, Stats]:
     """Return the numbers of this process, those of deliveries that are gone included."""
     waiting: Counter[str] = Counter()
     for delivery in all_deliveries():
-        waiting[delivery.destination] += delivery.stats().waiting
+        waiting[label_of(delivery.destination)] += delivery.stats().waiting
     return {destination: counts.stats(waiting[destination]) for destination, counts in list(by_destination.items())}
 
 

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
+from typing import Final
+
+MOST_DESTINATIONS: Final = 300
+"""How many are counted apart: each is kept for good, and is a time series of every metric."""
+OTHER_DESTINATIONS: Final = "_OTHER"
 
 
 class Why(StrEnum):
@@ -132,3 +137,9 @@ class Counts:
 
 by_destination: defaultdict[str, Counts] = defaultdict(Counts)
 """The counters of each destination of this process, kept when its processors are gone."""
+
+
+def label_of(destination: str) -> str:
+    """Return under which name a destination is counted: its own, or one for all that come after many others."""
+    is_known = destination in by_destination or len(by_destination) < MOST_DESTINATIONS
+    return destination if is_known else OTHER_DESTINATIONS

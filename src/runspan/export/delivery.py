@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan.export import alive
 from runspan.export.backlog import Backlog
-from runspan.export.counts import Counts, Stats, Why, by_destination
+from runspan.export.counts import Counts, Stats, Why, by_destination, label_of
 from runspan.export.lanes import LONGEST_WAIT_SECONDS, Turn
 from runspan.export.otlp.client import Client
 from runspan.export.outcome import Outcome
@@ -75,7 +75,7 @@ class Delivery:
         self._batch_announced = self._burst_announced = self._is_urgent = False
         self._asked: deque[bool] = deque()
         self._delivering, self._storing, self._finishing = threading.Lock(), threading.Lock(), threading.Lock()
-        self._counts = Counts(by_destination[self.destination])
+        self._counts = Counts(by_destination[label_of(self.destination)])
         self._outcome = Outcome(self.destination, self._counts, refuge=self._refuge())
         self._sending.start_afresh(self._outcome)
         self._losses_told = self._overflow_told = 0

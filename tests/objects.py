@@ -1,0 +1,28 @@
+"""What is alive in this process, by type: classes, functions and everything else that the garbage collector knows."""
+
+import gc
+import time
+from collections import Counter
+
+
+def live_objects(seconds: float = 10) -> Counter[str]:
+    """Count all live objects by the name of their type, once all garbage is collected and other threads are at rest."""
+    deadline = time.monotonic() + seconds
+    before, now = None, _counted()
+    while now != before and time.monotonic() < deadline:
+        time.sleep(0.02)  # a worker may be in the middle of something
+        before, now = now, _counted()
+    return now
+
+
+def growth(
+    before: Counter[str], after: Counter[str], *, share: float = 0, slack: int = 0
+) -> dict[str, tuple[int, int]]:
+    """Return the counts of the types that have grown by more than a share of what they were, and some objects."""
+    return {kind: (before[kind], count) for kind, count in after.items() if count > before[kind] * (1 + share) + slack}
+
+
+def _counted() -> Counter[str]:
+    while gc.collect():
+        pass
+    return Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
