@@ -148,7 +148,7 @@ LAYERS = {
     ),
     "console": ({"forking", "semconv"}, {"opentelemetry"}),
     "export": (
-        {"arguments", "export", "forking", "semconv", "_guard", "_version"},
+        {"arguments", "export", "forking", "semconv", "_guard", "_threads", "_version"},
         {"google", "grpc", "opentelemetry", "orjson", "pydantic", "requests", "urllib3"},
     ),
     "setup": ({"arguments", "console", "export", "forking", "one_call", "replaceable", "tracing"}, {"opentelemetry"}),

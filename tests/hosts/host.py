@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.otlp_receivers import HttpReceiver
 from tests.waiting import wait_until
 
-PROGRAMS = Path(__file__).parent / "programs"
+APPS = Path(__file__).parent / "apps"
 START_SECONDS = END_SECONDS = 60
 
 
@@ -22,10 +22,10 @@ class Host:
     Args:
         command: Arguments of Python; ``PORT`` stands for a free port.
         environment: Variables beside ours.
-        folder: Where the program runs, by default beside those in ``programs``.
+        folder: Where the program runs, by default beside those in ``apps``.
     """
 
-    def __init__(self, *command: str, folder: Path = PROGRAMS, **environment: str) -> None:
+    def __init__(self, *command: str, folder: Path = APPS, **environment: str) -> None:
         self.port = free_port()
         self.receiver = HttpReceiver()
         self._command = [sys.executable, *(part.replace("PORT", str(self.port)) for part in command)]

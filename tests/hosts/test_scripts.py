@@ -152,7 +152,7 @@ def test_a_receiver_that_hangs_costs_the_time_stated():
         assert host.read_line() == "ready"
         began = time.monotonic()
         assert host.terminate() == KILLED
-        assert time.monotonic() - began < 1 + MARGIN_SECONDS
+        assert time.monotonic() - began < 1 + 1 + MARGIN_SECONDS
 
 
 def test_a_second_signal_does_not_cut_the_delivery_short():

@@ -42,6 +42,19 @@ def test_a_graceful_shutdown_loses_nothing(command, where, status):
         assert host.names() == ["run"] * 5 + ["slow"]
 
 
+@pytest.mark.parametrize("command", [UVICORN, (*UVICORN_WORKER, "--preload")], ids=["uvicorn", "UvicornWorker"])
+def test_spans_may_be_in_threads_alone(command):
+    """Where no span ever starts in the main thread, as with FastAPI's ``def`` endpoints, nothing is lost either."""
+    with Host(*command, CONFIGURE="thread", SPANS="in threads") as host:
+        host.wait_for_port()
+        for _ in range(5):
+            host.get().read()
+        slow = host.get("/slow")
+        assert host.terminate() in (KILLED, 0)
+        assert slow.read() == b""
+        assert host.names() == ["run"] * 5 + ["slow"]
+
+
 def test_flask_run_loses_nothing_that_has_ended():
     """Flask's server has no graceful shutdown: what ended before the signal arrives."""
     with Host("-m", "flask", "--app", "wsgi", "run", "--port", "PORT") as host:

@@ -1,7 +1,9 @@
-"""The end of the process, also of a child that ``multiprocessing`` has forked: that one ends without ``atexit``."""
+"""The end of the process, also of a child of ``multiprocessing`` or Celery: those end without ``atexit``."""
 
 import atexit
 import multiprocessing
+import os
+import sys
 from collections.abc import Callable
 from multiprocessing import util
 
@@ -31,10 +33,26 @@ if multiprocessing.parent_process() is not None:  # imported too late for what f
 util.register_after_fork(_registered, _Registered.expect_end_of_child)
 
 
+def _expect_end_of_celery_child() -> None:
+    """Have Celery tell where a child of its pool ends, by ``os._exit``; here or after a fork it has been imported."""
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(_end_of_celery_child, weak=False)
+
+
+def _end_of_celery_child(**_: object) -> None:
+    _registered.call()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_expect_end_of_celery_child)
+
+
 def at_exit(function: Callable[[], None]) -> None:
     """Call a function at the end; it must bear to be called twice."""
     atexit.register(function)
     _registered.functions.append(function)
+    _expect_end_of_celery_child()
 
 
 def not_at_exit(function: Callable[[], None]) -> None:

@@ -4,15 +4,14 @@ Our handler stands before the one in place. If that is the default, we deliver a
 as a server's, a graceful shutdown begins, after which many servers restore the default and raise the signal again: that
 would end the process without ``atexit``. So the signal is blocked in the main thread until ``atexit`` has delivered.
 
-Servers save and restore handlers, and reset them in their workers. So each of ours knows its own predecessor, and the
-start of a span in the main thread looks about once a second whether one of ours is still in place.
+Servers save and restore handlers, and reset them in their workers. So each of ours knows its own predecessor, and about
+once a second the start of a span looks whether one of ours is in place; if not the main thread is asked to set one.
 """
 
 import os
 import signal
 import threading
 import time
-from _thread import allocate_lock, get_ident, start_new_thread
 from collections.abc import Callable
 from types import FrameType
 from typing import TypeAlias
@@ -20,11 +19,16 @@ from typing import TypeAlias
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
+from runspan._guard import attempt
+from runspan._threads import Event, get_ident, start_thread
+
 _Function: TypeAlias = Callable[[int, FrameType | None], object]
 
 _LOOK_AGAIN_SECONDS = 1.0
 # The longest graceful shutdown that we know of; who is still there after it has not ended by the signal and lives on.
 _LONGEST_SHUTDOWN_SECONDS = 600.0
+# For putting on disk, or telling, what could not be delivered.
+_STORE_SECONDS = 1.0
 _IS_POSIX = hasattr(signal, "pthread_sigmask")
 
 
@@ -53,18 +57,17 @@ class SigtermWatch(SpanProcessor):
         self._timeout_seconds = timeout_seconds
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
-        """Look whether our handler is in place, where and when that may be done."""
-        if _state.watch is self and time.monotonic() >= _state.look_at and _is_main_thread():
+        """Look whether our handler is in place, if that is due."""
+        if _state.watch is self and time.monotonic() >= _state.look_at:
             _state.look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
-            _live_on_after_all()
-            _install()
+            if _state.blocked_at is not None or not isinstance(signal.getsignal(signal.SIGTERM), _Handler):
+                _look_in_main_thread()
 
     def start(self) -> None:
-        """Take the place of an earlier watch; in another thread than the main one the handler comes with a span."""
+        """Set the handler; takes the place of an earlier watch."""
         if _IS_POSIX:
             _state.watch = self
-            if _is_main_thread():
-                _install()
+            _look_in_main_thread()
 
     def stop(self) -> None:
         """Leave signals alone; a handler of ours that a server keeps does what its predecessor would."""
@@ -75,20 +78,17 @@ class SigtermWatch(SpanProcessor):
 
     def deliver(self) -> None:
         """Deliver while the main thread waits: here it might hold what the delivery needs, so its time is limited."""
-        over = allocate_lock()
-        over.acquire()
+        over = Event()
 
         def work() -> None:
-            try:
-                self._deliver()
-            finally:
-                over.release()
+            attempt(self._deliver, default=None)
+            over.set()
 
         try:
-            start_new_thread(work, ())
+            start_thread(work, "runspan-sigterm")
         except RuntimeError:  # Python is exiting, and has delivered
             return
-        over.acquire(timeout=self._timeout_seconds)
+        over.wait(self._timeout_seconds + _STORE_SECONDS)
 
 
 class _State:
@@ -99,6 +99,7 @@ class _State:
         self.look_at = 0.0
         self.blocked_at: float | None = None
         self.is_delivering = False
+        self.pending_look: dict[str, Callable[[object], int]] = {}
 
 
 _state = _State()
@@ -139,6 +140,18 @@ def _end(watch: SigtermWatch | None) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def _look(_: object = None) -> int:
+    """Set things right, in the main thread; gives what a pending call of Python's must."""
+    watch = _state.watch
+    if watch is None:
+        return 0
+    if _state.blocked_at is not None and time.monotonic() > _state.blocked_at + _LONGEST_SHUTDOWN_SECONDS:
+        _unblock()
+        watch.live_on()
+    _install()
+    return 0
+
+
 def _install() -> None:
     """Put a handler before the one in place, unless that is ours, ignores the signal or is none of Python's."""
     present = signal.getsignal(signal.SIGTERM)
@@ -166,16 +179,24 @@ def _unblock() -> None:
 
 
 def act_on_blocked_sigterm() -> None:
-    """Let a signal act that was raised after a graceful shutdown; to be called when all is delivered."""
+    """Let a signal act that was raised after a graceful shutdown; the main thread calls it when all is delivered."""
+    _unblock()
+
+
+def _look_in_main_thread() -> None:
+    """Look here or, without waiting, wherever the main thread is: nowhere else may handlers be set."""
     if _is_main_thread():
-        _unblock()
+        _look()
+    else:
+        attempt(_ask_main_thread, default=None)
 
 
-def _live_on_after_all() -> None:
-    if _state.blocked_at is not None and time.monotonic() > _state.blocked_at + _LONGEST_SHUTDOWN_SECONDS:
-        _unblock()
-        if _state.watch is not None:
-            _state.watch.live_on()
+def _ask_main_thread() -> None:
+    import ctypes  # noqa: PLC0415  not every Python has it
+
+    # The first that any thread has made, for it must live until it is called.
+    look = _state.pending_look.setdefault("look", ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_look))
+    ctypes.pythonapi.Py_AddPendingCall(look, None)
 
 
 def _is_main_thread() -> bool:

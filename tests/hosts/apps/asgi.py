@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 
 from opentelemetry import trace
 
@@ -36,11 +37,23 @@ async def live(receive, send):
 
 
 async def answer(slow, send):
-    with trace.get_tracer("host").start_as_current_span("slow" if slow else "run"):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
-        await asyncio.sleep(1 if slow else 0)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    if os.environ.get("SPANS") == "in threads":
+        await asyncio.to_thread(work, slow)
+    else:
+        with span(slow):
+            await asyncio.sleep(1 if slow else 0)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def work(slow):
+    with span(slow):
+        time.sleep(1 if slow else 0)
+
+
+def span(slow):
+    return trace.get_tracer("host").start_as_current_span("slow" if slow else "run")
 
 
 if __name__ == "__main__":
