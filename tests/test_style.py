@@ -54,7 +54,7 @@ LAYERS = {
     # Metrics and events.
     "private_names": (set(), set()),
     "metrics": ({"forking", "payload", "semconv", "_version"}, {"opentelemetry"}),
-    "events": ({"arguments", "payload", "private_names", "semconv", "_guard", "_version"}, {"opentelemetry", "orjson"}),
+    "events": ({"arguments", "payload", "private_names", "semconv", "_guard", "_version"}, {"opentelemetry"}),
     "signals": ({"events", "metrics", "runs", "semconv", "_guard"}, {"opentelemetry", "orjson"}),
     # Listeners.
     "dispatch": ({"event", "forking", "scope", "_guard"}, {"langchain_core.callbacks"}),

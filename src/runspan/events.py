@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
-import orjson
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -17,12 +16,12 @@ from runspan._version import __version__
 from runspan.arguments import shown
 from runspan.payload import clean, failure, to_json
 from runspan.payload.content import is_int64
+from runspan.payload.plain import plain_copy
+from runspan.payload.structure import DEEPEST
 
 # The operations whose failures the conventions have an event for that we could read.
 _CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
 _LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
-# OTLP nests three messages a level, and its readers stop at a hundred.
-_DEEPEST: Final = 24
 
 _Attributes = Mapping[str, Any]
 
@@ -199,30 +198,27 @@ def _data(data: object, captures: bool) -> _Attributes:
         return {}
     if isinstance(data, str):
         return {semconv.EVENT_DATA: clean(data)}
-    return {semconv.EVENT_DATA: data if _is_value(data) else to_json(data)}
+    # A copy: what is emitted is encoded later, when the application may have changed it.
+    return {semconv.EVENT_DATA: plain_copy(data) if _is_value(data) else to_json(data)}
 
 
 def _structured(content: _Attributes) -> _Attributes:
     """Return content as lists and dictionaries of what OpenTelemetry has; as JSON if it nests too deeply."""
-    return {name: value if _is_value(value) else _parsed(to_json(value)) for name, value in content.items()}
-
-
-def _parsed(text: str) -> AnyValue:
-    value = orjson.loads(text)
-    return value if _is_value(value) else text
+    copies = {name: plain_copy(value) for name, value in content.items()}
+    return {name: copy if _is_value(copy) else to_json(copy) for name, copy in copies.items()}
 
 
 def _is_value(value: object, depth: int = 0) -> bool:
     """Tell whether OTLP can hold a value; one that it can't makes an exporter lose its whole batch."""
-    if isinstance(value, str):
+    if type(value) is str:
         return _is_text(value)
     if value is None or type(value) is bool or type(value) is float or is_int64(value):
         return True
-    if depth >= _DEEPEST:
+    if depth >= DEEPEST:
         return False
     if type(value) is dict:
         return all(_is_key(key) and _is_value(each, depth + 1) for key, each in value.items())
-    return isinstance(value, list | tuple) and all(_is_value(each, depth + 1) for each in value)
+    return (type(value) is list or type(value) is tuple) and all(_is_value(each, depth + 1) for each in value)
 
 
 def _is_text(value: object) -> bool:

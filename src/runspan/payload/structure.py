@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from runspan import semconv
+from runspan.payload.content import is_int64, to_json
 
 _JSON: Final = frozenset(
     (
@@ -18,6 +19,9 @@ _JSON: Final = frozenset(
         semconv.OUTPUTS,
     )
 )
+# Readers of protobuf (C++'s, Java's, Python's; Go's takes 10,000) stop at a hundred messages within each other. A value
+# of an attribute is the fifth, each dictionary in it three more: these are 77, which leaves room for who wraps them.
+DEEPEST: Final = 24
 
 
 def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,6 +31,18 @@ def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _loaded(value: object) -> Any:
     try:
-        return orjson.loads(value) if isinstance(value, str) else value
+        return _sendable(orjson.loads(value)) if isinstance(value, str) else value
     except orjson.JSONDecodeError:
         return value
+
+
+def _sendable(value: Any, depth: int = 0) -> Any:
+    """Return plain JSON as OTLP holds it: what is nested too deeply as a text that is JSON, too large integers as text."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return value if kind is not int or is_int64(value) else str(value)
+    if depth == DEEPEST:
+        return to_json(value)
+    if kind is dict:
+        return {key: _sendable(each, depth + 1) for key, each in value.items()}
+    return [_sendable(each, depth + 1) for each in value]
