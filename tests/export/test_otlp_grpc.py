@@ -1,10 +1,14 @@
 """The gRPC client against real servers on loopback."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 
 import grpc
 import pytest
@@ -151,19 +155,57 @@ def test_any_trailers_are_a_time_to_wait_or_none(trailers):
     assert seconds is None or seconds >= 0
 
 
-def test_an_answer_that_is_no_message_is_a_success(grpc_client_of):
-    """The status said enough."""
+@contextmanager
+def answering(answer, compression=None):
+    """Run a server that answers everything with these bytes."""
 
-    class Garbage(grpc.GenericRpcHandler):
+    class Fixed(grpc.GenericRpcHandler):
         def service(self, _):
-            return grpc.unary_unary_rpc_method_handler(lambda request, context: b"\xff\xff")
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: answer)
 
     with ThreadPoolExecutor(1) as pool:
-        server = grpc.server(pool, handlers=[Garbage()])
+        options = [("grpc.max_send_message_length", -1)]
+        server = grpc.server(pool, handlers=[Fixed()], options=options, compression=compression)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
-        assert grpc_client_of(f"http://127.0.0.1:{port}").send(request_of("a")) == Delivered()
+        yield f"http://127.0.0.1:{port}"
         server.stop(None).wait()
+
+
+def test_an_answer_that_is_no_message_is_a_success(grpc_client_of):
+    """The status said enough."""
+    with answering(b"\xff\xff") as endpoint:
+        assert grpc_client_of(endpoint).send(request_of("a")) == Delivered()
+
+
+@pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip])
+def test_an_answer_of_any_size_is_not_taken_in(compression):
+    """An answer of 200 MB, or of 200 KB that unpack to it, costs no memory; the request has arrived, so it is sent."""
+    program = """
+        import resource, sys
+        from runspan.export.otlp.target import resolve_target
+        from runspan.export.request import Request
+
+        client = resolve_target(endpoint=sys.argv[1], protocol="grpc").client()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(client.send(Request(b"", 1)))
+        client.close()
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024 < 100)
+    """
+    with answering(b"\x0a\x00" * (100 * 2**20), compression) as endpoint:
+        argv = [sys.executable, "-c", dedent(program), endpoint]
+        ended = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.stdout.splitlines() == ["Delivered(rejected=0, reason='')", "True"], ended.stderr
+
+
+@pytest.mark.parametrize("size", [100, 10_000])
+def test_a_compressed_answer_is_read(grpc_client_of, size):
+    """A partial success that came compressed, as grpc-go sends it, is told."""
+    partial = ExportTracePartialSuccess(rejected_spans=1, error_message="x" * size)
+    answer = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+    with answering(answer, grpc.Compression.Gzip) as endpoint:
+        told = grpc_client_of(endpoint).send(request_of("a"))
+    assert (told.rejected, told.reason[:100]) == (1, "x" * 100)
 
 
 def test_nobody_listens_and_then_somebody_does(grpc_client_of):

@@ -92,6 +92,39 @@ def test_any_body_of_a_refusal_is_a_short_line(body, content_type):
     assert is_a_short_line(message_of(body, content_type))
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<",
+        ">",
+        "<a",
+        "<a>",
+        " ",
+        "\t<",
+        "//",
+        "//a",
+        "//@",
+        "@",
+        "1",
+        "{",
+        '"',
+        "larger than max (1",
+        "found 1",
+        "\udc80",
+    ],
+)
+def test_no_text_of_megabytes_takes_hours(piece):
+    """What receivers say is read in a time that grows with its length alone: with its square these would take hours."""
+    text = piece * (4_000_000 // len(piece))
+    body = text.encode(errors="replace")
+    for content_type in ("text/html", "application/json", "application/x-protobuf", "text/plain"):
+        message_of(body, content_type)
+    delivered(body, 1)
+    one_line(text)
+    too_large(text)
+    seconds_of_retry_after(text)
+
+
 @given(st.text())
 def test_any_text_becomes_a_short_line(text):
     """Nothing that moves a terminal's cursor or begins a line of its own gets into the log."""

@@ -37,7 +37,7 @@ def _loaded(value: object) -> Any:
 
 
 def _sendable(value: Any, depth: int = 0) -> Any:
-    """Return plain JSON as OTLP holds it: what is nested too deeply as a text that is JSON, too large integers as text."""
+    """Return plain JSON as OTLP holds it: what is nested too deeply as JSON, too large integers as text."""
     kind = type(value)
     if kind is not dict and kind is not list:
         return value if kind is not int or is_int64(value) else str(value)

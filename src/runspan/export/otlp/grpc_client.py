@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from runspan._version import __version__
-from runspan.export.otlp.answers import Answer, Later, Refused, TooLarge
+from runspan.export.otlp.answers import Answer, Delivered, Later, Refused, TooLarge
 from runspan.export.otlp.client import CLOSED
 from runspan.export.otlp.credentials import NOT_TRUSTED, Certificates, provided
 from runspan.export.otlp.responses import delivered, one_line, too_large
@@ -24,10 +24,14 @@ _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService
 _DETAILS: Final = "grpc-status-details-bin"
 _OWN: Final = "google.rpc.retryinfo-bin"
 _NOT_TRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED:? *([^:]*)")
+# In bytes; an answer says how many spans were rejected, and why. A compressed one is unpacked to a thousand times that.
+_LONGEST_ANSWER: Final = 16 * 1024
+# What gRPC says of an answer that is longer. It was the answer to a request that had arrived.
+_ANSWER_TOO_LONG: Final = "CLIENT: Received message larger than max"
 _OPTIONS: Final = (
     ("grpc.primary_user_agent", f"runspan/{__version__}"),
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", _LONGEST_ANSWER),
     # Else channels to one address share a connection: a forked child that of its parent; and the pause after a failure.
     ("grpc.use_local_subchannel_pool", 1),
 )
@@ -84,6 +88,8 @@ class GrpcClient:
                 request.body, timeout=self._target.timeout_seconds, metadata=self._metadata
             )
         except grpc.RpcError as error:
+            if _ANSWER_TOO_LONG in (error.details() or ""):
+                return Delivered()
             return CLOSED if self._closed else self._failed(error)
         except ValueError:  # the channel was closed between these lines
             return CLOSED

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from runspan.export.otlp.answers import Delivered, TooLarge
 
 LONGEST_TEXT: Final = 200
+_LONGEST_SEARCHED: Final = 10_000  # characters
 # The words of grpc-go, gRPC's C core, grpc-js, grpc-java, tonic, grpc-dotnet; then those of HTTP servers.
 _TOO_LARGE: Final = re.compile(
     r"larger than max(?:imum)?\b(?: \(\d+ vs\.? (\d{1,18})\)| (\d{1,18}))?"
@@ -27,6 +28,8 @@ _TOO_LARGE: Final = re.compile(
     r"|http2 header with status: 413",
     re.IGNORECASE,
 )
+# It stops at the next "<", too: else a page full of them would be searched to its end from each.
+_TAG: Final = re.compile(r"<[^<>]*>")
 # Before the host of a URL.
 _USER: Final = re.compile(r"//[^/]*@")
 
@@ -60,12 +63,12 @@ def message_of(body: bytes, content_type: str) -> str:
     except (DecodeError, ParseError, ValueError, RecursionError):
         pass
     text = body.decode(errors="replace")
-    return one_line(status.message or (re.sub(r"<[^>]*>", " ", text) if "html" in content_type else text))
+    return one_line(status.message or (_TAG.sub(" ", text) if "html" in content_type else text))
 
 
 def too_large(text: str) -> TooLarge | None:
     """Tell by the words of a refusal whether the request was too large."""
-    found = _TOO_LARGE.search(text)
+    found = _TOO_LARGE.search(text, 0, _LONGEST_SEARCHED)
     if found is None:
         return None
     limit = next((int(number) for number in found.groups() if number), None)
@@ -75,6 +78,8 @@ def too_large(text: str) -> TooLarge | None:
 def seconds_of_retry_after(header: str | None) -> float | None:
     """Read seconds or a date; https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
     text = (header or "").strip()
+    if len(text) > LONGEST_TEXT:
+        return None
     if text.isascii() and text.isdigit():
         seconds = float(text)
         return seconds if math.isfinite(seconds) else None
