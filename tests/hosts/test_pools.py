@@ -17,7 +17,7 @@ SEND = "from tasks import run, slow; [run.delay(number) for number in range(5)];
 
 @pytest.mark.parametrize(("method", "where"), [("fork", "parent"), ("fork", "child"), ("spawn", "child")])
 def test_a_pool_that_is_terminated_loses_nothing(method, where):
-    """The children of multiprocessing.Pool deliver, whether terminate() finds them waiting or they see its end first."""
+    """The children of multiprocessing.Pool deliver, whether terminate() ends them or they see its end first."""
     with Host("pool.py", METHOD=method, CONFIGURE=where) as host:
         assert set(json.loads(host.read_line())) <= {-signal.SIGTERM, 0}
         assert host.process.wait(60) == 0

@@ -42,6 +42,18 @@ def test_a_graceful_shutdown_loses_nothing(command, where, status):
         assert host.names() == ["run"] * 5 + ["slow"]
 
 
+def test_an_application_may_shut_down_by_itself():
+    """A ``with`` block in the lifespan delivers without any handler of signals."""
+    with Host(*UVICORN, CONFIGURE="with") as host:
+        host.wait_for_port()
+        for _ in range(5):
+            host.get().read()
+        slow = host.get("/slow")
+        assert host.terminate() == KILLED
+        assert slow.read() == b""
+        assert host.names() == ["run"] * 5 + ["slow"]
+
+
 @pytest.mark.parametrize("command", [UVICORN, (*UVICORN_WORKER, "--preload")], ids=["uvicorn", "UvicornWorker"])
 def test_spans_may_be_in_threads_alone(command):
     """Where no span ever starts in the main thread, as with FastAPI's ``def`` endpoints, nothing is lost either."""

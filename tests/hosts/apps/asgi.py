@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import nullcontext
 
 from opentelemetry import trace
 
@@ -31,8 +32,9 @@ async def live(receive, send):
     await receive()
     if CONFIGURE == "lifespan":
         configure()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
+    with configure(sigterm=False) if CONFIGURE == "with" else nullcontext():
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
     await send({"type": "lifespan.shutdown.complete"})
 
 
