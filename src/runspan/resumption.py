@@ -2,6 +2,7 @@
 
 import functools
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from opentelemetry import context as otel
@@ -19,7 +20,6 @@ _T = TypeVar("_T")
 _REMEMBERED: Final = 4096
 _TRACEPARENT: Final = "traceparent"
 _interrupted: Final[OrderedDict[str, SpanContext]] = OrderedDict()
-_made: Final[set[type]] = set()
 _propagator: Final = TraceContextTextMapPropagator()
 
 
@@ -42,9 +42,12 @@ def link_resumes(checkpointer: _T) -> _T:
     Each checkpoint's metadata gets ``traceparent``, the span of the graph that saved it, in the form of W3C Trace
     Context. In one process runs that resume are linked without it.
 
+    The object keeps its class. It gets attributes ``put``, ``get_tuple``, their async forms and ``with_allowlist``,
+    which call the methods of its class and do this besides. They are pickled and deeply copied with it; a
+    ``copy.copy`` has those of the original, so link it anew.
+
     Args:
-        checkpointer: any saver of LangGraph's; the same object is returned, with ``put`` and ``get_tuple`` and their
-            async forms doing this besides.
+        checkpointer: any saver of LangGraph's; the same object is returned.
 
     Raises:
         TypeError: if it is none.
@@ -52,38 +55,60 @@ def link_resumes(checkpointer: _T) -> _T:
     Example:
         ``graph = builder.compile(checkpointer=runspan.link_resumes(PostgresSaver(connection)))``
     """
-    kind: Any = type(checkpointer)
-    if not all(callable(getattr(kind, name, None)) for name in ("put", "aput", "get_tuple", "aget_tuple")):
+    is_saver = all(callable(getattr(checkpointer, name, None)) for name in ("put", "aput", "get_tuple", "aget_tuple"))
+    if not is_saver or not hasattr(checkpointer, "__dict__"):
         raise TypeError(f"checkpointer is {shown(checkpointer)}; it must be one of LangGraph's checkpoint savers.")
-    if kind not in _made:
-        checkpointer.__class__ = _linking(kind)
+    attributes = vars(checkpointer)
+    for name, linking in _LINKING.items():
+        own = attributes.get(name)
+        if isinstance(own, functools.partial) and own.func is linking:  # it, or what it is a copy of, was linked before
+            own = own.args[1]
+        if own is not None or hasattr(type(checkpointer), name):
+            attributes[name] = functools.partial(linking, checkpointer, own)
     return checkpointer
 
 
-@functools.cache
-def _linking(kind: Any) -> type[Any]:
-    """Return the class of a checkpointer with what it does besides."""
+def _method(saver: object, name: str, own: Any) -> Any:
+    """Return what was put onto an object under a name, else the method of its class."""
+    return own if own is not None else getattr(type(saver), name).__get__(saver)
 
-    def put(self: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
-        return kind.put(self, config, checkpoint, _with_span(metadata), new_versions)
 
-    async def aput(self: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
-        return await kind.aput(self, config, checkpoint, _with_span(metadata), new_versions)
+def _put(  # noqa: PLR0917  the last four are LangGraph's
+    saver: object, own: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any
+) -> Any:
+    return _method(saver, "put", own)(config, checkpoint, _with_span(metadata), new_versions)
 
-    def get_tuple(self: Any, config: Any) -> Any:
-        found = kind.get_tuple(self, config)
-        attempt(_note, found, default=None)
-        return found
 
-    async def aget_tuple(self: Any, config: Any) -> Any:
-        found = await kind.aget_tuple(self, config)
-        attempt(_note, found, default=None)
-        return found
+async def _aput(  # noqa: PLR0917  the same
+    saver: object, own: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any
+) -> Any:
+    return await _method(saver, "aput", own)(config, checkpoint, _with_span(metadata), new_versions)
 
-    methods = {each.__name__: each for each in (put, aput, get_tuple, aget_tuple)}
-    made = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__doc__": kind.__doc__, **methods})
-    _made.add(made)
-    return made
+
+def _get_tuple(saver: object, own: Any, config: Any) -> Any:
+    found = _method(saver, "get_tuple", own)(config)
+    attempt(_note, found, default=None)
+    return found
+
+
+async def _aget_tuple(saver: object, own: Any, config: Any) -> Any:
+    found = await _method(saver, "aget_tuple", own)(config)
+    attempt(_note, found, default=None)
+    return found
+
+
+def _with_allowlist(saver: object, own: Any, extra_allowlist: Any) -> Any:
+    # LangGraph compiles a graph with what this returns, which may be a copy.
+    return link_resumes(_method(saver, "with_allowlist", own)(extra_allowlist))
+
+
+_LINKING: Final[Mapping[str, Callable[..., Any]]] = {
+    "put": _put,
+    "aput": _aput,
+    "get_tuple": _get_tuple,
+    "aget_tuple": _aget_tuple,
+    "with_allowlist": _with_allowlist,
+}
 
 
 def _with_span(metadata: Any) -> Any:
