@@ -23,7 +23,7 @@ LAYERS = {
     "semconv": (set(), set()),
     "arguments": ({"_guard"}, set()),
     "settings": ({"arguments"}, {"pydantic", "pydantic_core", "pydantic_settings"}),
-    "forking": (set(), set()),
+    "forking": ({"_threads"}, set()),
     # What LangChain says, as attributes; what attributes say, as LangChain would.
     "event": (set(), set()),
     "payload": ({"payload", "semconv", "_guard"}, {"langchain_core", "orjson", "pydantic"}),
@@ -34,7 +34,7 @@ LAYERS = {
     # Runs, their spans, and what is current.
     "place": ({"_threads"}, {"langchain_core.callbacks"}),
     "scope": (set(), {"langchain_core.callbacks", "opentelemetry.sdk.trace"}),
-    "reaper": ({"forking", "runs", "_guard"}, set()),
+    "reaper": ({"forking", "runs", "_guard", "_threads"}, set()),
     "relations": (set(), {"opentelemetry"}),
     "runs": (
         {"dispatch", "place", "reaper", "relations", "routing", "scope", "semconv", "_guard"},
@@ -146,7 +146,7 @@ LAYERS = {
         {"context", "live_spans", "payload", "rebuild", "runs", "semconv", "wrapping", "_guard"},
         {"opentelemetry"},
     ),
-    "console": ({"forking", "semconv"}, {"opentelemetry"}),
+    "console": ({"forking", "semconv", "_threads"}, {"opentelemetry"}),
     "export": (
         {"arguments", "export", "forking", "semconv", "_guard", "_threads", "_version"},
         {"google", "grpc", "opentelemetry", "orjson", "pydantic", "requests", "urllib3"},

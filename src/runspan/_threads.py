@@ -3,24 +3,37 @@
 Such a patch may come before this module is imported, after it, or never. A lock, a queue or a thread that is half of
 one kind and half of the other waits for ever, so ours are always the original ones. Two rules follow:
 
-- Where the application's code may wait, it waits by ``Event``, which lets other greenlets run meanwhile.
-- A ``Lock`` is held for a few steps only, never while something is logged, imported, sent or waited for: another
-  greenlet of the same thread could never release it.
-
-Code of the application (a callback, the ``force_flush`` of a foreign span processor) runs in a ``threading.Thread`` as
-the application has it.
+- A ``Lock`` is held for a few steps only. What is held while something is logged, written or sent is a
+  ``PatientLock``, and what the application waits for an ``Event``: they let other greenlets of the thread run, one of
+  which may be needed to end the waiting.
+- Functions of the application, such as the ``force_flush`` of its span processors, are called in a
+  ``threading.Thread``, whatever the application has made of that.
 """
 
 import importlib
 import sys
+import threading
 import time
 from _thread import TIMEOUT_MAX
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
-__all__ = ["Empty", "Event", "Lock", "RLock", "SimpleQueue", "get_ident", "original", "sleep", "start_thread"]
+__all__ = [
+    "TIMEOUT_MAX",
+    "Empty",
+    "Event",
+    "Lock",
+    "PatientLock",
+    "RLock",
+    "SimpleQueue",
+    "get_ident",
+    "is_patched",
+    "original",
+    "sleep",
+    "start_thread",
+]
 
 
 def original(module: str, name: str) -> Any:
@@ -38,15 +51,16 @@ if TYPE_CHECKING:
     from threading import Lock, RLock
     from time import sleep
 else:
+    get_ident = original("_thread", "get_ident")
+    SimpleQueue = original("queue", "SimpleQueue")
     Lock = original("_thread", "allocate_lock")
     RLock = original("_thread", "RLock")
-    SimpleQueue = original("queue", "SimpleQueue")
-    get_ident = original("_thread", "get_ident")
     sleep = original("time", "sleep")
 
 _start_new_thread: Final = original("_thread", "start_new_thread")
 # How long other greenlets run before one that waits looks again.
 _STEP_SECONDS: Final = 0.01
+_own_threads: Final[set[int]] = set()
 
 
 def start_thread(function: Callable[[], object], name: str) -> None:
@@ -54,7 +68,7 @@ def start_thread(function: Callable[[], object], name: str) -> None:
 
     Args:
         function: what it calls.
-        name: how it is called in log lines.
+        name: what log lines call it.
 
     Raises:
         RuntimeError: there can be no more threads, or Python is exiting.
@@ -63,46 +77,86 @@ def start_thread(function: Callable[[], object], name: str) -> None:
 
 
 def _run(function: Callable[[], object], name: str) -> None:
-    importlib.import_module("threading").current_thread().name = name
-    function()
+    _own_threads.add(get_ident())
+    threading.current_thread().name = name
+    try:
+        function()
+    finally:
+        _own_threads.discard(get_ident())
+
+
+def is_patched() -> bool:
+    """Tell whether waiting lets greenlets run by now."""
+    return time.sleep is not sleep
+
+
+class PatientLock:
+    """A lock that may be held for long."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def acquire(self, seconds: float = TIMEOUT_MAX) -> bool:
+        """Wait for so long at most; tell whether it is held now."""
+        until = time.monotonic() + seconds
+        while not self._lock.acquire(blocking=False):
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            if not _let_greenlets_run(min(left, _STEP_SECONDS)):
+                return self._lock.acquire(timeout=min(left, TIMEOUT_MAX))
+        return True
+
+    def release(self) -> None:
+        """Let another have it."""
+        self._lock.release()
+
+    def locked(self) -> bool:
+        """Tell whether somebody holds it."""
+        return self._lock.locked()
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class Event:
     """A flag that is set once, and waited for."""
 
     def __init__(self) -> None:
-        self._is_set = False
-        self._unset = Lock()
+        self._unset = PatientLock()
         self._unset.acquire()
+        self._is_set = False
 
     def is_set(self) -> bool:
         """Tell whether it was set."""
         return self._is_set
 
     def set(self) -> None:
-        """Let go of who waits."""
+        """Let go of all who wait."""
         self._is_set = True
         self._release()
 
     def wait(self, seconds: float) -> bool:
         """Wait for so long at most; tell whether it was set."""
-        until = time.monotonic() + seconds
-        while not self._is_set and (left := until - time.monotonic()) > 0:
-            if not _let_greenlets_run(min(left, _STEP_SECONDS)) and self._unset.acquire(timeout=min(left, TIMEOUT_MAX)):
-                self._release()  # for the next who waits
+        if not self._is_set and self._unset.acquire(seconds):
+            self._release()  # for the next who waits
         return self._is_set
 
     def _release(self) -> None:
-        with suppress(RuntimeError):  # another thread has released it
+        with suppress(RuntimeError):  # two set it at once
             self._unset.release()
 
 
 def _let_greenlets_run(seconds: float) -> bool:
-    """Sleep as the application does; False where that is no different."""
-    if time.sleep is sleep:
+    """Sleep as the application does; False where that would let nothing run."""
+    if not is_patched() or get_ident() in _own_threads:
         return False
     try:
         time.sleep(seconds)
-    except (AssertionError, RuntimeError):  # gevent, eventlet: this is the event loop itself, nothing runs beside it
+    except (AssertionError, RuntimeError):  # gevent's and eventlet's: this is the event loop, which runs all else
         return False
     return True

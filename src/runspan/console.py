@@ -1,8 +1,6 @@
 """Traces as trees in the terminal."""
 
-import queue
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode, format_trace_id
 
 from runspan import semconv
+from runspan._threads import PatientLock, SimpleQueue
 from runspan.forking import in_forked_child
 
 _MOST_OPEN_TRACES = 1_000
@@ -80,8 +79,8 @@ class TreeSpanExporter(SpanExporter):
     def reset_after_fork(self) -> None:
         """Forget the spans that wait for their root: the parent process prints them."""
         # A span may end inside a garbage collection that interrupts the printing, so no thread waits for the lock.
-        self._inbox: queue.SimpleQueue[ReadableSpan] = queue.SimpleQueue()
-        self._printing = threading.Lock()
+        self._inbox: SimpleQueue[ReadableSpan] = SimpleQueue()
+        self._printing = PatientLock()
         self._open: dict[int, deque[ReadableSpan]] = {}
         self._printed: dict[int, None] = {}
 
@@ -108,7 +107,7 @@ class TreeSpanExporter(SpanExporter):
                 self._print(trace_id)
 
     def _work_off(self) -> None:
-        while not self._inbox.empty() and self._printing.acquire(blocking=False):
+        while not self._inbox.empty() and self._printing.acquire(0):
             try:
                 while not self._inbox.empty():
                     self._take(self._inbox.get())

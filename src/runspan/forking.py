@@ -1,8 +1,9 @@
 """What a forked child has to set right: it has all of its parent's memory, but only the thread that forked."""
 
 import os
-import threading
 from collections.abc import Callable
+
+from runspan._threads import RLock
 
 
 def in_forked_child(function: Callable[[], None]) -> Callable[[], None]:
@@ -12,13 +13,13 @@ def in_forked_child(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
-def fork_safe_lock() -> "threading.RLock":
+def fork_safe_lock() -> RLock:
     """Return a lock that no other thread holds while the process forks: the child would wait for it for ever.
 
     A fork takes such locks in the reverse order in which they were made. So a module's own may be held where those of
     the modules it imports are taken, not the other way round.
     """
-    lock = threading.RLock()
+    lock = RLock()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     return lock

@@ -5,17 +5,16 @@ seen to hang. So it only reports the run, to a queue made for that, and this thr
 """
 
 import contextlib
-import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from runspan._threads import SimpleQueue, start_thread
 from runspan.forking import in_forked_child
 
 if TYPE_CHECKING:
     from runspan.runs import Run
 
 _reported: "SimpleQueue[Run]" = SimpleQueue()
-_thread: threading.Thread | None = None
+_is_started = False
 
 
 def report(run: "Run") -> None:
@@ -25,13 +24,13 @@ def report(run: "Run") -> None:
 
 def start() -> None:
     """See to it that the thread runs; called before there is anything to report."""
-    global _thread  # noqa: PLW0603  one thread per process
-    if _thread is not None:
+    global _is_started  # noqa: PLW0603  one thread per process
+    if _is_started:
         return
-    _thread = threading.Thread(target=_work, name="runspan-reaper", daemon=True)
+    _is_started = True
     # No more threads, or Python is exiting: then a flush, or the end of the process, ends what is lost.
     with contextlib.suppress(RuntimeError):
-        _thread.start()
+        start_thread(_work, "runspan-reaper")
 
 
 def _work() -> None:
@@ -46,5 +45,5 @@ def _end(run: "Run") -> None:
 
 @in_forked_child
 def _restart_in_child() -> None:
-    global _thread, _reported
-    _thread, _reported = None, SimpleQueue()
+    global _is_started, _reported
+    _is_started, _reported = False, SimpleQueue()

@@ -2,7 +2,7 @@
 
 from textwrap import dedent
 
-from tests.hosts.programs import run_program
+from tests.hosts.processes import run_program
 
 GEVENT = "from gevent import monkey; monkey.patch_all()\n"
 TRACED = """

@@ -1,8 +1,8 @@
 """Requests that wait for another try: on disk where there is a spool that works, else in memory."""
 
-import threading
 from collections.abc import Sequence
 
+from runspan._threads import Lock
 from runspan.export.counts import Why
 from runspan.export.outcome import Outcome
 from runspan.export.request import Request
@@ -23,7 +23,7 @@ class Backlog:
         self._outcome = outcome
         self._held: list[Request] = []
         self._has_stored = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.held_spans = 0
 
     def is_empty(self) -> bool:

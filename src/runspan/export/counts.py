@@ -1,12 +1,13 @@
 """What became of spans, as numbers: for ``stats()``, and for each destination as OpenTelemetry metrics."""
 
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 from typing import Final
+
+from runspan._threads import Lock
 
 MOST_DESTINATIONS: Final = 300
 """How many are counted apart: each is kept for good, and is a time series of every metric."""
@@ -69,7 +70,7 @@ class _Tally:
     def __init__(self) -> None:
         self._steps = count()
         self._reads = 0
-        self._reading = threading.Lock()
+        self._reading = Lock()
 
     def step(self) -> None:
         next(self._steps)
@@ -91,7 +92,7 @@ class Counts:
         self._of_destination = of_destination
         self._taken = _Tally()
         self._refused = {Why.QUEUE_FULL: _Tally(), Why.SHUTDOWN: _Tally()}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._numbers: Counter[str] = Counter()
         self._dropped: Counter[Why] = Counter()
 

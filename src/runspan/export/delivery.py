@@ -4,12 +4,12 @@ No lock is taken where spans come in: a generator that the garbage collector clo
 anything, so the queue is a deque, and a worker is asked for by a ``put`` that is safe to re-enter.
 """
 
-import threading
 import time
 from collections import deque
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from runspan._threads import Event, Lock, PatientLock
 from runspan.export import alive
 from runspan.export.backlog import Backlog
 from runspan.export.counts import Counts, Stats, Why, by_destination, label_of
@@ -59,7 +59,7 @@ class Delivery:
         backlog = Backlog(None if spool is None else SpoolFile(spool, destination))
         self._sending = Sending(client, backlog, most_bytes=max_request_bytes)
         self.closed = False
-        self.finished = threading.Event()
+        self.finished = Event()
         self._given_up = ""
         self._orphan_since: float | None = None
         self.start_afresh()
@@ -74,7 +74,7 @@ class Delivery:
         self._retry: Turn | None = None
         self._batch_announced = self._burst_announced = self._is_urgent = False
         self._asked: deque[bool] = deque()
-        self._delivering, self._storing, self._finishing = threading.Lock(), threading.Lock(), threading.Lock()
+        self._delivering, self._storing, self._finishing = Lock(), PatientLock(), PatientLock()
         self._counts = Counts(by_destination[label_of(self.destination)])
         self._outcome = Outcome(self.destination, self._counts, refuge=self._refuge())
         self._sending.start_afresh(self._outcome)

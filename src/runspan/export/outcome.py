@@ -1,8 +1,8 @@
 """What the log says of delivery: one line when it begins to fail, one when it works again, and each oddity once."""
 
 import logging
-import threading
 
+from runspan._threads import Lock
 from runspan.export.counts import Counts, Why
 
 _logger = logging.getLogger("runspan")
@@ -27,7 +27,7 @@ class Outcome:
         self._refuge = refuge
         self._lost_in_streak = 0
         self._told: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def delivered(self, spans: int) -> None:
         """Note that spans have arrived."""

@@ -1,15 +1,16 @@
-import threading
 from collections import deque
 from collections.abc import Callable
 
 from opentelemetry.sdk.trace import ReadableSpan
+
+from runspan._threads import Event
 
 
 class Mark:
     """A place in the queue; when it is reached everything that ended before was delivered or lost."""
 
     def __init__(self) -> None:
-        self.reached = threading.Event()
+        self.reached = Event()
         self.delivered = False
         self.lost = 0
 

@@ -1,11 +1,11 @@
 """The sending of requests: what the receiver answers decides what comes next."""
 
-import threading
 from collections.abc import Sequence
 
 from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan._guard import attempt
+from runspan._threads import PatientLock
 from runspan.export.backlog import Backlog
 from runspan.export.backoff import Backoff
 from runspan.export.otlp.answers import Answer, Delivered, Later, Refused, TooLarge
@@ -36,7 +36,7 @@ class Sending:
         """Forget what is on its way; a forked child calls it, for it belongs to its parent."""
         self._outcome = outcome
         self._in_flight: Sequence[Request] = ()
-        self._settling = threading.Lock()
+        self._settling = PatientLock()
         self._broken_off = self._over = False
         self.awaits_answer = False
         self.answered: bool | None = None

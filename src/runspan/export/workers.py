@@ -7,8 +7,6 @@ leader touches needs no lock, and a process with nothing to deliver never wakes 
 
 import heapq
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable
 from itertools import count
@@ -16,6 +14,7 @@ from itertools import count
 from opentelemetry.context import attach, set_value
 
 from runspan._guard import attempt
+from runspan._threads import TIMEOUT_MAX, Empty, Lock, SimpleQueue, start_thread
 from runspan.export.lanes import Lanes, Take, Turn
 
 # The public name of the key that makes instrumentations of HTTP and gRPC clients stand aside.
@@ -31,10 +30,10 @@ class Workers:
 
     def start_afresh(self) -> None:
         """Forget all threads and turns; a forked child calls it, for both belong to its parent."""
-        self._inbox: queue.SimpleQueue[Turn] = queue.SimpleQueue()
+        self._inbox: SimpleQueue[Turn] = SimpleQueue()
         self._numbers = count()
-        self._leading = threading.Lock()
-        self._starting = threading.Lock()
+        self._leading = Lock()
+        self._starting = Lock()
         self._threads = 0
         # The rest is the leader's.
         self._later: list[Turn] = []
@@ -73,15 +72,12 @@ class Workers:
             pass
 
     def _start_worker(self) -> bool:
-        worker = threading.Thread(target=self._work, name="runspan-delivery", daemon=True)
         self._threads += 1
         try:
-            worker.start()
+            start_thread(self._work, "runspan-delivery")
         except RuntimeError:  # no more threads, or Python is exiting: the next call tries again
+            self._threads -= 1
             return False
-        finally:
-            if worker.ident is None:
-                self._threads -= 1
         return True
 
     def _work(self) -> None:
@@ -114,13 +110,13 @@ class Workers:
             self._note(self._inbox.get(timeout=self._seconds_to_wait()))
             while True:
                 self._note(self._inbox.get_nowait())
-        except queue.Empty:
+        except Empty:
             pass
 
     def _seconds_to_wait(self) -> float | None:
         if self._lanes.has_released():
             return 0
-        return min(max(self._later[0].due - time.monotonic(), 0), threading.TIMEOUT_MAX) if self._later else None
+        return min(max(self._later[0].due - time.monotonic(), 0), TIMEOUT_MAX) if self._later else None
 
     def _note(self, turn: Turn) -> None:
         if turn.over:

@@ -2,14 +2,23 @@
 
 import socket
 import ssl
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.ssltransport import SSLTransport
 
-from runspan.export.otlp.exchange import TlsSocket, exchange_of_this_thread
+from runspan._threads import original
+from runspan.export.otlp.exchange import exchange_of_this_thread
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+else:
+    SSLContext = original("ssl", "SSLContext")
+
+_SETTINGS: Final = vars(SSLContext.__base__)
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -58,7 +67,27 @@ class _TlsPool(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
-def _tls_context() -> ssl.SSLContext:
-    context = create_urllib3_context()
-    context.sslsocket_class = TlsSocket
+class _TlsContext(SSLContext):
+    """Has TLS spoken over the sockets of an exchange as they are.
+
+    Python's own TLS socket, and the setters of its context, find their own classes by names that gevent replaces.
+    """
+
+    def wrap_socket(self, sock: Any, *_: Any, server_hostname: Any = None, **__: Any) -> Any:
+        return SSLTransport(sock, self, server_hostname)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS:
+            _SETTINGS[name].__set__(self, value)
+        else:
+            super().__setattr__(name, value)
+
+
+def _tls_context() -> _TlsContext:
+    """Return a context with what urllib3 sets and is no default of Python's."""
+    context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.post_handshake_auth = True
+    context.hostname_checks_common_name = False
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     return context

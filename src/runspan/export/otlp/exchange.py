@@ -3,15 +3,20 @@
 The timeouts of ``requests`` bound each step, so a receiver that sends a byte per second would hold a thread for hours.
 """
 
-import queue
 import socket
-import ssl
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import Any, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from runspan._threads import Empty, SimpleQueue, original, start_thread
+
+if TYPE_CHECKING:
+    _Socket = socket.socket
+else:
+    _Socket = original("socket", "socket")
 
 _N = TypeVar("_N", int, bytes)
 _Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
@@ -26,8 +31,8 @@ class Exchange:
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
         self._broken_off = False
-        self._socket: socket.socket | None = None
-        self._found: queue.SimpleQueue[_Addresses | OSError] = queue.SimpleQueue()
+        self._socket: _Socket | None = None
+        self._found: SimpleQueue[_Addresses | OSError] = SimpleQueue()
         self._has_connected = False
         self._has_received = False
 
@@ -56,15 +61,15 @@ class Exchange:
         self._found.put(TimeoutError(_OVER))
         if self._socket is not None:
             with suppress(OSError):  # not connected, or closed just now
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of TLS would pull away its state
+                self._socket.shutdown(socket.SHUT_RDWR)
 
-    def connect(self, host: str, port: int) -> "PlainSocket":
+    def connect(self, host: str, port: int) -> "BoundedSocket":
         """Connect to the first address of a host that answers; the time is shared by those that are left to try."""
         self._has_connected = True
         addresses = self._look_up(host, port)
         failure = OSError(f"{host} has no address")
         for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-            connecting = PlainSocket(family, kind, protocol)
+            connecting = BoundedSocket(family, kind, protocol)
             try:
                 connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.begin_step(connecting, 1 / (len(addresses) - tried))
@@ -77,7 +82,7 @@ class Exchange:
                 return connecting
         raise failure
 
-    def begin_step(self, busy: socket.socket, share: float = 1.0) -> None:
+    def begin_step(self, busy: _Socket, share: float = 1.0) -> None:
         """Give one operation of a socket what is left of the time, or a share of it."""
         self._socket = busy
         busy.settimeout(self._left() * share)
@@ -94,16 +99,16 @@ class Exchange:
     def _look_up(self, host: str, port: int) -> _Addresses:
         """Have a thread of its own look up a name: that takes no deadline, and half a minute if it doesn't work."""
         try:
-            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+            return _addresses(host, port, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:  # not an address
             pass
         try:
-            threading.Thread(target=_look_up, args=(host, port, self._found), daemon=True).start()
+            start_thread(partial(_look_up, host, port, self._found), "runspan-resolver")
         except RuntimeError:  # no more threads, or Python is exiting
             _look_up(host, port, self._found)
         try:
             found = self._found.get(timeout=self._left())
-        except queue.Empty:
+        except Empty:
             raise TimeoutError(_OVER) from None
         if isinstance(found, OSError):
             raise found
@@ -115,7 +120,7 @@ def exchange_of_this_thread() -> Exchange | None:
     return _current.get()
 
 
-class PlainSocket(socket.socket):
+class BoundedSocket(_Socket):
     """A socket whose every step is one of the exchange of its thread."""
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:  # noqa: D102  the interface's
@@ -131,34 +136,19 @@ class PlainSocket(socket.socket):
         super().sendall(data, flags)
 
 
-class TlsSocket(ssl.SSLSocket):
-    """The same with TLS, made by a context whose ``sslsocket_class`` it is."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: D102  the interface's
-        _begin_step(self)
-        super().do_handshake(block)
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:  # noqa: D102  the same
-        _begin_step(self)
-        return _received(super().recv(buflen, flags))
-
-    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:  # noqa: D102
-        _begin_step(self)
-        return _received(super().recv_into(buffer, nbytes, flags))
-
-    def send(self, data: Any, flags: int = 0) -> int:  # noqa: D102  the same; sendall makes many of these
-        _begin_step(self)
-        return super().send(data, flags)
-
-
-def _look_up(host: str, port: int, found: "queue.SimpleQueue[_Addresses | OSError]") -> None:
+def _look_up(host: str, port: int, found: "SimpleQueue[_Addresses | OSError]") -> None:
     try:
-        found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found.put(_addresses(host, port))
     except OSError as error:
         found.put(error)
 
 
-def _begin_step(busy: socket.socket) -> None:
+def _addresses(host: str, port: int, flags: int = 0) -> _Addresses:
+    addresses: _Addresses = original("socket", "getaddrinfo")(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return addresses
+
+
+def _begin_step(busy: _Socket) -> None:
     exchange = _current.get()
     if exchange is not None:
         exchange.begin_step(busy)

@@ -1,7 +1,6 @@
 """Clients that are built when something is to be sent, so that a thousand endpoints need no thousand connections."""
 
 import os
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from functools import partial
 from itertools import count
 
 from runspan._guard import attempt
+from runspan._threads import RLock
 from runspan.export.otlp.answers import Answer, Later
 from runspan.export.otlp.client import CLOSED, Client
 from runspan.export.request import Request
@@ -112,7 +112,7 @@ _NOT_BUILT = Later("its client could not be built; the log of 'runspan' names wh
 _keys = count()
 _idle = _IdleClients()
 # A fork in the middle of an import would leave the child with a module that is never complete.
-_building = threading.RLock()
+_building = RLock()
 
 
 def _close_later(key: int) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.util.re import parse_env_headers
 
+from runspan._threads import is_patched
 from runspan.arguments import shown
 from runspan.export.otlp.client import Client
 from runspan.export.otlp.credentials import Certificates
@@ -65,9 +66,14 @@ class OtlpTarget:
         return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
     def import_early(self) -> None:
-        """Import what can't be imported any more when Python exits: gRPC, whose import starts threads."""
+        """Import what can't be imported any more when Python exits: gRPC, whose import starts threads.
+
+        And where gevent has patched imports, what another thread would import beside the application.
+        """
         if self.protocol == GRPC:
             importlib.import_module("runspan.export.otlp.grpc_client")
+        elif is_patched():
+            importlib.import_module("runspan.export.otlp.http_client")
 
     def client(self) -> Client:
         """Build the client; imports what its protocol needs and reads the files.

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from runspan._threads import PatientLock, sleep
+
 if sys.platform != "win32":
     import fcntl
 
@@ -243,7 +245,7 @@ def _wait_for_lock(descriptor: int, folder: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise UnusableError(_explain_lock(folder)) from None
-            time.sleep(_STEP_SECONDS)
+            sleep(_STEP_SECONDS)
         else:
             return
 
@@ -284,7 +286,7 @@ class _Use:
     """Lets one thread at a time into SQLite, so that none is there when the process forks."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = PatientLock()
         self._forking = threading.local()
         self._is_inherited = False
 
@@ -294,7 +296,7 @@ class _Use:
         if self._is_inherited:
             raise UnusableError("this process was forked while its parent wrote to the spool. Fork earlier.")
         lock = self._lock
-        if not lock.acquire(timeout=_WAIT_SECONDS):
+        if not lock.acquire(_WAIT_SECONDS):
             raise UnusableError(f"another thread uses it for more than {_WAIT_SECONDS:.3g} s. Is the disk slow?")
         try:
             yield
@@ -303,7 +305,7 @@ class _Use:
 
     def before_fork(self) -> None:
         """Wait until no thread is in SQLite, but not for long, for the application waits."""
-        self._forking.is_held = self._lock.acquire(timeout=_FORK_WAIT_SECONDS)
+        self._forking.is_held = self._lock.acquire(_FORK_WAIT_SECONDS)
 
     def after_in_parent(self) -> None:
         """Let the threads go on."""
@@ -313,7 +315,7 @@ class _Use:
     def after_in_child(self) -> None:
         """Begin with a lock of our own; what SQLite had open stays unusable."""
         self._is_inherited |= not self._forking.is_held
-        self._lock = threading.Lock()
+        self._lock = PatientLock()
 
 
 _use = _Use()
