@@ -35,6 +35,7 @@ class Host:
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.receiver.endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "600000",
             "PORT": str(self.port),
+            "PYTHONWARNINGS": "ignore",  # of forks, among what the program prints
             **environment,
         }
 

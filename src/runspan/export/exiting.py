@@ -2,12 +2,12 @@
 
 import atexit
 import multiprocessing
-import os
 import sys
 from collections.abc import Callable
 from multiprocessing import util
 
 from runspan.export.sigterm import act_on_blocked_sigterm
+from runspan.forking import in_forked_child
 
 # After the application's own finalizers, which may end spans, and after its children were joined.
 _LATE = -100
@@ -33,6 +33,7 @@ if multiprocessing.parent_process() is not None:  # imported too late for what f
 util.register_after_fork(_registered, _Registered.expect_end_of_child)
 
 
+@in_forked_child
 def _expect_end_of_celery_child() -> None:
     """Have Celery tell where a child of its pool ends, by ``os._exit``; here or after a fork it has been imported."""
     signals = sys.modules.get("celery.signals")
@@ -42,10 +43,6 @@ def _expect_end_of_celery_child() -> None:
 
 def _end_of_celery_child(**_: object) -> None:
     _registered.call()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_expect_end_of_celery_child)
 
 
 def at_exit(function: Callable[[], None]) -> None:

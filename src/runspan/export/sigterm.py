@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 
 from runspan._guard import attempt
 from runspan._threads import Event, get_ident, start_thread
+from runspan.forking import in_forked_child
 
 _Function: TypeAlias = Callable[[int, FrameType | None], object]
 
@@ -155,10 +156,12 @@ def _look(_: object = None) -> int:
 def _install() -> None:
     """Put a handler before the one in place, unless that is ours, ignores the signal or is none of Python's."""
     present = signal.getsignal(signal.SIGTERM)
-    if present == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _Handler(None))
-    elif callable(present) and not isinstance(present, _Handler):
-        signal.signal(signal.SIGTERM, _Handler(present))
+    if isinstance(present, _Handler) or not (callable(present) or present == signal.SIG_DFL):
+        return
+    handler = _Handler(present if callable(present) else None)
+    signal.signal(signal.SIGTERM, handler)
+    if signal.getsignal(signal.SIGTERM) is not handler:  # mod_wsgi takes none, and complains of each in the log
+        _state.watch = None
 
 
 def _uninstall() -> None:
@@ -203,12 +206,9 @@ def _is_main_thread() -> bool:
     return threading.main_thread().ident == get_ident()
 
 
-def _reset_after_fork() -> None:
+@in_forked_child
+def _reset() -> None:
     """A child has not been asked to end; its server may have reset the signals."""
     _state.look_at = 0.0
     _state.is_delivering = False
     _unblock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_reset_after_fork)
