@@ -1,6 +1,7 @@
 """Odd values of the application in real runs: the run goes on, its span is whole, nothing is lost beside the value."""
 
 import enum
+import itertools
 from uuid import uuid4
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool
 
-from runspan import Settings
+from runspan import Settings, payload
+from runspan.payload.tools import tool_definitions
 from tests.tracing import Tracing
 
 
@@ -140,21 +143,27 @@ def test_without_content_nothing_walks_through_payloads():
     assert Item.asked <= 200
 
 
+class EndlessList(list):
+    """A list whose iterator never ends."""
+
+    def __iter__(self):
+        return itertools.repeat("a")
+
+
+class EndlessDict(dict):
+    """A dictionary whose iterators never end."""
+
+    def items(self):
+        return itertools.repeat(("a", 1))
+
+    def __iter__(self):
+        return itertools.repeat("a")
+
+    keys = values = __iter__
+
+
 def test_an_endless_list_of_a_tool_ends():
     """A list or dictionary whose iterator never ends is read by what it holds, with and without content."""
-
-    class EndlessList(list):
-        def __iter__(self):
-            while True:
-                yield 1
-
-    class EndlessDict(dict):
-        def items(self):
-            while True:
-                yield "a", 1
-
-        keys = values = __iter__ = items
-
     failed = ToolMessage("no", tool_call_id="1", status="error")
     for settings in (Settings(), Settings(capture_content="none"), Settings(content_form="structured")):
         tracing = Tracing(settings)
@@ -163,10 +172,30 @@ def test_an_endless_list_of_a_tool_ends():
         assert span.attributes["error.type"] == "tool_error"
 
 
+def test_endless_parameters_of_a_model_end():
+    """What a model is called with and answers is read by what it holds, wherever a list or dictionary never ends."""
+    tool = EndlessDict(google_search=EndlessDict(), functionDeclarations=EndlessList([EndlessDict(name="f")]))
+    parameters = EndlessDict(model="m", stop=EndlessList(["."]), model_kwargs=EndlessDict(seed=3), tools=[tool])
+    start = payload.chat_start(EndlessDict(id=EndlessList(["langchain_openai", "M"])), None, EndlessDict(), parameters)
+    assert start.attributes["gen_ai.provider.name"] == "openai"
+    assert start.attributes["gen_ai.request.stop_sequences"] == ["."]
+    assert start.attributes["gen_ai.request.seed"] == 3
+    assert '"name":"f"' in tool_definitions(parameters)["gen_ai.tool.definitions"]
+    message = AIMessage("")
+    kinds = ("server_tool_use", "web_search_tool_result", "compaction", "reasoning", "new")
+    message.content = EndlessList(
+        EndlessDict(type=kind, text=EndlessList(), summary=EndlessList([EndlessDict(text="so")])) for kind in kinds
+    )
+    details = EndlessDict(cache_read=2)
+    message.usage_metadata = EndlessDict(input_tokens=3, output_tokens=2, input_token_details=details)
+    result = LLMResult(generations=[[ChatGeneration(message=AIMessage(""))]])
+    result.generations[0][0].message = message  # only now: LangChain reads what a generation is made with
+    assert payload.answer(result)["gen_ai.usage.cache_read.input_tokens"] == 2
+    assert '"content":"so"' in payload.output_messages(result)["gen_ai.output.messages"]
+
+
 def test_a_hostile_document_costs_no_other():
     """A document whose metadata can't be read is named; the others are there."""
-    from runspan import payload
-
     found = [Document("one"), Document("two", metadata={"score": Panicking()}), (Document("three"), Panicking())]
     told = payload.documents(found)["gen_ai.retrieval.documents"]
     assert all(text in told for text in ("one", "two", "three"))

@@ -16,6 +16,7 @@ from runspan.payload.answer import finish_reason
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.server_tools import SERVER_PARTS
+from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import describe, text_in
 
 _Part = dict[str, Any]
@@ -94,7 +95,8 @@ def _content(content: str | list[str | dict[Any, Any]], leave_out: Sequence[str]
     if isinstance(content, str):
         return [{"type": "text", "content": content}] if content else []
     # One block that can't be read must not cost the others.
-    parts = (attempt(_part, block, leave_out, default={"type": "unknown", "value": block}) for block in content)
+    blocks = stored_items(content) or ()
+    parts = (attempt(_part, block, leave_out, default={"type": "unknown", "value": block}) for block in blocks)
     return [part for part in parts if part is not None]
 
 
@@ -134,12 +136,13 @@ def _joined(thoughts: object) -> str:
         return thoughts
     if isinstance(thoughts, dict):
         return _joined(thoughts.get("text"))
-    return "\n".join(_joined(thought) for thought in thoughts) if isinstance(thoughts, list) else ""
+    return "\n".join(map(_joined, stored_items(thoughts) or ()))
 
 
 def _compaction(block: dict[Any, Any]) -> _Part:
     """Return a summary of what was said before; OpenAI's is encrypted."""
-    return {key: value for key, value in block.items() if key not in ("id", "content") or isinstance(value, str)}
+    pairs = stored_pairs(block) or ()
+    return {key: value for key, value in pairs if key not in ("id", "content") or isinstance(value, str)}
 
 
 def _call_block(block: dict[Any, Any]) -> _Part:

@@ -63,7 +63,9 @@ class _Copier:
         finally:
             self._around.discard(id(value))
 
-    def _copy_parts(self, value: object, depth: int) -> object:
+    def _copy_parts(self, value: Any, depth: int) -> object:
+        if type(value) is list:  # as most are: one copy less
+            return self._list(value, depth)
         if (pairs := stored_pairs(value)) is not None:
             return self._dictionary(pairs, depth)
         if (items := stored_items(value)) is not None:
@@ -78,7 +80,8 @@ class _Copier:
                 copies["<cut>"] = None
                 break
             self._left -= 1
-            copies[clean(key) if issubclass(type(key), str) else describe(key)] = self.copy(value, depth)
+            name = clean(key) if issubclass(type(key), str) else describe(key)
+            copies[name] = value if type(value) is str and value.isascii() else self.copy(value, depth)
         return copies
 
     def _list(self, items: list[Any], depth: int) -> list[object]:
@@ -88,7 +91,7 @@ class _Copier:
                 copies.append("<cut>")
                 break
             self._left -= 1
-            copies.append(self.copy(item, depth))
+            copies.append(item if type(item) is float else self.copy(item, depth))
         return copies
 
 

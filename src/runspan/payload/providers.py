@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from runspan.payload.stored import stored_items
 from runspan.payload.text import text_at
 
 _Given = Mapping[str, Any] | None
@@ -131,5 +132,5 @@ def _google(serialized: _Given) -> str:
 
 
 def _path(serialized: _Given) -> list[str] | None:
-    path = serialized.get("id") if isinstance(serialized, dict) else None
-    return path if isinstance(path, list) and all(isinstance(each, str) for each in path) else None
+    path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
+    return path if path and all(type(each) is str for each in path) else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from runspan.payload.stored import stored_pairs
 from runspan.payload.text import text_at
 
 _Block = dict[Any, Any]
@@ -17,21 +18,25 @@ def _call(block: _Block) -> _Part:
     name = text_at(block, "name") or kind
     # ``server_tool_use`` is Anthropic's, ``server_tool_call`` LangChain's own word: the name is the type of the tool.
     said = name if kind.startswith("server") else kind
-    told = {"type": said, **{key: value for key, value in block.items() if key not in _AROUND}}
+    told = {"type": said, **_content(block)}
     return _part("server_tool_call", text_at(block, "id"), {"name": name, "server_tool_call": told})
 
 
 def _result(block: _Block) -> _Part:
     kind = block["type"].removesuffix("_tool_result").removesuffix("_result")
-    told = {"type": kind, **{key: value for key, value in block.items() if key not in _AROUND}}
+    told = {"type": kind, **_content(block)}
     call_id = text_at(block, "tool_use_id", "tool_call_id", "call_id", "id")
     return _part("server_tool_call_response", call_id, {"server_tool_call_response": told})
 
 
 def _code(block: _Block) -> _Part:
-    told = {"type": "code_execution", **{key: value for key, value in block.items() if key not in _AROUND}}
+    told = {"type": "code_execution", **_content(block)}
     fields = {"name": "code_execution", "server_tool_call": told}
     return _part("server_tool_call", text_at(block, "id"), fields)
+
+
+def _content(block: _Block) -> _Part:
+    return {key: value for key, value in stored_pairs(block) or () if key not in _AROUND}
 
 
 def _part(kind: str, call_id: str | None, fields: _Part) -> _Part:

@@ -8,6 +8,7 @@ from runspan import semconv
 from runspan.payload.content import Attributes
 from runspan.payload.providers import provider
 from runspan.payload.request import request, service_tier
+from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, text_at, text_in
 
 _Serialized = Mapping[str, Any] | None
@@ -130,5 +131,5 @@ def serialized_name(serialized: _Serialized) -> str | None:
     """Return the name of what runs, else of its class (the last of ``id``, a path of module names)."""
     if name := text_at(serialized, "name"):
         return name
-    path = serialized.get("id") if isinstance(serialized, dict) else None
-    return describe(path[-1]) if isinstance(path, list) and path else None
+    path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
+    return describe(path[-1]) if path else None

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from runspan import semconv
 from runspan.payload.content import Attributes, to_json
-from runspan.payload.stored import stored_items
+from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import text_at
 
 _Tool = dict[str, Any]
@@ -47,9 +47,9 @@ def _flat(given: list[Any]) -> Iterator[_Tool]:
         elif "type" in tool or "name" in tool:
             yield tool
         else:
-            for key, value in tool.items():
+            for key, value in stored_pairs(tool) or ():
                 if key in _DECLARATIONS:
-                    yield from filter(_is_dict, value if isinstance(value, list) else ())
+                    yield from filter(_is_dict, stored_items(value) or ())
                 elif value is not None and key != _NO_TOOL:
                     yield {key: value}
 
@@ -77,7 +77,7 @@ def _definition(tool: _Tool, *, full: bool) -> _Tool | None:
 
 def _of_provider(tool: _Tool, kind: str | None, name: str | None) -> _Tool | None:
     """Return a tool that the provider runs: its type alone names it, or its only key (``{"google_search": {}}``)."""
-    kind = kind or next((key for key in tool if isinstance(key, str) and key != "name"), None)
+    kind = kind or next((key for key, _ in stored_pairs(tool) or () if type(key) is str and key != "name"), None)
     if kind is None:
         return None
     return {"type": kind, "name": name or text_at(tool, "server_label") or text_at(tool.get(kind), "name") or kind}

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 
 from runspan import semconv
 from runspan.payload.content import Attributes, is_count
+from runspan.payload.stored import stored_pairs
 
 _Counts = Mapping[str, Any]
 
@@ -85,7 +86,7 @@ def _detail(details: _Counts, name: str) -> int:
 
 
 def _names(details: _Counts) -> Iterator[str]:
-    return (name for name in details if type(name) is str)
+    return (name for name, _ in stored_pairs(details) or () if type(name) is str)
 
 
 def _standard(raw: _Counts) -> _Counts:
