@@ -5,10 +5,15 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lowest upstream backends e2e e2e-compose sizes clean
+.PHONY: help demo test lint format bench docs constraints newest pythons lowest upstream backends e2e e2e-compose sizes clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
+
+# What `make demo`, `test`, `lint` and `bench` install is the same in a year.
+PINNED := -c constraints.txt
+# Names, exact versions, Pythons of this machine.
+ASK    := $(PYTHON) devtools/environments.py
 
 # A target made by `$(call venv,DIR,WHAT)` has a Python of its own with WHAT installed.
 define venv
@@ -16,20 +21,34 @@ define venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) can't make virtual environments. Install its venv module (Debian: apt install python3-venv)."; exit 1; }
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo "Installing into $(1): a minute or two the first time ..."
 	@$(1)/bin/python $(PIP) $(2) >$(1)/pip.log 2>&1 || { echo "Installing into $(1) failed; is a package index reachable? $$(grep ERROR $(1)/pip.log | tail -n 1 | tr -s " ") (more in $(1)/pip.log)"; exit 1; }
 	@touch $@
 endef
 
-$(VENV)/.demo: pyproject.toml
-	$(call venv,$(VENV),-e '.[demo]')
-
-$(VENV)/.dev: pyproject.toml
-	$(call venv,$(VENV),-e '.[test$(COMMA)lint]')
-
 COMMA := ,
-LOWEST := -e . langchain-core==1.0.0 langgraph==1.0.0 langchain==1.0.0 pytest pytest-asyncio pytest-timeout hypothesis
+EVERYTHING := -e '.[test$(COMMA)lint]'
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(call venv,$(VENV),$(PINNED) -e '.[demo]')
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call venv,$(VENV),$(PINNED) $(EVERYTHING))
+
+.venv-newest/.newest: FORCE
+	$(call venv,.venv-newest,--upgrade --upgrade-strategy eager $(EVERYTHING))
+
+# The lowest of what runspan needs; the rest is what its tests need there.
+LOWEST := -e . $$($(ASK) lowest) langchain==1.0.0 langchain-anthropic==1.0.0 anthropic jsonschema trustme numpy starlette \
+	uvicorn gunicorn hypothesis pytest pytest-asyncio pytest-timeout
 .venv-lowest/.lowest: pyproject.toml Makefile
 	$(call venv,.venv-lowest,$(LOWEST))
+
+.venv-constraints/.constraints: FORCE
+	@rm -rf .venv-constraints
+	$(call venv,.venv-constraints,$(EVERYTHING))
+
+FORCE:
 
 demo: $(VENV)/.demo  ## run a traced chain, no key needed, and see its trace
 	@$(BIN)/python examples/callbacks_at_runtime.py
@@ -49,8 +68,23 @@ bench: $(VENV)/.dev  ## print what an invocation costs, beside bare spans
 docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
 	@$(BIN)/python docs/make_telemetry.py
 
-lowest: .venv-lowest/.lowest  ## run the tests that lean on LangChain on its lowest supported version, and LangGraph's
-	@.venv-lowest/bin/python -m pytest tests/context $(addprefix tests/scope/test_,parity.py callbacks.py playback.py) -m "not newest"
+constraints: .venv-constraints/.constraints  ## write constraints.txt anew, from the newest packages
+	@$(ASK) freeze .venv-constraints/bin/python
+
+newest: .venv-newest/.newest  ## run the tests on the newest of every package; tell which moved if they fail
+	@.venv-newest/bin/python -m pytest || { $(ASK) moved .venv-newest/bin/python; exit 1; }
+
+pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has, but those in WITHOUT="3.11 ..."
+	@for found in $$($(ASK) pythons $(WITHOUT)); do \
+		echo "Python $${found%%=*}"; \
+		$(MAKE) --no-print-directory test PYTHON=$${found#*=} VENV=.venv-$${found%%=*} || exit 1; \
+	done
+
+# What is left out needs newer packages as a whole.
+NEWER := demo hosts meaning/test_handler_classes.py meaning/test_resuming.py scope/test_processors.py soak \
+	test_example.py test_tenants.py
+lowest: .venv-lowest/.lowest  ## run the tests on the lowest supported LangChain, LangGraph, OpenTelemetry, pydantic, orjson
+	@.venv-lowest/bin/python -m pytest -m "not newest" $(addprefix --ignore=tests/,$(NEWER))
 
 upstream:  ## run LangChain's own unit tests with our handler in every invocation
 	@$(PYTHON) upstream/run.py
@@ -68,4 +102,4 @@ sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-lowest .venv-upstream .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

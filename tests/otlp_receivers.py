@@ -99,14 +99,14 @@ class Receiver:
         """Every received span as a plain dict."""
         return [plain(*parts) for parts in self.spans]
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> list[dict[str, Any]]:
+    def wait_for(self, count: int, timeout: float = 30.0) -> list[dict[str, Any]]:
         """Wait until ``count`` spans are here and return all; fail with their names if they don't come."""
         self._wait(lambda: len(self.spans) >= count, timeout)
         spans = self.received()
         assert len(spans) >= count, f"{len(spans)} of {count} spans came: {[span['name'] for span in spans]}"
         return spans
 
-    def wait_for_attempts(self, count: int, timeout: float = 10.0) -> None:
+    def wait_for_attempts(self, count: int, timeout: float = 30.0) -> None:
         """Wait until ``count`` requests have come, whatever was answered."""
         self._wait(lambda: self.attempts >= count, timeout)
         assert self.attempts >= count

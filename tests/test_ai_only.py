@@ -135,6 +135,7 @@ def test_an_unknown_local_parent_stays(kept):
     assert [span.parent for span in kept.spans] == [unknown, unknown]
 
 
+@pytest.mark.newest
 def test_what_a_moved_span_keeps():
     """A moved span has another parent, and all else of the original: also how much its limits cost it."""
     limits = SpanLimits(max_span_attributes=3, max_events=1, max_links=1)

@@ -155,6 +155,7 @@ class Order(BaseModel):
     ],
     ids=repr,
 )
+@pytest.mark.newest
 def test_a_custom_event(events, data, told):
     """An event of the application has its name, and its data as it is or, if need be, as JSON."""
     events.runs.custom(events.span, "ordered", data, captures=True)

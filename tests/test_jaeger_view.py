@@ -130,6 +130,7 @@ def test_the_tab_of_a_model(tracing):
         assert isinstance(json.loads(attributes[name]), list)
 
 
+@pytest.mark.newest
 def test_the_tab_of_a_tool(tracing):
     """All that the view shows of a tool is there."""
 

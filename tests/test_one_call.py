@@ -308,6 +308,7 @@ def test_an_inner_span_without_usage_that_ends_after_ours(counted):
 
 
 @pytest.mark.parametrize("ends_first", ["run", "sdk"])
+@pytest.mark.newest
 def test_the_sdk_left_early(counted, ends_first):
     """A stream that is left early counts the tokens of its question once, whichever span ends first."""
     with AnthropicServer() as server:
@@ -331,6 +332,7 @@ def test_the_sdk_left_early(counted, ends_first):
     assert (chat.get(IN), sdk.get(IN)) == ((None, 16) if ends_first == "run" else (16, None))
 
 
+@pytest.mark.newest
 def test_the_sdk_with_retries(counted):
     """What the SDK alone knows stays on its span: the number of tries, the id of its request; the tier is on both."""
     with AnthropicServer([Failure(529), Answer("3")]) as server, sdk_client(counted, server) as client:

@@ -231,6 +231,7 @@ SPAN = b'{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}'
         ),
     ],
 )
+@pytest.mark.newest
 def test_a_broken_line(write, line, reason):
     """A line that is whole and no request is an error that names file, line and reason."""
     path = write(JSON + line + b"\n" + JSON)
@@ -315,6 +316,7 @@ def test_messages_as_a_source():
     assert [each.name for each in read_recording([*tracing.spans, whole])] == ["sdk", "chat"]
 
 
+@pytest.mark.newest
 def test_spans_of_the_sdk():
     """The SDK's spans read as the same spans do that were exported and recorded."""
     tracing = Tracing()

@@ -207,6 +207,7 @@ def test_public_names():
         _ = runspan.nothing
 
 
+@pytest.mark.newest
 def test_the_handler_costs_no_exporter():
     """Importing the package, and making a handler, imports no exporter, SDK or demo."""
     code = (

@@ -70,7 +70,7 @@ class Tracing:
 
     def settle(self) -> None:
         """Wait for the runs that only a finalizer reports."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while self.handler.open_runs and time.monotonic() < deadline:
             gc.collect()
             time.sleep(0.005)

@@ -1,10 +1,17 @@
 """Waiting for what other threads do."""
 
+import asyncio
+import contextlib
 import gc
 import time
+from contextvars import ContextVar
+
+import pytest
+
+_at_hang: ContextVar = ContextVar("at_hang", default=lambda: None)
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=30):
     """Poll a condition that another thread makes true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -22,4 +29,38 @@ def collect_until(condition):
         gc.collect()
         return condition()
 
-    wait_until(collected, seconds=5)
+    wait_until(collected, seconds=30)
+
+
+@contextlib.contextmanager
+def at_hang(call):
+    """Call something when code of this block, or of the tasks and threads that it starts, gets to ``hang``."""
+    token = _at_hang.set(call)
+    try:
+        yield
+    finally:
+        _at_hang.reset(token)
+
+
+def hang_begins():
+    """Say that what others wait for is reached, for code that waits in a way of its own."""
+    _at_hang.get()()
+
+
+async def hang():
+    """Wait for ever."""
+    hang_begins()
+    await asyncio.Event().wait()
+
+
+async def timed_out(awaitable):
+    """Await what hangs, until it does: then its time is over, however slow the machine was on the way there."""
+    with pytest.raises(TimeoutError):
+        await _until_it_hangs(awaitable)
+
+
+async def _until_it_hangs(awaitable):
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as timeout:
+        with at_hang(lambda: loop.call_soon_threadsafe(timeout.reschedule, loop.time())):
+            await awaitable

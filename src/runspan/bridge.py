@@ -24,7 +24,7 @@ from runspan.payload import Start
 from runspan.payload.former import former_names
 from runspan.payload.results import soft_error
 from runspan.payload.stored import stored_items
-from runspan.payload.structure import structured
+from runspan.payload.structure import is_structure_recorded, structured
 from runspan.payload.tools import tool_definitions
 from runspan.runs import Attributes, Audience, Run
 from runspan.scope import NOBODY, Scope
@@ -67,6 +67,7 @@ class Bridge:
         self.is_shut_down = False
         self._tracer_provider = tracer_provider
         self._captures = settings.capture_content == "span"
+        self._is_structured = settings.content_form == "structured" and is_structure_recorded()
         self._tracing = Tracing(self._provider())
         self._listen()
 
@@ -313,7 +314,7 @@ class Bridge:
         return self._formed(attributes)
 
     def _formed(self, attributes: Attributes) -> Attributes:
-        return structured(attributes) if self.settings.content_form == "structured" else attributes
+        return structured(attributes) if self._is_structured else attributes
 
     def _note_lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
         run = self._tracing.table.find(event.run_id)

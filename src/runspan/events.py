@@ -39,8 +39,6 @@ class _Logger(Protocol):
         event_name: str,
     ) -> None: ...
 
-    def enabled(self, *, context: Context, severity_number: Any, event_name: str) -> bool: ...
-
 
 @runtime_checkable
 class _LoggerProvider(Protocol):
@@ -150,7 +148,8 @@ def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Ca
     severities = private_names.find(private_names.SEVERITY_NUMBER)
     number = severities[severity] if severities is not None else None
     context = trace.set_span_in_context(span)
-    if logger.enabled(context=context, severity_number=number, event_name=name):
+    is_enabled = getattr(logger, "enabled", None)  # OpenTelemetry's loggers have it from 1.45 on
+    if is_enabled is None or is_enabled(context=context, severity_number=number, event_name=name):
         logger.emit(
             timestamp=time.time_ns(),
             context=context,

@@ -110,7 +110,7 @@ def test_a_thread_that_outlives_its_run_keeps_the_run_in_it(tracing):
     threads = []
 
     def inner(x):
-        go_on.wait(5)
+        go_on.wait(60)
         tracing.mark("late")
         return x
 
@@ -127,7 +127,7 @@ def test_a_thread_that_outlives_its_run_keeps_the_run_in_it(tracing):
     assert tracing.handler.open_runs == 1
     tracing.mark("caller")
     go_on.set()
-    threads[0].join(5)
+    threads[0].join(60)
     assert tracing.text(outliving="inner") == "node\n  inner\n    late\ncaller"
 
 

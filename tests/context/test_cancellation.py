@@ -10,6 +10,7 @@ from langchain_core.tools import tool as make_tool
 
 from tests.context.shapes import Model, Retriever, SyncModel, body, tool
 from tests.tracing import current_name
+from tests.waiting import at_hang, hang, hang_begins, timed_out
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -19,11 +20,11 @@ class SlowModel(Model):
 
     async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
         self.tracing.mark("http")
-        await asyncio.Event().wait()
+        await hang()
 
     async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
         self.tracing.mark("http")
-        await asyncio.Event().wait()
+        await hang()
         yield
 
 
@@ -32,20 +33,14 @@ class SlowRetriever(Retriever):
 
     async def _aget_relevant_documents(self, query, *, run_manager):
         self.tracing.mark("query")
-        await asyncio.Event().wait()
+        await hang()
 
 
 @make_tool
 async def slow_tool(x: str) -> str:
     """Wait for ever."""
-    await asyncio.Event().wait()
+    await hang()
     return x
-
-
-async def timed_out(awaitable):
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await awaitable
 
 
 RUNNABLES = {
@@ -77,8 +72,10 @@ async def test_after_a_timeout_in_this_task_the_callers_span_is_current(tracing,
 async def test_a_cancelled_task_leaves_an_ended_run(tracing, name):
     """A run whose task is cancelled is ended as cancelled, though LangChain does not report its end."""
     make, expected = RUNNABLES[name]
-    task = asyncio.create_task(make(tracing).ainvoke("x", tracing.config))
-    await asyncio.sleep(0.01)
+    hangs = asyncio.Event()
+    with at_hang(hangs.set):
+        task = asyncio.create_task(make(tracing).ainvoke("x", tracing.config))
+    await hangs.wait()
     task.cancel()
     await asyncio.wait([task])
     assert tracing.handler.force_flush(1) is True
@@ -111,7 +108,8 @@ async def test_a_worker_that_lives_on_after_a_timeout_leaves_the_run(tracing):
         """Wait for a thread."""
 
         def work():
-            go_on.wait(5)
+            hang_begins()
+            go_on.wait(60)
             tracing.mark("late")
             done.set()
 
@@ -122,7 +120,7 @@ async def test_a_worker_that_lives_on_after_a_timeout_leaves_the_run(tracing):
         await timed_out(hands_off.ainvoke("x", tracing.config))
         tracing.mark("caller")
         go_on.set()
-        await asyncio.to_thread(done.wait, 5)
+        await asyncio.to_thread(done.wait, 60)
     assert tracing.text() == "request\n  execute_tool hands_off [cancelled]\n  caller\n  late"
 
 
@@ -133,6 +131,7 @@ async def test_a_task_that_lives_on_after_a_timeout_leaves_the_run(tracing):
 
     async def work():
         tracing.mark("early")
+        hang_begins()
         await go_on.wait()
         tracing.mark("late")
         await body(tracing, "aside").ainvoke("x")
@@ -161,7 +160,8 @@ async def test_a_sync_tool_that_works_on_after_a_timeout_ends_by_itself(tracing)
     @make_tool
     def works_on(x: str) -> str:
         """Work on."""
-        go_on.wait(5)
+        hang_begins()
+        go_on.wait(60)
         tracing.mark("late")
         return "seen"
 
@@ -172,7 +172,7 @@ async def test_a_sync_tool_that_works_on_after_a_timeout_ends_by_itself(tracing)
     assert tracing.handler.open_runs == 1
     tracing.mark("caller")
     go_on.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while tracing.handler.open_runs:
             await asyncio.sleep(0.001)
     assert tracing.one("execute_tool works_on").attributes["gen_ai.tool.call.result"] == "seen"
@@ -245,11 +245,11 @@ async def test_a_sync_model_that_works_on_after_its_caller_left(tracing):
     class Working(SyncModel):
         def _generate(self, messages, stop=None, run_manager=None, **kwargs):
             started.set()
-            go_on.wait(5)
+            go_on.wait(60)
             return super()._generate(messages, stop, run_manager, **kwargs)
 
     task = asyncio.create_task(Working(tracing=tracing).ainvoke("x", tracing.config))
-    await asyncio.to_thread(started.wait, 5)
+    await asyncio.to_thread(started.wait, 60)
     go_on.set()
     await task
     assert tracing.text() == "chat\n  http"

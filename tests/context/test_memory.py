@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from runspan import OpenTelemetryCallbackHandler
 from tests.context.shapes import Model, body, straight_graph
 from tests.objects import growth, live_objects
-from tests.waiting import collect_until
+from tests.waiting import collect_until, hang, timed_out
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -51,16 +51,12 @@ async def test_payloads_of_a_cancelled_call_are_let_go(tracing):
     """The same after a call that was cancelled in this very task."""
     watched = []
 
-    async def hang(x):
+    async def hold(x):
         local = Payload("local")
         watched.append(weakref.ref(local))
-        await asyncio.Event().wait()
+        await hang()
 
-    try:
-        async with asyncio.timeout(0.01):
-            await RunnableLambda(lambda x: x, afunc=hang).ainvoke("x", tracing.config)
-    except TimeoutError:
-        pass
+    await timed_out(RunnableLambda(lambda x: x, afunc=hold).ainvoke("x", tracing.config))
     await asyncio.sleep(0)
     assert tracing.handler.open_runs == 0
     collect_until(lambda: not any(reference() for reference in watched))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 async def until_none_open(tracing):
     """Let the loop close the generators that nobody holds any more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while tracing.handler.open_runs:
             await asyncio.sleep(0.001)
 

@@ -24,7 +24,7 @@ async def test_events_of_a_model_asynchronously(tracing):
     stream = await ChattyModel(tracing=tracing).astream_events("x", tracing.config, version="v3")
     async for _ in stream:
         tracing.mark("caller")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while tracing.handler.open_runs:  # the model's own task reports its end after the last event
             await asyncio.sleep(0)
     tracing.mark("caller")

@@ -91,7 +91,7 @@ def test_close_reaches_a_client_in_use(made):
     made.clients[0].gate.clear()
     sending = threading.Thread(target=client.send, args=(REQUEST,))
     sending.start()
-    assert made.clients[0].called.wait(5)
+    assert made.clients[0].called.wait(30)
     client.close()
     assert made.closes == [1]
     made.clients[0].gate.set()

@@ -69,7 +69,7 @@ def test_a_flood_goes_to_disk(delivery, path):
     processor, tracer = delivery(client, max_batch_size=10, max_queue_size=100, spool=Spool(path))
     client.gate.clear()
     end_spans(tracer, *map(str, range(10)))
-    assert client.called.wait(5)
+    assert client.called.wait(30)
     end_spans(tracer, *map(str, range(10, 1010)))
     wait_until(lambda: spooled(path) >= 900)
     client.gate.set()
@@ -90,7 +90,7 @@ def test_the_next_process_sends_what_is_left(delivery, path):
     assert replace(processor.stats(), retried=0) == Stats(taken=2, spooled=2)
     client = Memory()
     processor, _ = delivery(client, spool=Spool(path))
-    assert client.called.wait(5)
+    assert client.called.wait(30)
     assert processor.force_flush(5_000) is True
     assert client.batches == [["a", "b"]]
     assert processor.stats() == Stats(sent=2)
@@ -102,7 +102,7 @@ def test_shutdown_with_a_receiver_that_hangs_leaves_all_on_disk(delivery, path):
     client.gate.clear()
     processor, tracer = delivery(client, max_batch_size=2, spool=Spool(path))
     end_spans(tracer, "a", "b", "c")
-    assert client.called.wait(5)
+    assert client.called.wait(30)
     began = time.monotonic()
     processor.shutdown(0.3)
     assert time.monotonic() - began < 0.3 + MARGIN_SECONDS
@@ -257,7 +257,7 @@ def test_the_application_never_waits_for_the_disk(delivery, path):
 
     locking = threading.Thread(target=lock)
     locking.start()
-    assert locked.wait(5)
+    assert locked.wait(30)
     began = time.monotonic()
     end_spans(tracer, *map(str, range(100)))
     assert time.monotonic() - began < MARGIN_SECONDS
@@ -272,7 +272,7 @@ def test_breaking_off_ends_the_sending_of_a_backlog(delivery, path):
     processor, tracer = delivery(client, max_batch_size=1, spool=Spool(path, durability="write-ahead"))
     client.gate.clear()
     end_spans(tracer, *map(str, range(20)))
-    assert client.called.wait(5)
+    assert client.called.wait(30)
     processor.shutdown(0.2)
     client.answer = FAILS
     client.gate.set()

@@ -162,6 +162,7 @@ def test_metadata_by_choice():
         assert "langchain.metadata.secret" not in attributes
 
 
+@pytest.mark.newest
 def test_links_between_models_and_tools(tracing):
     """A tool links to the model that asked for it, the next model to the tools whose results it reads."""
 
@@ -181,6 +182,7 @@ def test_links_between_models_and_tools(tracing):
     assert [link.context for link in second.links] == [tools["call_1"].context, tools["call_2"].context]
 
 
+@pytest.mark.newest
 def test_structured_content():
     """By choice messages and arguments are lists and objects on the spans; the text is the same."""
     tracing = Tracing(Settings(content_form="structured", capture_chains=True))

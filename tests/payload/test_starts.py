@@ -195,6 +195,7 @@ class Starts(BaseCallbackHandler):
         self.seen.append(retriever_start(serialized, name, metadata))
 
 
+@pytest.mark.newest
 def test_real_runs_have_the_expected_names():
     """What LangChain really hands over gives the names that users know."""
 

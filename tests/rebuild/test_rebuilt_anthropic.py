@@ -50,6 +50,7 @@ def ask(answer, content_mode, **request):
     return starts.told[0], told_of(span)
 
 
+@pytest.mark.newest
 def test_start():
     """When the span starts, the call has its model and parameters, and no messages yet."""
     start = start_event(Kind.CHAT, ask(ANSWER, "content")[0])
@@ -71,6 +72,7 @@ def test_start():
 
 
 @pytest.mark.parametrize(("content_mode", "content"), [("content", "3"), ("metadata_only", "")])
+@pytest.mark.newest
 def test_end(content_mode, content):
     """At the end there are usage, model and stop reason, and with the content also text and calls of tools."""
     end = end_event(Kind.CHAT, ask(ANSWER, content_mode)[1])
@@ -93,6 +95,7 @@ def test_end(content_mode, content):
     assert end.args[0].generations == [[ChatGeneration(message=message)]]
 
 
+@pytest.mark.newest
 def test_conversation():
     """An ended span tells the whole conversation: instructions, calls of tools, their results, what the user added."""
     _, ended = ask(Answer("3"), "content", system="Add.", messages=CONVERSATION)
@@ -108,6 +111,7 @@ def test_conversation():
     ]
 
 
+@pytest.mark.newest
 def test_thoughts():
     """What the model thought is a block of reasoning before its text."""
     _, ended = ask(Answer("3", thinking="A sum."), "content")
@@ -116,6 +120,7 @@ def test_thoughts():
     assert message.content == [{"type": "reasoning", "reasoning": "A sum."}, {"type": "text", "text": "3"}]
 
 
+@pytest.mark.newest
 def test_error():
     """A call that fails ends with an error of the type that the SDK names."""
     _, ended = ask(Failure(529), "content")

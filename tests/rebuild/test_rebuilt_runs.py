@@ -172,6 +172,7 @@ def test_completion_model():
 @pytest.mark.parametrize(
     "given", [{"x": 1}, {"x": -1}, {"type": "tool_call", "name": "look", "args": {"x": 1}, "id": "call_1"}]
 )
+@pytest.mark.newest
 def test_tool(given):
     """Arguments, results and errors of a tool come back, with the message to the model if one called it."""
     live, told = live_and_rebuilt(look, given, metadata={"thread_id": "t"})

@@ -38,6 +38,7 @@ def sdk(kind, server, tracing, content_mode):
 
 
 @pytest.mark.parametrize(("content_mode", "text"), [("content", "1 + 2 = 3"), ("metadata_only", "")])
+@pytest.mark.newest
 def test_the_plain_sdk(tracing, server, content_mode, text):
     """A program without LangChain drives a handler: no messages at the start, the answer and its usage at the end."""
     driven, processor = Driven(), Processor()
@@ -61,6 +62,7 @@ def test_the_plain_sdk(tracing, server, content_mode, text):
     assert generation.message.usage_metadata["output_tokens"] == 9
 
 
+@pytest.mark.newest
 async def test_the_plain_async_sdk(tracing, server):
     """An async program drives an async handler, which has been told when its block ends."""
     driven = AsyncDriven()
@@ -71,6 +73,7 @@ async def test_the_plain_async_sdk(tracing, server):
     assert driven.events == ["on_chat_model_start", "on_llm_end"]
 
 
+@pytest.mark.newest
 def test_one_call_is_heard_once(tracing, server):
     """The SDK's span below a model of LangChain's is the same call; as a span the processors hear it."""
     driven, processor, everywhere = Driven(), Processor(), Driven()

@@ -13,6 +13,7 @@ from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from tests.context.shapes import SHAPES, Completion, Model, Retriever, body, straight_graph, tool
 from tests.context.test_matrix import WAYS, abatch, batch
 from tests.scope.recorders import AsyncDriven, Driven, Recorder
+from tests.waiting import hang, timed_out
 
 SIDE_BY_SIDE = {"parallel", "branches", "agent"}
 
@@ -245,10 +246,9 @@ async def test_a_cancelled_model(tracing, driven):
 
     class Slow(Model):
         async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-            await asyncio.sleep(60)
+            await hang()
 
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for((body(tracing, "first") | Slow(tracing=tracing)).ainvoke("x", tracing.config), 0.05)
+    await timed_out((body(tracing, "first") | Slow(tracing=tracing)).ainvoke("x", tracing.config))
     await tracing.handler.aflush()
     assert driven.by_run() == native.by_run()
     assert driven.events[-1] == "on_chain_error"

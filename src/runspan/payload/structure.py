@@ -1,6 +1,9 @@
 """Content as structured values, for who prefers them to JSON."""
 
+import functools
+import logging
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, Final
 
 import orjson
@@ -22,6 +25,20 @@ _JSON: Final = frozenset(
 # Readers of protobuf (C++'s, Java's, Python's; Go's takes 10,000) stop at a hundred messages within each other. A value
 # of an attribute is the fifth, each dictionary in it three more: these are 77, which leaves room for who wraps them.
 DEEPEST: Final = 24
+
+
+@functools.cache
+def is_structure_recorded() -> bool:
+    """Tell whether OpenTelemetry's spans take lists and objects, as they do from 1.45 on; warn if they do not."""
+    found = version("opentelemetry-api")
+    if tuple(int(part) for part in found.split(".")[:2]) >= (1, 45):
+        return True
+    logging.getLogger("runspan").warning(
+        "content_form is 'structured', but spans of OpenTelemetry %s take no structured values, so content is recorded"
+        " as JSON. Install opentelemetry-api and opentelemetry-sdk 1.45 or newer.",
+        found,
+    )
+    return False
 
 
 def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
