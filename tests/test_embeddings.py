@@ -294,3 +294,23 @@ def test_where_instrumentation_is_suppressed(tracing):
     assert tracing.spans == ()
     assert traced.embed_query("x")
     assert len(tracing.spans) == 1
+
+
+def test_odd_texts_and_names_do_not_reach_the_application():
+    """Texts and a model's name whose own code fails cost nothing but what would have been said of them."""
+
+    class Rude:
+        @property
+        def __class__(self):
+            raise RuntimeError
+
+    class Named(Embeddings):
+        model = Rude()
+
+        def embed_documents(self, texts):
+            return [[1.0]]
+
+        def embed_query(self, text):
+            return [1.0]
+
+    assert trace_embeddings(Named()).embed_documents(Rude()) == [[1.0]]

@@ -145,3 +145,9 @@ def test_a_recording_that_is_none_is_named(value):
     """Nothing to replay is an error that names the argument, the value and what to give."""
     with pytest.raises((TypeError, ValueError), match=r"^recording is .+give "):
         runspan.replay(value, callbacks=[])
+
+
+def test_the_standard_variable_counts_in_any_case(monkeypatch):
+    """The names of variables count in any case of letters."""
+    monkeypatch.setenv(STANDARD.lower(), "NO_CONTENT")
+    assert Settings().capture_content == "none"

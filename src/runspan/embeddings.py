@@ -118,7 +118,9 @@ class _TracedEmbeddings(Embeddings):
     def _call(self, texts: Sequence[str]) -> "_Call":
         is_suppressed = otel.get_current().get(_SUPPRESSED)
         tracer = NoOpTracer() if is_suppressed else self._tracer
-        return _Call(tracer, self._metrics, _describe(self._embeddings, texts), captures=self._captures)
+        nothing: dict[str, AnyValue] = {semconv.OPERATION: "embeddings"}
+        attributes = attempt(_describe, self._embeddings, texts, default=nothing)
+        return _Call(tracer, self._metrics, attributes, captures=self._captures)
 
 
 class _Call:

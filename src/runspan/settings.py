@@ -109,9 +109,9 @@ class Settings(BaseSettings):
     @classmethod
     def _read_standard_variable(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Take no content where OpenTelemetry's variable has a value that we don't know: that is no mistake of ours."""
-        if "capture_content" in values or _variable_of("capture_content") != _STANDARD_VARIABLE:
+        if "capture_content" in values or _variable("RUNSPAN_CAPTURE_CONTENT") or not _variable(_STANDARD_VARIABLE):
             return values
-        return {**values, "RUNSPAN_CAPTURE_CONTENT": _standard_choice(os.environ[_STANDARD_VARIABLE])}
+        return {**values, "RUNSPAN_CAPTURE_CONTENT": _standard_choice(_variable(_STANDARD_VARIABLE))}
 
     @field_validator("capture_content", mode="before")
     @classmethod
@@ -141,16 +141,9 @@ def _standard_choice(value: str) -> str:
     return choice or "none"
 
 
-def _variable_of(option: str) -> str | None:
-    """Return the variable that an option comes from; None if none is set, or only an empty one."""
-    choices = Settings.model_fields[option].validation_alias
-    variables = choices.choices if isinstance(choices, AliasChoices) else ()
-    return next((str(each) for each in variables if _is_set(str(each))), None)
-
-
-def _is_set(variable: str) -> bool:
-    # In any case of letters, as pydantic-settings reads them.
-    return any(value and name.upper() == variable for name, value in os.environ.items())
+def _variable(name: str) -> str:
+    """Return the value of a variable, its name in any case of letters as pydantic-settings has it; empty if unset."""
+    return next((value for each, value in os.environ.items() if each.upper() == name and value), "")
 
 
 def checked_settings(settings: object) -> Settings:

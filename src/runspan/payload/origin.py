@@ -9,7 +9,7 @@ from uuid import UUID
 from runspan import semconv
 from runspan.payload.content import Attributes, is_int64, to_json
 from runspan.payload.stored import stored_items
-from runspan.payload.text import describe, text_at
+from runspan.payload.text import describe, is_text, text_at
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
@@ -50,10 +50,10 @@ def attempt_of(tags: Sequence[str] | None) -> int:
     return next((int(match[1]) for match in found if match), 0)
 
 
-def _plain(value: object) -> str | int | float | bool:
-    if isinstance(value, float):
+def _plain(value: Any) -> str | int | float | bool:
+    if issubclass(type(value), float):
         value = float.__float__(value)
         return value if math.isfinite(value) else describe(value)
-    if isinstance(value, str):
+    if is_text(value):
         return describe(value)
-    return value if isinstance(value, bool) or is_int64(value) else to_json(value)
+    return value if type(value) is bool or is_int64(value) else to_json(value)

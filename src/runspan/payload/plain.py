@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from runspan._guard import attempt
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import clean, describe, unprintable
+from runspan.payload.text import clean, describe, is_text, unprintable
 
 _DEEPEST: Final = 100
 _MOST_VALUES: Final = 1_000_000
@@ -80,7 +80,7 @@ class _Copier:
                 copies["<cut>"] = None
                 break
             self._left -= 1
-            name = clean(key) if issubclass(type(key), str) else describe(key)
+            name = clean(key) if is_text(key) else describe(key)
             copies[name] = value if type(value) is str and value.isascii() else self.copy(value, depth)
         return copies
 

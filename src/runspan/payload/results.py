@@ -13,7 +13,7 @@ from runspan._guard import attempt
 from runspan.payload.commands import MOST_ITEMS, first_items, is_command
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import clean, unprintable
+from runspan.payload.text import clean, is_text, unprintable
 
 # What a search finds belongs on a span only as far as somebody may read it there; a limit for each document keeps the
 # list readable, and a limit for all keeps the span below what receivers take (4 MiB is gRPC's usual limit).
@@ -28,7 +28,7 @@ def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> Attribut
     """Return a tool's arguments as a JSON object; a text that is none is told as ``{"input": text}``."""
     if inputs is not None:
         arguments = to_json(inputs)
-    elif isinstance(input_str, str) and _is_json_object(input_str):
+    elif is_text(input_str) and _is_json_object(input_str):
         arguments = input_str
     else:
         arguments = to_json({"input": input_str})
@@ -38,7 +38,7 @@ def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> Attribut
 def tool_result(output: object) -> Attributes:
     """Return a tool's result: text as it is, also the text of a ``ToolMessage``; all else as JSON."""
     result = output.content if isinstance(output, ToolMessage) else output
-    return {semconv.TOOL_RESULT: clean(result) if isinstance(result, str) else to_json(result)}
+    return {semconv.TOOL_RESULT: clean(result) if is_text(result) else to_json(result)}
 
 
 def soft_error(output: object) -> str | None:
@@ -81,7 +81,7 @@ def outputs(value: object) -> Attributes:
 
 def query(text: str) -> Attributes:
     """Return what a retriever is asked."""
-    return {semconv.QUERY: clean(text) if isinstance(text, str) else to_json(text)}
+    return {semconv.QUERY: clean(text) if is_text(text) else to_json(text)}
 
 
 def documents(documents: Sequence[Document]) -> Attributes:

@@ -1,7 +1,7 @@
 """Foreign values as text that an exporter can encode."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeGuard
 
 from runspan._guard import attempt
 
@@ -26,9 +26,14 @@ def clean(text: str) -> str:
     return text
 
 
+def is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a text by its type: it may have another ``__class__``, or one that raises."""
+    return issubclass(type(value), str)
+
+
 def text_in(value: object) -> str | None:
     """Return a value that is a text and not empty."""
-    return (clean(value) or None) if isinstance(value, str) else None
+    return (clean(value) or None) if is_text(value) else None
 
 
 def text_at(source: object, *keys: str) -> str | None:
@@ -42,8 +47,7 @@ def text_at(source: object, *keys: str) -> str | None:
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:
     """Return any value in words, of bounded length; a placeholder if its own code fails."""
-    # By its type: a value may have another ``__class__``, or one that raises.
-    if issubclass(type(value), str):
+    if is_text(value):
         return clean(str.__str__(value)[:_LONGEST_DESCRIPTION])
     words = str.__str__(attempt(by, value, default=unprintable(value)))  # of a text that may be a subclass's
     return clean(words[:_LONGEST_DESCRIPTION])
