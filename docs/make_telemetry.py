@@ -27,8 +27,8 @@ Every attribute, event and metric that runspan writes. This file is made from
 | compiled graph | `invoke_workflow {{name}}`, the name only if its user gave one | INTERNAL | `invoke_workflow` |
 | node, chain, prompt, parser | LangChain's name of it | INTERNAL | none |
 
-A tool links to the model that asked for it, a model to the tools whose results it reads for the first time, a try to
-the one before it, a resumed graph to the one that was interrupted.
+A tool links to the model that asked for it, a model to the tools whose results it reads for the first time, an attempt
+to the one before it, a resumed graph to the one that was interrupted.
 """
 
 

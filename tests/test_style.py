@@ -35,7 +35,7 @@ LAYERS = {
     "place": ({"_threads"}, {"langchain_core.callbacks"}),
     "scope": (set(), {"langchain_core.callbacks", "opentelemetry.sdk.trace"}),
     "reaper": ({"forking", "runs", "_guard", "_threads"}, set()),
-    "relations": (set(), {"opentelemetry"}),
+    "relations": ({"place"}, {"opentelemetry"}),
     "runs": (
         {"dispatch", "place", "reaper", "relations", "routing", "scope", "semconv", "_guard"},
         {"langchain_core.callbacks", "opentelemetry"},
@@ -47,7 +47,8 @@ LAYERS = {
         {"context", "forking", "place", "reaper", "relations", "routing", "runs", "scope", "_version"},
         {"opentelemetry"},
     ),
-    "ties": ({"payload", "place", "relations", "runs", "semconv"}, {"opentelemetry"}),
+    "ties": ({"attempts", "payload", "relations", "runs", "semconv"}, {"opentelemetry"}),
+    "attempts": ({"payload", "place", "relations", "runs", "semconv"}, {"opentelemetry"}),
     "agents": ({"runs", "semconv"}, set()),
     "resumption": ({"arguments", "context", "_guard"}, {"opentelemetry"}),
     "graphs": ({"resumption", "runs", "semconv"}, set()),

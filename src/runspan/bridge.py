@@ -213,7 +213,6 @@ class Bridge:
         content: Iterable[object] | None,
     ) -> Run:
         start = attempt(subject.describe, *facts, default=None) or payload.unknown_start(subject.kind)
-        tags = event.get("tags")
         call_id = event.get("tool_call_id")
         call_id = call_id if isinstance(call_id, str) else None
         attributes = self._attributes(start, event)
@@ -235,7 +234,7 @@ class Bridge:
         run.handlers = (self,)
         run.captures = self._captures
         run.is_model, run.partial = subject.is_model, self._partial
-        attempt(ties.tie, run, caller, start.attributes.get(semconv.OPERATION), tags, call_id, default=None)
+        attempt(ties.tie, run, caller, event, content, call_id, default=None)
         if content is not None and self._captures and _takes_attributes(run):
             asked = attempt(_called_with, subject.content, content, default=_NOTHING)
             tools = attempt(tool_definitions, event.get("invocation_params"), default=_NOTHING)

@@ -29,10 +29,6 @@ _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
 
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
-# The modules of LangChain whose runnables try again, and how far from a try they may stand on the stack.
-_RETRY: Final = "langchain_core.runnables.retry"
-_FALLBACKS: Final = "langchain_core.runnables.fallbacks"
-_NEAR: Final = 30
 GRAPH_MODULE: Final = "langgraph.pregel.main"
 """The module whose functions start the run of a graph."""
 # The public methods that return when the run is over, also where they read their object's own stream.
@@ -260,20 +256,6 @@ def graph_starting(caller: FrameType) -> object | None:
     """Return the compiled graph whose run is being announced, None if something else starts."""
     frame, _ = _starting_frame(caller)
     return frame.f_locals.get("self") if frame.f_globals.get("__name__") == GRAPH_MODULE else None
-
-
-def tried_by(caller: FrameType, parent: Place) -> str | None:
-    """Return what tries the run being announced, ``retry`` or ``fallback``, if any does between it and its parent."""
-    if parent.module == _FALLBACKS:
-        return "fallback"
-    frame = caller.f_back
-    for _ in range(_NEAR):
-        if frame is None or id(frame) == parent.frame_id:
-            return None
-        if frame.f_globals.get("__name__") == _RETRY:
-            return "retry"
-        frame = frame.f_back
-    return None
 
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:

@@ -1,9 +1,11 @@
-"""What the runs of an invocation have to do with each other: who asked for a tool, which tries belong together."""
+"""What the runs of an invocation have to do with each other: who asked for a tool, what failed."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from opentelemetry.trace import Link, Span, SpanContext
+
+from runspan.place import Place
 
 _REMEMBERED_CALLS: Final = 1000
 
@@ -13,6 +15,18 @@ class Usage(NamedTuple):
 
     input_tokens: int
     output_tokens: int
+
+
+class Failed(NamedTuple):
+    """A run that failed, as its parent remembers it."""
+
+    span: SpanContext
+    place: Place
+    works_on: object
+    model: object
+    """The model that was asked, None if it is none."""
+    fallback: int
+    """The number of the fallback that it was."""
 
 
 class Work:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
     from runspan.dispatch import Outbox
-    from runspan.relations import Relations, Work
+    from runspan.relations import Failed, Relations, Work
     from runspan.routing import Router
 
 _REMEMBERED_RUNS: Final = 4096
@@ -44,6 +44,8 @@ class Run:
         "children",
         "chunk_ns",
         "chunks",
+        "failed",
+        "fallback",
         "first_chunk_ns",
         "handlers",
         "is_chain",
@@ -63,8 +65,8 @@ class Run:
         "started_ns",
         "table",
         "told",
-        "tries",
         "work",
+        "works_on",
     )
 
     # Filled in by whoever starts the run, before it enters the table.
@@ -101,8 +103,12 @@ class Run:
         """What it shares with all runs of its invocation."""
         self.work: Work | None = None
         """What is done within it, if it is an agent or a graph."""
-        self.tries: list[SpanContext] = []
-        """The runs within it that tried the same, one after the other."""
+        self.failed: deque[Failed] | None = None
+        """The runs directly within it that failed, the last of them."""
+        self.works_on: object = None
+        """What tells attempts at the same from others within its parent; see ``attempts``."""
+        self.fallback = 0
+        """The number of the fallback that it is, 0 if it is none."""
         self.handlers: tuple[object, ...] = ()
         """Those that were told of the run, the first is the one that speaks for it."""
         self.attributes: Attributes = _NOTHING
@@ -183,7 +189,7 @@ class Run:
         self.span, self.chunks, self.handlers = NonRecordingSpan(self.span.get_span_context()), [], ()
         self.told, self.chunk_ns = _NOTHING, []
         self.scope, self.outbox, self.relations = NOBODY, None, None
-        self._stand_in = self.partial = None
+        self._stand_in = self.partial = self.failed = self.works_on = None
         return attributes
 
     def inherit(self) -> None:

@@ -235,7 +235,9 @@ NAMES.append(Name(f"{METADATA}*", What.ATTRIBUTE, Level.OURS, _OURS, _ALL, "the 
 INPUTS: Final = _ours("langchain.inputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
 OUTPUTS: Final = _ours("langchain.outputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
 CHUNKS: Final = _ours("langchain.stream.chunks", _MODELS, "how many chunks came, if the answer streamed")
-ATTEMPT: Final = _ours("langchain.run.attempt", _ALL, "the number of a try, from 1, where something is tried again")
+ATTEMPT: Final = _ours(
+    "langchain.run.attempt", _ALL, "the number of an attempt at the same, from 1; a first may have none"
+)
 FALLBACK: Final = _ours("langchain.run.fallback", _ALL, "the number of a fallback, from 1")
 SUBTREE_INPUT_TOKENS: Final = _ours(
     "langchain.subtree.input_tokens", "agents and graphs at the top", "the sum of the models within"

@@ -1,16 +1,14 @@
-"""Ties a run to others of its invocation: links, numbers of tries, what an agent's subtree used."""
+"""Ties a run to others of its invocation: links, attempts, what an agent's subtree used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.trace import Link
-from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
+from runspan.attempts import note_failure, number_attempt
 from runspan.payload.content import is_count
-from runspan.payload.origin import attempt_of
-from runspan.place import tried_by
 from runspan.relations import Relations, Usage, Work
 from runspan.runs import Attributes, Run
 
@@ -27,17 +25,16 @@ def links_to(asked: str | None, answered: Sequence[str]) -> Callable[[Run], Sequ
     return None
 
 
-def tie(run: Run, caller: FrameType, operation: AnyValue, tags: object, call_id: str | None) -> None:
-    """Tie a run that has begun: number its try, count it as work of the agent around it."""
+def tie(run: Run, caller: FrameType, event: Mapping[str, Any], content: object, call_id: str | None) -> None:
+    """Tie a run that has begun: count it as work of the agent around it, number it if it is an attempt."""
+    operation = run.told.get(semconv.OPERATION)
     if operation in _OPERATIONS_WITH_WORK:
         run.work = Work()
     if call_id is not None:
         _relations(run).note_worked(call_id, run.span)
     if operation == "execute_tool" or run.is_model:
         _count(run)
-    parent = run.parent
-    if parent is not None and run.owns_span and (tried := tried_by(caller, parent.place)) is not None:
-        _number(run, parent, tried, attempt_of(tags if isinstance(tags, list) else None))
+    number_attempt(run, caller, event, content)
 
 
 def untie(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
@@ -48,6 +45,7 @@ def untie(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
         asked: the calls of tools that it asks for, if it is a model.
         attributes: what its span gets.
     """
+    note_failure(run, attributes)
     if run.is_model:
         _relations(run).note_asked(asked, run.span)
         _spend(run, attributes)
@@ -84,15 +82,3 @@ def _spend(run: Run, attributes: Attributes) -> None:
     for each in run.lineage():
         if each.work is not None:
             each.work.usages.append(usage)
-
-
-def _number(run: Run, parent: Run, tried: str, attempt: int) -> None:
-    """Number a try and link it to the one before."""
-    before = parent.tries[-1:]
-    parent.tries.append(run.span.get_span_context())
-    if tried == "retry":
-        run.span.set_attribute(semconv.ATTEMPT, attempt or 1)
-    elif before:
-        run.span.set_attribute(semconv.FALLBACK, len(parent.tries) - 1)
-    if before and (tried == "fallback" or attempt):
-        run.span.add_link(before[0])
