@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs constraints newest pythons lowest upstream backends e2e e2e-compose sizes clean
+.PHONY: help demo test lint format bench docs constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -100,6 +100,10 @@ e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Doc
 
 sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py
+
+RUNS ?= 30000
+soak: $(VENV)/.dev  ## put one handler through 30,000 runs, or RUNS=3000: nothing may grow (10 minutes)
+	@SOAK_RUNS=$(RUNS) $(BIN)/python -m pytest tests/soak -s -p no:logging
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import threading
-import uuid
 import warnings
 import weakref
 
@@ -16,7 +15,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from runspan import OpenTelemetryCallbackHandler
 from tests.context.shapes import Model, body, straight_graph
-from tests.objects import growth, live_objects
+from tests.objects import fill_the_memory_of_runs, growth, live_objects
 from tests.waiting import collect_until, hang, timed_out
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -107,7 +106,8 @@ async def test_thousands_of_mixed_runs_leave_nothing(tracing):
             await asyncio.sleep(0.001)
         return live_objects()
 
-    fill_the_memory_of_runs(tracing)
+    fill_the_memory_of_runs(tracing.handler)
+    tracing.exporter.clear()
     before = await measured(2)
     after = await measured(30)  # 300 of each: some 5,000 runs
     assert tracing.handler.open_runs == 0
@@ -194,18 +194,9 @@ def test_tenants_that_come_and_go_leave_nothing(tracing, caplog, run, has_own_pr
         return live_objects()
 
     if not has_own_provider:
-        fill_the_memory_of_runs(tracing)
+        fill_the_memory_of_runs(tracing.handler)
     before = measured(3)
     assert growth(before, measured(30), slack=15) == {}
-
-
-def fill_the_memory_of_runs(tracing):
-    """Start as many runs as are remembered, so that no further ones add to them."""
-    for _ in range(4096):
-        run_id = uuid.uuid4()
-        tracing.handler.on_chain_start(None, {}, run_id=run_id)
-        tracing.handler.on_chain_end({}, run_id=run_id)
-    tracing.exporter.clear()
 
 
 def test_lost_runs_end_in_a_forked_child_too(tracing):
