@@ -4,7 +4,7 @@ from typing import Final
 
 from runspan._guard import attempt
 
-_LONGEST: Final = 100  # characters
+_LONGEST: Final = 200  # characters
 
 
 def shown(value: object) -> str:

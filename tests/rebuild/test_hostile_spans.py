@@ -12,6 +12,7 @@ from runspan import semconv
 from runspan._guard import faults
 from runspan.payload import Kind
 from runspan.rebuild import Told, end_event, kind_of, start_event
+from runspan.rebuild.answer import answer_of
 from runspan.rebuild.facts import WORDS
 from tests.rebuild.telling import told
 
@@ -208,3 +209,12 @@ def test_attributes_are_left_alone():
 
     assert start_event(Kind.CHAT, span).args[1] == [[HumanMessage("hi")]]
     assert whole == {"role": "user"}
+
+
+@pytest.mark.parametrize("absurd", [2**63 - 100, 2**70, -1, True, 2.5, "3"])
+def test_what_is_no_count_is_no_usage(absurd):
+    """A number of tokens that no call can have used is left out, also where a model's span gets it from its SDK's."""
+    span = Told("", {"gen_ai.usage.input_tokens": absurd, "gen_ai.usage.output_tokens": 2})
+
+    assert answer_of(span) == {"gen_ai.usage.output_tokens": 2}
+    assert end_event(Kind.CHAT, span).args[0].llm_output == {"token_usage": {"completion_tokens": 2}}

@@ -8,6 +8,7 @@ import orjson
 from opentelemetry.util.types import AnyValue
 
 from runspan.payload import clean, to_json
+from runspan.payload.content import is_count
 
 _DEEPEST: Final = 64
 _MOST_DOTS: Final = 15
@@ -39,9 +40,9 @@ def texts(told: Told, names: Names) -> list[str]:
 
 
 def count(told: Told, names: Names) -> int | None:
-    """Return the first integer that is not negative."""
+    """Return the first number that can count tokens or steps."""
     values = (told.attributes.get(name) for name in names)
-    return next((value for value in values if type(value) is int and value >= 0), None)
+    return next((value for value in values if is_count(value)), None)
 
 
 def number(told: Told, names: Names) -> int | float | None:
