@@ -24,8 +24,11 @@ def test_a_pool_that_is_terminated_loses_nothing(method, where):
         assert host.names() == ["run"] * 5
 
 
-@pytest.mark.parametrize("where", ["import", "worker_process_init"])
-@pytest.mark.parametrize("options", [(), ("--max-tasks-per-child", "1")], ids=["", "max-tasks-per-child"])
+@pytest.mark.parametrize(
+    ("where", "options"),
+    [("import", ()), ("worker_process_init", ()), ("import", ("--max-tasks-per-child", "1"))],
+    ids=["configured at the import", "configured in each child", "max-tasks-per-child"],
+)
 def test_a_celery_worker_loses_nothing(where, options, tmp_path):
     """The children of Celery's pool deliver when the worker is told to end, and when they are replaced."""
     (tmp_path / "control").mkdir()
