@@ -8,7 +8,7 @@ from langgraph.errors import ParentCommand
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Send
 
-from tests.context.shapes import AgentModel
+from tests.context.shapes import AGENT, AgentModel
 
 ASKED = {"messages": [("user", "look")]}
 
@@ -52,10 +52,10 @@ async def test_a_tool_that_hands_off(tracing, way):
     graph.invoke(ASKED, tracing.config) if way == "sync" else await graph.ainvoke(ASKED, tracing.config)
     assert (
         tracing.text()
-        == """\
+        == f"""\
 invoke_workflow team
   alice [handed_off]
-    invoke_agent alice [handed_off]
+    {AGENT} alice [handed_off]
       model
         chat
           http
