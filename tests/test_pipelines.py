@@ -1,7 +1,5 @@
 """What the configurations of the Collector and Jaeger come to, for every choice that docker-compose.yml leaves."""
 
-import re
-
 import pytest
 
 from tests.compose_file import COLLECTOR_CONFIG, CONFIGURED, config_files, configuration, every_choice
@@ -12,7 +10,6 @@ CHOICES = {
     for files in every_choice(service)
 }
 COLLECTORS = [name for name in CHOICES if not name.startswith("jaeger ")]
-BASE = configuration([COLLECTOR_CONFIG / "base.yaml"])
 
 
 @pytest.fixture(params=CHOICES)
@@ -99,53 +96,9 @@ def test_limits_on_memory_come_first(collector):
 
 def test_what_arrives_from_applications_is_masked():
     """The Collector that applications talk to masks secrets, whatever its backend."""
+    masks = ["transform/keys", "redaction/secrets", "transform/return"]
     for files in every_choice("otel-collector"):
-        assert "redaction/secrets" in configuration(files)["service"]["pipelines"]["traces/in"]["processors"]
-
-
-@pytest.mark.parametrize(
-    ("key", "masked"),
-    [
-        ("api_key", True),
-        ("langchain.metadata.openai_api_key", True),
-        ("http.request.header.authorization", True),
-        ("http.request.header.x-api-key", True),
-        ("db.password", True),
-        ("session.cookie", True),
-        ("access_token", True),
-        ("gen_ai.token.type", False),
-        ("gen_ai.usage.input_tokens", False),
-        ("langchain.subtree.output_tokens", False),
-        ("gen_ai.request.max_tokens", False),
-        ("cookie_count", False),
-        ("secretary", False),
-    ],
-)
-def test_only_keys_of_secrets_are_masked(key, masked):
-    """A key is known by its end, and no count of tokens is one."""
-    redaction = BASE["processors"]["redaction/secrets"]
-    patterns = [pattern.replace("$$", "$") for pattern in redaction["blocked_key_patterns"]]
-    assert any(re.search(pattern, key) for pattern in patterns) is masked
-
-
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ('{"k": "sk-proj-abcdefghijklmnopqrstuvwx"}', '{"k": "****"}'),
-        ("key AKIAIOSFODNN7EXAMPLE, please", "key ****, please"),
-        ('{"Authorization": "Bearer abcdefghijklmnopqrstuvwx0123=="}', '{"Authorization": "****"}'),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N", "****"),
-        ("a basic understanding of bearer tokens", "a basic understanding of bearer tokens"),
-        ("write to ada@example.com", "write to ada@example.com"),
-        ("task-1234567890-1234567890-1234567890", "task-1234567890-1234567890-1234567890"),
-    ],
-)
-def test_only_secrets_are_masked_in_texts(text, left):
-    """Of a text only the secret goes, so that JSON stays JSON; addresses stay unless they are asked for."""
-    patterns = [pattern.replace("$$", "$") for pattern in BASE["processors"]["redaction/secrets"]["blocked_values"]]
-    for pattern in patterns[:-1]:  # the last is the user's own
-        text = re.sub(pattern, "****", text)
-    assert text == left
+        assert configuration(files)["service"]["pipelines"]["traces/in"]["processors"] == ["memory_limiter", *masks]
 
 
 def test_size_limits_grow_on_the_way_to_jaeger():
