@@ -50,8 +50,9 @@ async def test_a_tool_that_hands_off(tracing, way):
     """The tool passes control and says to whom; its node, its agent and the agent's node were handed off."""
     graph = team(alice=agent(tracing, to_parent("bob")), bob=idle)
     graph.invoke(ASKED, tracing.config) if way == "sync" else await graph.ainvoke(ASKED, tracing.config)
+    # LangChain 1.0 shows the edges of agents, too.
     assert (
-        tracing.text()
+        tracing.text(without="        model_to_tools")
         == f"""\
 invoke_workflow team
   alice [handed_off]
