@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.otlp_receivers import HttpReceiver
+from tests.otlp_receivers import HttpReceiver, Receiver
 from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
@@ -21,13 +21,16 @@ class Host:
 
     Args:
         command: Arguments of Python; ``PORT`` stands for a free port.
+        receiver: One over HTTP unless it is given.
         environment: Variables beside ours.
         folder: Where the program runs, by default beside those in ``apps``.
     """
 
-    def __init__(self, *command: str, folder: Path = APPS, **environment: str) -> None:
+    def __init__(
+        self, *command: str, folder: Path = APPS, receiver: Receiver | None = None, **environment: str
+    ) -> None:
         self.port = free_port()
-        self.receiver = HttpReceiver()
+        self.receiver = receiver or HttpReceiver()
         self._command = [sys.executable, *(part.replace("PORT", str(self.port)) for part in command)]
         self._folder = folder
         self._environment = {

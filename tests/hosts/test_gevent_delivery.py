@@ -10,7 +10,7 @@ from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 
 certificates, trusted = clients.certificates, clients.trusted  # fixtures
 ORDERS = ("patched first", "imported first", "delivered first")
-# Arguments: the host, the order, then those of configure().
+# Arguments: the host, the order, those of configure(), and whether gRPC is told of gevent.
 PROGRAM = """
 import json, sys, warnings
 
@@ -47,6 +47,9 @@ if order == "delivered first":
         assert handle.force_flush(30)
 if order != "patched first":
     patch()
+if host == "gevent" and sys.argv[4:]:
+    import grpc.experimental.gevent
+    grpc.experimental.gevent.init_gevent()
 
 def in_greenlets(function, *arguments):
     if host == "gevent":
@@ -61,9 +64,9 @@ in_greenlets(run, 4)
 """
 
 
-def deliver(host, order, receiver, **options):
+def deliver(host, order, receiver, *more, **options):
     """Run the program; return what arrived as pairs of names, of a span and of its parent."""
-    run_program(PROGRAM, host, order, json.dumps({"endpoint": receiver.endpoint, **options}))
+    run_program(PROGRAM, host, order, json.dumps({"endpoint": receiver.endpoint, **options}), *more)
     spans = receiver.received()
     names = {span["span_id"]: span["name"] for span in spans}
     return sorted((span["name"], names.get(span["parent_span_id"], "")) for span in spans)
@@ -81,6 +84,13 @@ def test_gevent_hinders_no_delivery(order, protocol, receiver_of):
     """Whenever gevent patches, spans of greenlets arrive as whole trees, a flush is true, and so is the end."""
     with receiver_of() as receiver:
         assert deliver("gevent", order, receiver, protocol=protocol) == sent(order)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_grpc_may_know_of_gevent(order):
+    """An application that uses gRPC itself makes it wait by gevent; ours is delivered all the same."""
+    with GrpcReceiver() as receiver:
+        assert deliver("gevent", order, receiver, "init_gevent", protocol="grpc") == sent(order)
 
 
 @pytest.mark.parametrize("order", ORDERS)
