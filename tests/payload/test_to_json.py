@@ -208,7 +208,18 @@ def test_fields_without_a_repr_are_left_out():
         name: str
         key: str = Field(default="sk-1", repr=False)
 
-    assert to_json([Client("a"), Connection(name="a")]) == '[{"name":"a"},{"name":"a"}]'
+    @dataclasses.dataclass
+    class Around:
+        inside: object
+
+    class State(BaseModel, extra="allow"):
+        clients: object
+
+    told = [{"name": "a"}, {"name": "a"}]
+    both = [Client("a"), Connection(name="a")]
+    assert json.loads(to_json(both)) == told
+    state = State(clients={"both": (*both, 1)}, more=Around(both))
+    assert json.loads(to_json(state)) == {"clients": {"both": [*told, 1]}, "more": {"inside": told}}
 
 
 def test_no_value_ends_the_process():

@@ -25,6 +25,7 @@ _DEEPEST: Final = 100
 _MOST_VALUES: Final = 1_000_000
 # What a value costs of that number if its own code is called.
 _PRICE_OF_AN_OBJECT: Final = 10
+_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
 
@@ -103,7 +104,7 @@ def _nearer(value: object) -> object:
 @singledispatch
 def _simpler(value: Any) -> object:
     """Return a value in a form that is nearer to JSON."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(type(value)):
         # What its author keeps out of its repr, such as a key, is not for others to read.
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
     if _is_array(value):
@@ -135,8 +136,25 @@ def _(model: BaseModel) -> object:
 
 
 def _dump(model: BaseModel) -> object:
-    hidden = {name for name, field in type(model).model_fields.items() if not field.repr}
-    return model.model_dump(warnings=False, exclude=hidden)
+    return model.model_dump(warnings=False, exclude=_hidden(model))
+
+
+def _hidden(value: Any, depth: int = 0) -> dict[Any, Any]:
+    """Return which fields within a value its authors keep out of its repr, as pydantic takes what to leave out."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return {}
+    if depth > _DEEPEST:
+        raise RecursionError
+    shown: dict[Any, bool] = {}
+    if issubclass(kind, BaseModel):
+        shown = {name: field.repr for name, field in kind.model_fields.items()}
+        shown |= dict.fromkeys(value.model_extra or (), True)
+    elif dataclasses.is_dataclass(kind):
+        shown = {field.name: field.repr for field in dataclasses.fields(kind)}
+    parts = [(name, getattr(value, name, None)) for name in shown]
+    parts = parts or stored_pairs(value) or list(enumerate(stored_items(value) or ()))
+    return {key: out for key, part in parts if (out := shown.get(key) is False or _hidden(part, depth + 1))}
 
 
 @_simpler.register(UserDict)
