@@ -111,11 +111,13 @@ class Place:
         return self._manager is not None and self._manager() is None
 
     def is_silenced(self) -> bool:
-        """Tell whether nobody will report the run's end: its generator, which alone would, is gone.
+        """Tell whether nobody will report the run's end: its generator or stream, which alone would, is gone.
 
-        LangChain's streams with fallbacks don't report that their consumer left after the first chunk.
+        LangChain's streams with fallbacks don't report that their consumer left after the first chunk, those of
+        ``stream_events(version="v3")`` of a model at no time: they refer to the function that started the run.
         """
-        return self.style is Style.GENERATOR and str(self.module).startswith("langchain_core.") and self.is_gone()
+        is_stream = self.style in (Style.GENERATOR, Style.NESTED)
+        return is_stream and str(self.module).startswith("langchain_core.") and self.is_gone()
 
     def is_here(self) -> bool:
         """Tell whether this is the thread, the greenlet and the task that the run started in."""

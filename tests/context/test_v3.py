@@ -1,6 +1,7 @@
 """``stream_events(version="v3")``: newer than the lowest versions, so ``make lowest`` leaves this file out."""
 
 import asyncio
+import gc
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -30,6 +31,31 @@ async def test_events_of_a_model_asynchronously(tracing):
     tracing.mark("caller")
     assert tracing.text(without="caller") == "chat\n  chunk\n  chunk\n  chunk"
     assert tracing.one("chat").attributes["gen_ai.response.time_to_first_chunk"] > 0
+
+
+def test_events_that_are_left_early(tracing):
+    """A reader that leaves, in a context that goes on, leaves no run open; what came until then is told."""
+    for _ in range(3):
+        for _ in ChattyModel(tracing=tracing).stream_events("x", tracing.config, version="v3"):
+            break
+    tracing.settle()
+    spans = tracing.named("chat")
+    assert [span.attributes["langchain.run.outcome"] for span in spans] == ["abandoned"] * 3
+    assert [span.parent for span in spans] == [None] * 3
+
+
+async def test_events_that_are_left_early_asynchronously(tracing):
+    """An async model goes on in its task when its reader leaves, and ends as ever."""
+    for _ in range(3):
+        stream = await ChattyModel(tracing=tracing).astream_events("x", tracing.config, version="v3")
+        async for _ in stream:
+            break
+        del stream
+    gc.collect()
+    async with asyncio.timeout(30):
+        while tracing.handler.open_runs:
+            await asyncio.sleep(0)
+    assert [span.attributes.get("langchain.run.outcome") for span in tracing.named("chat")] == [None] * 3
 
 
 async def test_a_model_in_a_lambda(tracing):
