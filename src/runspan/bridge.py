@@ -22,7 +22,6 @@ from runspan.event import Event
 from runspan.graphs import hears_graphs
 from runspan.payload import Start
 from runspan.payload.former import former_names
-from runspan.payload.results import soft_error
 from runspan.payload.stored import stored_items
 from runspan.payload.structure import is_structure_recorded, structured
 from runspan.payload.tools import tool_definitions
@@ -293,12 +292,9 @@ class Bridge:
         attributes = endings.result(run, describe, value, captures=run.captures and _takes_attributes(run))
         asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
         attributes = {**attributes, **attempt(ties.untie, run, asked, attributes, default=_NOTHING)}
-        description = None
-        if run.told.get(semconv.OPERATION) == "execute_tool" and (kind := attempt(soft_error, value, default=None)):
-            attributes = {**attributes, semconv.ERROR_TYPE: kind}
-            description = "" if self.settings.soft_errors == "error" else None
+        is_error = semconv.ERROR_TYPE in attributes and self.settings.soft_errors == "error"
         self.signals.ended(run, attributes, at_ns)
-        run.table.end(run, self._formed(attributes), description, at_ns)
+        run.table.end(run, self._formed(attributes), "" if is_error else None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
         attributes, description = endings.failure(run, error, response)

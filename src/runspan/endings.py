@@ -10,6 +10,7 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResu
 from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.payload import Failure
+from runspan.payload.results import soft_error
 from runspan.runs import Attributes, Run
 
 _NOTHING: Final[Attributes] = {}
@@ -22,7 +23,9 @@ def result(run: Run, describe: Callable[..., Attributes] | None, value: object, 
         return stream(run, _answer(value, captures=captures))
     said = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
     if _is_tool(run):
-        return {**said, **attempt(payload.transfer, value, default=_NOTHING)}
+        transfer = attempt(payload.transfer, value, default=_NOTHING)
+        kind = attempt(soft_error, value, default=None)
+        return {**said, **transfer, semconv.ERROR_TYPE: kind} if kind else {**said, **transfer}
     return {**said, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.place.was_left() else said
 
 

@@ -11,7 +11,7 @@ from langchain.agents.middleware import (
     ToolRetryMiddleware,
 )
 from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.tools import StructuredTool
+from langchain_core.tools import StructuredTool, ToolException
 
 from tests.context.shapes import AgentModel
 from tests.meaning.failing import NONE, THREE, THREE_FROM_TWO, WAYS, Failures, Spare, attempts, call, numbered, shaky
@@ -138,3 +138,24 @@ async def test_tool_retry_middleware(tracing, way, is_async_tool):
         "call_0_2": [(first, None, []), (2, None, [0])],
         "call_2_1": [(first, None, [])],
     }
+
+
+def test_a_call_of_a_tool_that_failed_softly(tracing):
+    """A tool whose answer says that it failed, called again for the same call, is tried again as well."""
+    fail = Failures(1)
+
+    def look(x: int) -> str:
+        """Look."""
+        try:
+            return str(fail(x))
+        except ValueError as error:
+            raise ToolException("no") from error
+
+    class AskingAgain(AgentMiddleware):
+        def wrap_tool_call(self, request, handler):
+            answer = handler(request)
+            return handler(request) if answer.status == "error" else answer
+
+    tool = StructuredTool.from_function(look, handle_tool_error=True)
+    create_agent(AgentModel(tracing=tracing), [tool], middleware=[AskingAgain()]).invoke(ASKED, tracing.config)
+    assert attempts(tracing, "execute_tool look") == THREE_FROM_TWO[:2]
