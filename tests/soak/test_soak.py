@@ -52,9 +52,12 @@ def test_a_handler_does_not_age():
         mix = Mix(endpoint)
         fill_what_is_remembered(mix)
         mix.first_tenants()
-        rows = [row_after(mix, before, after) for before, after in pairs_of_runs()]
+        print("", HEAD, sep="\n")
+        rows = []
+        for before, after in pairs_of_runs():
+            rows.append(row_after(mix, before, after))
+            print(rows[-1], flush=True)
         mix.loop.close()
-    print("", HEAD, *rows, sep="\n")
     assert mix.handler.open_runs == 0
     baseline, last = rows[BASELINE], rows[-1]
     assert last.mro == baseline.mro
