@@ -136,7 +136,7 @@ LAYERS = {
         {"arguments", "metrics", "payload", "semconv", "settings", "_guard", "_version"},
         {"langchain_core", "opentelemetry"},
     ),
-    "block": ({"handler", "routing"}, {"langchain_core.callbacks", "opentelemetry"}),
+    "block": ({"handler", "routing", "runs"}, {"langchain_core.callbacks", "opentelemetry"}),
     "recording": ({"arguments"}, {"google.protobuf", "opentelemetry", "orjson"}),
     "playback": ({"arguments", "checks", "foreign", "rebuild", "recording"}, {"langchain_core.callbacks"}),
     # Where spans go.

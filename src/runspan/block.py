@@ -18,6 +18,8 @@ from runspan.routing import TakesProcessors
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
+    from runspan.runs import Run
+
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 
 
@@ -56,8 +58,7 @@ class invocation:  # noqa: N801  read as the statement that it is used in
 
     def __enter__(self) -> OpenTelemetryCallbackHandler:
         """Return a handler with the same listeners: to flush them, or to pass to LangChain."""
-        self._blocks.append(_Block(self.handler, _frame_at(1)))
-        return self.handler
+        return self._open(_frame_at(1))
 
     def __exit__(self, *_: object) -> None:
         """End the block."""
@@ -65,19 +66,28 @@ class invocation:  # noqa: N801  read as the statement that it is used in
 
     async def __aenter__(self) -> OpenTelemetryCallbackHandler:
         """Return a handler with the same listeners."""
-        self._blocks.append(_Block(self.handler, _frame_at(1)))
-        return self.handler
+        return self._open(_frame_at(1))
 
     async def __aexit__(self, *_: object) -> None:
         """End the block when async handlers have been told."""
         self._close()
         await self.handler.aflush()
 
+    def _open(self, caller: FrameType) -> OpenTelemetryCallbackHandler:
+        block = _Block()
+        try:
+            block.open(self.handler, caller)
+            self._blocks.append(block)
+            return self.handler  # noqa: TRY300  an interrupt may come here, too
+        except BaseException:
+            block.close()  # interrupted, so nobody else will
+            raise
+
     def _close(self) -> None:
         # Tasks may share one object: the block to end is the one that is current, if there is one.
         block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
-        self._blocks.remove(block)
         block.close()
+        self._blocks.remove(block)
 
 
 @functools.cache
@@ -91,8 +101,12 @@ def _tell_of_no_provider() -> None:
 class _Block:
     """One time through a block: a run without a span and without events, to carry the scope."""
 
-    def __init__(self, handler: OpenTelemetryCallbackHandler, caller: FrameType) -> None:
+    def __init__(self) -> None:
         self._before = otel.get_current()
+        self._within = self._before
+        self._run: Run | None = None
+
+    def open(self, handler: OpenTelemetryCallbackHandler, caller: FrameType) -> None:
         self._run = handler.open_block(caller)
         self._within = otel.get_current()
 
@@ -100,7 +114,8 @@ class _Block:
         return otel.get_current() is self._within
 
     def close(self) -> None:
-        self._run.table.close(self._run)
+        if self._run is not None:
+            self._run.table.close(self._run)
         # Not a detach: the block may end in another context than it began in, and there the closed run does no harm.
         if self.is_current():
             otel.attach(self._before)

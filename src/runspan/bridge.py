@@ -4,7 +4,6 @@ Then it passes the event on, with the live objects, to the callback handlers in 
 """
 
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
@@ -25,7 +24,7 @@ from runspan.payload.former import former_names
 from runspan.payload.stored import stored_items
 from runspan.payload.structure import is_structure_recorded, structured
 from runspan.payload.tools import tool_definitions
-from runspan.runs import Attributes, Audience, Run
+from runspan.runs import Attributes, Audience, Run, RunTable
 from runspan.scope import NOBODY, Scope
 from runspan.settings import Settings
 from runspan.signals import Signals
@@ -91,13 +90,17 @@ class Bridge:
         content: Iterable[object] | None = None,
     ) -> None:
         """Start the run of an event, or join the one that another handler started."""
-        begun = attempt(self._begin, caller, subject, event, facts, content, default=None)
-        if begun is not None:
-            run, callbacks = begun
-            if run.outbox is None and caller.f_code.co_flags & inspect.CO_COROUTINE:
-                run.outbox = outbox_here()
-            told = attempt(serialized, args[0], event.get("name"), default={})
-            self._announce(run, callbacks, Event(subject.start, (told, *args[1:]), event))
+        try:
+            begun = attempt(self._begin, caller, subject, event, facts, content, default=None)
+            if begun is not None:
+                run, callbacks = begun
+                if run.outbox is None and caller.f_code.co_flags & inspect.CO_COROUTINE:
+                    run.outbox = outbox_here()
+                told = attempt(serialized, args[0], event.get("name"), default={})
+                dispatch(callbacks, Event(subject.start, (told, *args[1:]), event), run.outbox)
+        except BaseException as error:
+            self._give_up(event, error)
+            raise
 
     def end(self, name: str, args: _Args, event: _Event, describe: Callable[..., Attributes] | None = None) -> None:
         """End the run of an event; ``describe`` tells what its result says."""
@@ -123,19 +126,25 @@ class Bridge:
 
     def open_block(self, caller: FrameType) -> Run:
         """Start a run without a span, of which no event tells, to carry the scope through a block of code."""
-        run = self.tracing.begin(
-            caller,
-            uuid4(),
-            None,
-            name="invocation",
-            kind=SpanKind.INTERNAL,
-            attributes=lambda _: _NOTHING,
-            is_chain=True,
-            is_hidden=True,
-            scope=self.scope,
-        )
-        run.outbox = run.outbox or outbox_here()
-        return run
+        run_id, tracing = uuid4(), self.tracing
+        try:
+            run = tracing.begin(
+                caller,
+                run_id,
+                None,
+                name="invocation",
+                kind=SpanKind.INTERNAL,
+                attributes=lambda _: _NOTHING,
+                is_chain=True,
+                is_hidden=True,
+                scope=self.scope,
+            )
+            run.outbox = run.outbox or outbox_here()
+            return run  # noqa: TRY300  an interrupt may come here, too
+        except BaseException:
+            if (interrupted := tracing.table.find(run_id)) is not None:
+                tracing.table.close(interrupted)
+            raise
 
     def open_runs(self) -> int:
         """Return how many runs of this handler have begun and not ended."""
@@ -263,29 +272,39 @@ class Bridge:
         is_top = event.get("parent_run_id") is None
         return self.settings.detail == "minimal" and semconv.OPERATION not in start.attributes and not is_top
 
-    def _announce(self, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]", event: Event) -> None:
-        is_told = False
-        try:
-            dispatch(callbacks, event, run.outbox)
-            is_told = True
-        finally:
-            # A handler raised: LangChain gives up before the run begins, and will not end it.
-            if not is_told and run.table.take(run.run_id) is run:
-                attempt(self._fail, run, sys.exception(), None, time.time_ns(), default=None)
+    def _give_up(self, event: _Event, error: BaseException) -> None:
+        """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
+        table = self._tracing.table
+        run = attempt(table.take, event.get("run_id"), event, default=None)
+        if run is not None:
+            attempt(self._fail, run, error, None, time.time_ns(), default=None)
+            table.finish(run, event)
 
     def _conclude(self, event: Event, end: Callable[[Run], None]) -> None:
-        """Tell of the end of a run, then end its span: what an exporter prints comes after what handlers print."""
-        run, audience = attempt(self._take, event.kwargs.get("run_id"), default=(None, None))
+        """Tell of the end of a run and end it, also if an interrupt comes in between."""
+        run = attempt(self._tracing.table.find, event.kwargs.get("run_id"), default=None)
+        try:
+            self._tell_and_end(event, end)
+        except BaseException as error:
+            if run is not None:
+                run.table.finish(run, event, {semconv.ERROR_TYPE: type(error).__name__})
+            raise
+
+    def _tell_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
+        # The span ends last: what an exporter prints comes after what handlers print.
+        table = self._tracing.table
+        run, audience = attempt(self._take, table, event, default=(None, None))
         try:
             if audience is not None:
                 dispatch(audience.callbacks, event, _outbox_of(audience))
         finally:
             if run is not None:
                 attempt(end, run, default=None)
+                table.finish(run, event)
 
-    def _take(self, run_id: UUID | None) -> tuple[Run | None, Audience | None]:
-        table = self._tracing.table
-        run = table.take(run_id)
+    def _take(self, table: RunTable, event: Event) -> tuple[Run | None, Audience | None]:
+        run_id = event.kwargs.get("run_id")
+        run = table.take(run_id, event)
         return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
 
     def _end(self, run: Run, describe: Callable[..., Attributes] | None, value: object, at_ns: int) -> None:

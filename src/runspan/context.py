@@ -193,7 +193,8 @@ def _find_executing(
     while type(span) is StandIn:
         run = span.run
         if table is None or run.table is table:
-            executing = None if run.is_over or is_sibling(run) else _executing_for(run, passed, by_config_alone)
+            is_past = run.is_over or is_sibling(run) or run.is_lost()
+            executing = None if is_past else _executing_for(run, passed, by_config_alone)
             if executing is not None:
                 found = executing.span
                 if not executing.is_over:  # else another thread has ended it meanwhile, and taken its span

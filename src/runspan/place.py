@@ -106,6 +106,11 @@ class Place:
         """Whether LangChain started the run, and not somebody who drives the handler by hand."""
         return self._manager is not None
 
+    @property
+    def is_langchains(self) -> bool:
+        """Whether it is a function of LangChain or LangGraph."""
+        return isinstance(self.module, str) and self.module.startswith(("langchain", "langgraph"))
+
     def is_gone(self) -> bool:
         """Tell whether the callback manager that started the run no longer exists."""
         return self._manager is not None and self._manager() is None

@@ -27,15 +27,19 @@ def start() -> None:
     global _is_started  # noqa: PLW0603  one thread per process
     if _is_started:
         return
-    _is_started = True
     # No more threads, or Python is exiting: then a flush, or the end of the process, ends what is lost.
     with contextlib.suppress(RuntimeError):
         start_thread(_work, "runspan-reaper")
+    _is_started = True
 
 
 def _work() -> None:
-    while True:
-        _end(_reported.get())
+    global _is_started  # noqa: PLW0603  the same
+    try:
+        while True:
+            _end(_reported.get())
+    finally:
+        _is_started = False  # a span processor raised SystemExit: the next run starts another
 
 
 def _end(run: "Run") -> None:

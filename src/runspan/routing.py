@@ -51,6 +51,13 @@ class Router(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Find who is to hear the span and tell them."""
+        try:
+            self._tell(span, parent_context)
+        except BaseException:
+            span.end()  # interrupted, so nobody is given the span to end it
+            raise
+
+    def _tell(self, span: Span, parent_context: Context | None) -> None:
         context = otel.get_current() if parent_context is None else parent_context
         run = run_starting(context)
         scope = attempt(self._scope_in, context, run, default=NOBODY)

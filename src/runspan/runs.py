@@ -31,6 +31,7 @@ _REMEMBERED_RUNS: Final = 4096
 
 Attributes = Mapping[str, AnyValue]
 _NOTHING: Final[Attributes] = {}
+_OF_ONE_FRAME: Final = (Style.ORDINARY, Style.GENERATOR)
 
 
 class Run:
@@ -38,6 +39,7 @@ class Run:
 
     __slots__ = (
         "__weakref__",
+        "_claim",
         "_stand_in",
         "attributes",
         "captures",
@@ -49,6 +51,7 @@ class Run:
         "first_chunk_ns",
         "handlers",
         "is_chain",
+        "is_ended",
         "is_inherited",
         "is_model",
         "is_over",
@@ -89,6 +92,8 @@ class Run:
         self.is_chain = is_chain
         self.place = Place(caller, self._on_gone)
         self.is_over = False
+        self.is_ended = False
+        """Whether its span has ended, too, and all is let go."""
         self.is_inherited = False
         """Whether it began before this process was forked: then its parent process ends it."""
         self.children: dict[Run, None] = {}
@@ -124,6 +129,7 @@ class Run:
         self.partial: Callable[[Run, int], Attributes] | None = None
         """Tells what the run has come to, should it be abandoned; it is given the time of that."""
         self._stand_in: ref[object] | None = None
+        self._claim: dict[str, object] = {}
 
     def is_within(self, ancestor: "Run") -> bool:
         """Tell whether this run is the other or a descendant of it."""
@@ -150,11 +156,23 @@ class Run:
         """Learn when nothing can lead to this run any more: its stand-in and its callback manager are both gone."""
         self._stand_in = ref(stand_in, self._on_gone)
 
+    def claim(self, by: object) -> bool:
+        """Claim to end the run: True for the first who does, and for that one however often it asks.
+
+        So who is interrupted before it has noted the answer can ask again.
+        """
+        return self._claim.setdefault("by", by) is by
+
     def is_lost(self) -> bool:
-        """Tell whether the run is open though its callback manager does not exist, nor what could lead to it."""
-        if self.is_over or self._stand_in is None or not self.place.is_gone():
+        """Tell whether the run is open though nobody can report its end, for its callback manager does not exist.
+
+        Unless LangChain is known to keep that until the end, what could lead to the run must be gone, too.
+        """
+        if self.is_over or not self.place.is_gone():
             return False
-        return self._stand_in() is None or self.place.is_silenced()
+        if self._is_langchains_invocation:
+            return True
+        return self._stand_in is not None and (self._stand_in() is None or self.place.is_silenced())
 
     def outlives(self, ended: Place) -> bool:
         """Tell whether the run may go on though an ancestor ended: in a live task or thread of its own."""
@@ -177,20 +195,20 @@ class Run:
             return None
         return Audience(self.scope.callbacks, self.outbox, self.handlers[0] if self.handlers else None)
 
-    def close(self) -> Attributes:
-        """Let go of what a finished run does not need, and return what its span was to get.
+    def close(self) -> None:
+        """Let go of what a finished run does not need.
 
         Its lineage stays, without the ancestors that are over: none grows with runs that start each other. Of its span
         stays what a child needs that a late task starts.
         """
         self.place.forget()
         self.parent = self.open_ancestor()
-        attributes, self.attributes = self.attributes, _NOTHING
         self.span, self.chunks, self.handlers = NonRecordingSpan(self.span.get_span_context()), [], ()
-        self.told, self.chunk_ns = _NOTHING, []
+        self.attributes, self.told, self.chunk_ns = _NOTHING, _NOTHING, []
         self.scope, self.outbox, self.relations = NOBODY, None, None
         self._stand_in = self.partial = self.failed = self.works_on = None
-        return attributes
+        self.is_ended = True
+        self._claim = {"by": None}  # who ended it may hold what is the user's
 
     def inherit(self) -> None:
         """Make it what a forked child knows of a run of its parent process.
@@ -209,12 +227,21 @@ class Run:
 
     @property
     def _is_seen_executing(self) -> bool:
-        # Chains and generators report their own end; of the others the frame tells, if LangChain started them.
-        return not self.is_chain and self.place.style is Style.ORDINARY and self.place.has_manager
+        # Chains and generators report their own end; of the others the frame tells, if LangChain started them. So it
+        # does of an invocation, which may be interrupted before LangChain is ready to report its end.
+        ends_with_frame = self.place.style is Style.ORDINARY and self.place.has_manager
+        return ends_with_frame and (not self.is_chain or self._is_langchains_invocation)
+
+    @property
+    def _is_langchains_invocation(self) -> bool:
+        """Whether it is at the top and its callback manager a variable of the function that it executes in."""
+        is_top = self.named_parent_id is None
+        return is_top and self.place.style in _OF_ONE_FRAME and self.place.is_langchains
 
     def _on_gone(self, _: object) -> None:
-        # May be called in the middle of a collection, in a thread that holds any lock: only note it.
-        if self.is_lost():
+        # May be called in the middle of a collection, in a thread that holds any lock: only note it. A run that was
+        # interrupted while it was made is in no table.
+        if self.table.find(self.run_id) is self and self.is_lost():
             reaper.report(self)
 
 
@@ -287,12 +314,16 @@ class RunTable:
         if run.place.style is Style.GENERATOR:
             self.roaming_frames[run.place.frame_id] = run
 
-    def take(self, run_id: UUID | None) -> Run | None:
-        """Take an open run out, to end it: whoever gets it has to. Of an inherited one the end is only noted."""
-        run = self._open.pop(run_id, None)
-        if run is not None and run.is_inherited:
-            run.is_over = True
-            self._settle(run)
+    def take(self, run_id: UUID | None, by: object) -> Run | None:
+        """Return an open run to the first who asks, who has to end it; one that is inherited ends here.
+
+        It stays in the table until it has ended, so that an interrupt in between loses nothing.
+        """
+        run = self._open.get(run_id)
+        if run is None or not run.claim(by):
+            return None
+        if run.is_inherited:
+            self.end(run, _NOTHING, None, 0)
             return None
         return run
 
@@ -318,6 +349,8 @@ class RunTable:
     def end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place | None = None) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
 
+        If that is interrupted it may be called again.
+
         Args:
             run: the run.
             attributes: what its span gets last.
@@ -334,19 +367,24 @@ class RunTable:
         if run.parent is not None:
             run.parent.children.pop(run, None)
         span = run.span
-        known = run.close()
         # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
         if run.owns_span and span.is_recording():
-            if known or attributes:
-                span.set_attributes({**known, **attributes})
+            if run.attributes or attributes:
+                span.set_attributes({**run.attributes, **attributes})
             if error is not None:
                 span.set_status(Status(StatusCode.ERROR, error))
             span.end(at_ns)
+        self._open.pop(run.run_id, None)
+        run.close()
+
+    def finish(self, run: Run, by: object, attributes: Attributes = _NOTHING) -> None:
+        """End a run that this one had to end and was kept from, by Ctrl-C for example."""
+        if run.claim(by) and not run.is_ended:
+            self.end(run, attributes, "" if semconv.ERROR_TYPE in attributes else None, time.time_ns())
 
     def close(self, run: Run) -> None:
         """End an open run of which no event tells."""
-        if self.take(run.run_id) is run:
-            self.end(run, _NOTHING, None, time.time_ns())
+        self.finish(run, by=self)
 
     def abandon(self, run: Run) -> None:
         """End an open run that LangChain will not end."""
@@ -374,13 +412,17 @@ class RunTable:
                 ancestor.children[child] = None
 
     def _abandon(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
-        if self.take(run.run_id) is None:
-            return
-        if run.place.was_cancelled():
-            outcome = "cancelled"
-        self._remember(run)
-        partial = attempt(run.partial, run, at_ns, default=_NOTHING) if run.partial is not None else _NOTHING
-        self.end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
+        me = object()
+        try:
+            if self.take(run.run_id, me) is None:
+                return
+            if run.place.was_cancelled():
+                outcome = "cancelled"
+            self._remember(run)
+            partial = attempt(run.partial, run, at_ns, default=_NOTHING) if run.partial is not None else _NOTHING
+            self.end(run, {**partial, semconv.RUN_OUTCOME: outcome}, None, at_ns, ended)
+        finally:
+            self.finish(run, me, {semconv.RUN_OUTCOME: outcome})
 
     def _remember(self, run: Run) -> None:
         if audience := run.audience():

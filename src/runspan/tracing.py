@@ -95,11 +95,17 @@ class Tracing:
         run.scope = self._inherited(run).joined(scope)
         run.told = attributes(run)
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
-        if run.owns_span:
-            linked = links(run) if links is not None else None
-            # What is measured of the run counts from this moment; a sampler may take its time.
-            run.span = self.tracer.start_span(name, starting(run, here), kind, run.told, linked, run.started_ns)
-        self.table.add(run)
+        around = run.span
+        try:
+            if run.owns_span:
+                linked = links(run) if links is not None else None
+                # What is measured of the run counts from this moment; a sampler may take its time.
+                run.span = self.tracer.start_span(name, starting(run, here), kind, run.told, linked, run.started_ns)
+            self.table.add(run)
+        except BaseException:
+            if run.span is not around:
+                self.table.add(run)  # interrupted: the caller finds the run there and ends it
+            raise
         attach(run, base, here)
         return run
 

@@ -1,0 +1,221 @@
+"""Ctrl-C and sys.exit at any point: the exception is the application's, each run ends and each span once."""
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import langchain_core
+import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
+
+import runspan
+from tests.context.shapes import Model
+from tests.otlp_receivers import HttpReceiver
+from tests.scope.recorders import Driven
+from tests.test_setup import run_python
+
+OURS = str(Path(runspan.__file__).parent)
+LANGCHAINS = str(Path(langchain_core.__file__).parent)
+
+
+class Interrupted:
+    """Calls a function and raises KeyboardInterrupt in it at the n-th line of some packages.
+
+    Args:
+        packages: the folders of the packages.
+        at: which line.
+    """
+
+    def __init__(self, packages, at):
+        self.lines = 0
+        self._packages = packages
+        self._at = at
+
+    def call(self, function):
+        """Tell whether it was over before that line."""
+        sys.settrace(self._enter)
+        try:
+            function()
+        except KeyboardInterrupt:
+            return False
+        finally:
+            sys.settrace(None)
+        return True
+
+    def _enter(self, frame, event, argument):
+        # What is raised in a weak reference's callback is nobody's.
+        is_meant = frame.f_code.co_filename.startswith(self._packages) and frame.f_code.co_name != "_on_gone"
+        return self._step if is_meant else None
+
+    def _step(self, frame, event, argument):
+        if event == "line":
+            self.lines += 1
+            if self.lines == self._at:
+                raise KeyboardInterrupt
+        return self._step
+
+
+class Ids(SpanProcessor):
+    """Keeps the ids of the spans that start and end."""
+
+    def __init__(self):
+        self.started = []
+        self.ended = []
+
+    def on_start(self, span, parent_context=None):
+        self.started.append(span.context.span_id)
+
+    def on_end(self, span):
+        self.ended.append(span.context.span_id)
+
+
+model = FakeListChatModel(responses=["hi"])
+
+
+@tool
+def asks(x: int) -> str:
+    """Ask the model."""
+    return model.invoke("question").content
+
+
+AGENT = RunnableLambda(lambda x: asks.invoke({"x": x}), name="agent")
+SEQUENCE = RunnableLambda(lambda x: "question", name="first") | model
+CALLS = {
+    "invoke": lambda config: AGENT.invoke(1, config),
+    "stream": lambda config: list(SEQUENCE.stream(1, config)),
+    "model": lambda config: model.invoke("question", config),
+    "model stream": lambda config: list(model.stream("question", config)),
+}
+
+
+def interrupt_everywhere(call, packages, step, check):
+    """Interrupt a call at every so many lines until it comes to its end; return at how many."""
+    at = 1
+    while not Interrupted(packages, at).call(call):
+        check(at)
+        at += step
+    return at // step
+
+
+@pytest.mark.parametrize(
+    ("shape", "packages", "step"),
+    [
+        ("invoke", (OURS,), 7),
+        ("stream", (OURS,), 11),
+        ("model", (OURS,), 2),
+        ("model stream", (OURS,), 2),
+        ("invoke", (OURS, LANGCHAINS), 23),
+        ("model stream", (OURS, LANGCHAINS), 5),
+    ],
+)
+def test_an_interrupt_leaves_nothing_open(tracing, quiet, shape, packages, step):
+    """Wherever Ctrl-C strikes, in our code or in LangChain's, no run stays open or current and each span ends once."""
+    ids = Ids()
+    tracing.provider.add_span_processor(ids)
+
+    def check(at):
+        tracing.handler.force_flush()
+        tracing.settle()
+        assert sorted(ids.ended) == sorted(ids.started), at
+        assert (
+            trace.get_current_span() is trace.INVALID_SPAN or not trace.get_current_span().get_span_context().is_valid
+        )
+
+    assert interrupt_everywhere(lambda: CALLS[shape](tracing.config), packages, step, check) > 50
+    tracing.exporter.clear()
+    CALLS["invoke"](tracing.config)
+    assert tracing.text() == "agent\n  execute_tool asks\n    chat"
+
+
+def test_an_interrupt_among_listeners_leaves_no_run_open(tracing):
+    """The same with listeners, whose spans end at most once: Ctrl-C within OpenTelemetry may keep one from its end."""
+    ids = Ids()
+    tracing.handler = runspan.OpenTelemetryCallbackHandler(
+        tracer_provider=tracing.provider, span_processors=[ids], callbacks=[Driven()]
+    )
+
+    def check(at):
+        tracing.handler.force_flush()
+        tracing.settle()
+        assert len(ids.ended) == len(set(ids.ended)), at
+
+    assert interrupt_everywhere(lambda: AGENT.invoke(1, tracing.config), (OURS,), 11, check) > 50
+
+
+def test_an_interrupt_of_the_start_of_a_block_leaves_none_open(tracing):
+    """Ctrl-C while a block opens leaves no scope behind: what comes after is not heard."""
+    heard = Ids()
+    block = runspan.invocation(tracer_provider=tracing.provider, span_processors=[heard])
+    block.__enter__()
+    block.__exit__(None, None, None)
+
+    def check(at):
+        tracing.mark("after")
+        assert heard.started == [], at
+
+    assert interrupt_everywhere(block.__enter__, (OURS,), 2, check) > 50
+    tracing.mark("within")
+    block.__exit__(None, None, None)
+    tracing.mark("after")
+    assert len(heard.started) == 1
+
+
+def test_a_thread_that_exits_in_a_run_delivers_it():
+    """``sys.exit`` in a run of a thread ends the thread and its runs; their spans arrive, and what comes after."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            import sys, threading
+            from langchain_core.runnables import RunnableLambda
+            import runspan
+
+            handle = configure(endpoint={receiver.endpoint!r})
+            handler = runspan.OpenTelemetryCallbackHandler()
+            leave = RunnableLambda(lambda _: sys.exit(3), name="leaves")
+            outer = RunnableLambda(lambda x: leave.invoke(x), name="outer")
+            threads = [
+                threading.Thread(target=outer.invoke, args=(1, {{"callbacks": [handler]}})) for _ in range(5)
+            ]
+            for each in threads: each.start()
+            for each in threads: each.join()
+            RunnableLambda(lambda x: x, name="after").invoke(1, {{"callbacks": [handler]}})
+            tell([handler.open_runs, handle.force_flush(10)])
+            """
+        )
+        spans = receiver.received()
+    assert (ended.told, ended.stderr) == ([[0, True]], [])
+    assert sorted(span["name"] for span in spans) == ["after", *["leaves"] * 5, *["outer"] * 5]
+    assert {span["attributes"].get("error.type") for span in spans} == {None, "SystemExit"}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_lost_runs_end_also_after_a_processor_ended_the_thread_that_ends_them(tracing):
+    """SystemExit of a span processor where a lost run ends costs that thread alone: the next run has another."""
+
+    class Leaving(SpanProcessor):
+        def on_end(self, span):
+            if threading.current_thread().name == "runspan-reaper" and not left:
+                left.append(span.name)
+                sys.exit(1)
+
+    class Hanging(Model):
+        async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+            await asyncio.Event().wait()
+
+    async def lose():
+        task = asyncio.create_task(Hanging(tracing=tracing).ainvoke("x", tracing.config))
+        await asyncio.sleep(0.01)
+        task.cancel()  # LangChain reports no end of it
+        await asyncio.wait([task])
+
+    left = []
+    tracing.provider.add_span_processor(Leaving())
+    for _ in range(3):
+        asyncio.run(lose())
+        tracing.settle()
+    assert left == ["chat"]
