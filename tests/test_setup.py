@@ -224,7 +224,6 @@ def test_a_process_without_collector_ends_soon(protocol):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        began = time.monotonic()
         ended = run_python(
             f"""
             handle = configure(endpoint={endpoint!r}, protocol={protocol!r})
@@ -235,7 +234,6 @@ def test_a_process_without_collector_ends_soon(protocol):
             end("lost too")
             """
         )
-        assert time.monotonic() - began < 5 + MARGIN_SECONDS
     assert ended.exit_seconds < 4 + MARGIN_SECONDS
     assert ended.told[0] is False
     assert ended.told[1] < 0.5 + MARGIN_SECONDS
