@@ -63,12 +63,13 @@ _STEP_SECONDS: Final = 0.01
 _own_threads: Final[set[int]] = set()
 
 
-def start_thread(function: Callable[[], object], name: str) -> None:
+def start_thread(function: Callable[[], object], name: str = "") -> None:
     """Start a thread that the end of the process does not wait for.
 
     Args:
         function: what it calls.
-        name: what log lines call it.
+        name: what log lines call it. Before Python 3.12 a thread with a name is listed after its end: none for one that
+            ends soon.
 
     Raises:
         RuntimeError: there can be no more threads, or Python is exiting.
@@ -78,7 +79,8 @@ def start_thread(function: Callable[[], object], name: str) -> None:
 
 def _run(function: Callable[[], object], name: str) -> None:
     _own_threads.add(get_ident())
-    threading.current_thread().name = name
+    if name:
+        threading.current_thread().name = name
     try:
         function()
     finally:

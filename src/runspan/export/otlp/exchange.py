@@ -103,7 +103,7 @@ class Exchange:
         except socket.gaierror:  # not an address
             pass
         try:
-            start_thread(partial(_look_up, host, port, self._found), "runspan-resolver")
+            start_thread(partial(_look_up, host, port, self._found))
         except RuntimeError:  # no more threads, or Python is exiting
             _look_up(host, port, self._found)
         try:
