@@ -15,6 +15,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
+from runspan.handler_spans import current_before, is_of_handler, repeats
 from runspan.late import run_id_of_body, span_of_ended
 from runspan.place import GRAPH_MODULE, Place, Style, run_ids_on_stack
 from runspan.runs import Run, RunTable
@@ -33,9 +34,11 @@ _STARTING_KEY: Final = otel.create_key("runspan-starting")
 class StandIn(Span):
     """Stands for a run in the contexts that its start left behind."""
 
-    def __init__(self, run: Run, base: Span) -> None:
+    def __init__(self, run: Run, base: Span, idle: Span | None = None) -> None:
         self.run = run
         self.base = base
+        self.idle = idle
+        """What was current when the run started, if that recorded nothing: a handler that is switched off made it."""
 
     def get_span_context(self) -> SpanContext:
         """Return the context of the span that is right now."""
@@ -129,7 +132,8 @@ def open_runs_in(context: Context) -> Iterator[Run]:
 
 def attach(run: Run, base: Span, here: Context) -> None:
     """Make the run current in this context and in what is started from it; it is never detached."""
-    stand_in = StandIn(run, base)
+    current = here.get(_SPAN_KEY)
+    stand_in = StandIn(run, base, current if type(current) is NonRecordingSpan else None)
     run.watch(stand_in)
     otel.attach(Context({**here, _SPAN_KEY: stand_in, _STAND_IN_KEY: stand_in}))
 
@@ -145,6 +149,8 @@ def find_parent(
     named = table.find(named_parent_id)
     named_span = named.span if named is not None else trace.INVALID_SPAN
     base = here.get(_SPAN_KEY)
+    if type(base) is not StandIn:
+        base = _without_handlers(base, here.get(_STAND_IN_KEY))
     if type(base) is StandIn:
         if base.run is named and _works_plainly(named, place):
             return named, named_span, base
@@ -155,11 +161,30 @@ def find_parent(
             base = span
     else:
         run, _ = _find_executing(here.get(_STAND_IN_KEY), table, by_config_alone=True)
-        base = span = trace.get_current_span(here)
+        base = span = base if isinstance(base, Span) else trace.INVALID_SPAN
     # The named run may be over by now: a tool that timed out here is ended by the look at it.
     if named is None or named.is_over or (run is not None and run.is_within(named)):
         return run, span, base
     return named, named_span, base
+
+
+def _without_handlers(span: object, stand_in: object) -> object:
+    """Return what is current below the span that another handler made current for a run, if it is one."""
+    if isinstance(span, Span) and is_of_handler(span):
+        before = current_before(span)
+        return stand_in if before is None else before
+    if type(stand_in) is StandIn and repeats(span, _spans_down_from(stand_in)):
+        return stand_in
+    return span
+
+
+def _spans_down_from(span: Span) -> Iterator[Span]:
+    while type(span) is StandIn:
+        yield span.run.span
+        if span.idle is not None:
+            yield span.idle
+        span = span.base
+    yield span
 
 
 def _works_plainly(run: Run, place: Place) -> bool:

@@ -39,6 +39,7 @@ class Tracing:
             _tell_of_no_provider()
         with _tables_lock:
             self.table = _tables.setdefault(provider, table or RunTable())
+        _watch_handlers(provider)
 
     def follow(self, provider: TracerProvider) -> "Tracing":
         """Return the tracing of the provider that is global now, with the runs that began before it was set."""
@@ -119,6 +120,15 @@ class Tracing:
             # A span of the user's may be what is left of an invocation that is over.
             inherited = inherited.joined(self.table.router.scope_of(run.span.get_span_context()))
         return inherited
+
+
+def _watch_handlers(provider: TracerProvider) -> None:
+    for each in (provider, trace.get_tracer_provider()):
+        if hasattr(each, "add_span_processor"):
+            # Where nothing takes processors, no SDK is needed.
+            from runspan.handler_span_processor import watch  # noqa: PLC0415  the reason above
+
+            watch(each)
 
 
 def end_open_runs(provider: TracerProvider) -> None:

@@ -1,0 +1,154 @@
+"""Beside a handler that makes spans of its own current, our tree is the same."""
+
+import contextlib
+from typing import Any
+from uuid import UUID
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.runnables import RunnableLambda
+from opentelemetry import context, trace
+from opentelemetry.trace import NoOpTracer, Span, Tracer
+
+from tests.context.shapes import SHAPES, Model, body
+from tests.context.test_matrix import NOT_COMPARED, UNLIKE, WAYS
+from tests.tracing import Tracing, as_text, sorted_text
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+# What instrumented code leaves in the bodies of the shapes.
+_MARKS = {"http", "query", "chunk", "before", "after", "more work"}
+
+
+class Attaching(BaseCallbackHandler):
+    """Makes its own span of each run current, from the start to the end, as Langfuse's handler does."""
+
+    run_inline = True
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.spans: dict[UUID, tuple[Span, Any]] = {}
+
+    def start(self, run_id: UUID, parent_run_id: UUID | None) -> None:
+        if parent_run_id in self.spans:
+            with trace.use_span(self.spans[parent_run_id][0]):
+                span = self.tracer.start_span("theirs")
+        else:
+            span = self.tracer.start_span("theirs")
+        self.spans[run_id] = span, context.attach(trace.set_span_in_context(span))
+
+    def end(self, run_id: UUID) -> None:
+        span, token = self.spans.pop(run_id)
+        with contextlib.suppress(ValueError):  # LangChain ends async runs in a task with a context of its own
+            token.var.reset(token)
+        span.end()
+
+    def on_chain_start(self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **__: Any) -> None:
+        self.start(run_id, parent_run_id)
+
+    def on_chain_end(self, *_: Any, run_id: UUID, **__: Any) -> None:
+        self.end(run_id)
+
+    on_llm_start = on_chat_model_start = on_tool_start = on_retriever_start = on_chain_start
+    on_llm_end = on_llm_error = on_tool_end = on_tool_error = on_retriever_end = on_chain_end
+    on_retriever_error = on_chain_error = on_chain_end
+
+
+class Beside(Tracing):
+    """Traces with another handler in the same invocations."""
+
+    def __init__(self, *, is_first: bool, is_on: bool) -> None:
+        super().__init__()
+        self.other = Attaching(self.provider.get_tracer("theirs") if is_on else NoOpTracer())
+        self.is_first = is_first
+
+    @property
+    def config(self) -> dict:
+        handlers = [self.other, self.handler] if self.is_first else [self.handler, self.other]
+        return {"callbacks": handlers}
+
+    @property
+    def ours(self) -> str:
+        """Our own spans as a text."""
+        return as_text(tuple(span for span in self.spans if span.instrumentation_scope.name == "runspan"))
+
+
+@pytest.fixture(
+    params=[(False, True), (True, True), (False, False), (True, False)],
+    ids=["ours_first", "theirs_first", "ours_first_theirs_off", "theirs_first_and_off"],
+)
+def beside(request):
+    """Trace beside another handler, in either order, switched on or off."""
+    is_first, is_on = request.param
+    tracing = Beside(is_first=is_first, is_on=is_on)
+    yield tracing
+    tracing.settle()
+
+
+def _without_marks(text: str) -> str:
+    def is_ours(line: str) -> bool:
+        name = line.strip()
+        return name not in _MARKS and name not in NOT_COMPARED and not name.endswith(" work")
+
+    return sorted_text("\n".join(filter(is_ours, text.splitlines())))
+
+
+@pytest.mark.parametrize(
+    ("shape", "call"),
+    [
+        pytest.param(shape, way, id=f"{shape}-{way.__name__}")
+        for shape in SHAPES
+        for way in WAYS
+        if (shape, way) not in UNLIKE
+    ],
+)
+async def test_our_tree_is_the_same(beside, shape, call):
+    """Each of our spans is under the run that it is under without the other handler."""
+    made = SHAPES[shape](beside)
+    calls = call(beside, made)
+    calls = await calls if not isinstance(calls, int) else calls
+    assert _without_marks(beside.ours) == _without_marks("\n".join([made.trace] * calls))
+
+
+async def test_invocations_one_after_the_other(beside):
+    """Each invocation in a context is a trace of its own, or below the caller's span, whatever the last one left."""
+    for _ in range(2):
+        await body(beside, "bare").ainvoke("x", beside.config)
+        body(beside, "bare").invoke("x", beside.config)
+    for _ in range(2):
+        with beside.span("request"):
+            await body(beside, "within").ainvoke("x", beside.config)
+            body(beside, "within").invoke("x", beside.config)
+    ours = tuple(span for span in beside.spans if span.name in {"bare", "within", "request"})
+    within = "request\n  within\n  within"
+    assert as_text(ours) == "\n".join(["bare"] * 4 + [within] * 2)
+
+
+def test_a_span_of_the_user_within_a_run():
+    """With our handler first, a run in a span of the user's is below that one, which is below the other handler's."""
+    assert _with_users_span(Beside(is_first=False, is_on=True)) == (
+        "outer\n  theirs\n    mine\n      chat\n    theirs\n      http"
+    )
+
+
+def test_a_span_of_the_user_that_the_other_handler_covers():
+    """With our handler last, a span of the user's around a run is not seen, and the run is below its parent run."""
+    assert _with_users_span(Beside(is_first=True, is_on=True)) == ("theirs\n  theirs\nouter\n  mine\n  chat\n    http")
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_span_of_the_user_beside_a_handler_that_is_off(is_first):
+    """With the other handler switched off our handler sees the same."""
+    expected = "outer\n  chat\n    http\n  mine" if is_first else "outer\n  mine\n    chat\n  http"
+    assert sorted_text(_with_users_span(Beside(is_first=is_first, is_on=False))) == sorted_text(expected)
+
+
+def _with_users_span(beside: Beside) -> str:
+    model = Model(tracing=beside)
+
+    def outer(given):
+        with beside.span("mine"):
+            return model.invoke(given)
+
+    RunnableLambda(outer, name="outer").invoke("x", beside.config)
+    return as_text(beside.spans)
