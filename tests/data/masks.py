@@ -22,6 +22,7 @@ _PEM_END = "-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
 # What is a secret wherever it stands; all of the match is masked.
 VALUES = [
     (r"\\+(?:[bfnrt]|u[0-9a-fA-F]{4})" + _SK, "OpenAI, Anthropic, Langfuse, OpenRouter and others, after an escape"),
+    ("_" + _SK, "the same in Markdown's italics"),
     (r"\b" + _SK, "the same elsewhere"),
     ("lsv2_(?:pt|sk)_[A-Za-z0-9_]{20,}", "LangSmith"),
     ("hf_[A-Za-z0-9]{30,}", "Hugging Face"),
@@ -33,10 +34,10 @@ VALUES = [
     ("r8_[A-Za-z0-9]{30,}", "Replicate"),
     ("tvly-[A-Za-z0-9-]{20,}", "Tavily"),
     ("pcsk_[A-Za-z0-9_]{20,}", "Pinecone"),
-    ("AIza[A-Za-z0-9_-]{34}(?:[A-Za-z0-9_]\\b|-)", "Google"),
+    (r"AIza[A-Za-z0-9_-]{34}(?:[A-Za-z0-9_](?:\b|_)|-)", "Google"),
     ("GOCSPX-[A-Za-z0-9_-]{20,}", "Google OAuth client"),
     (r"ya29\.[A-Za-z0-9_-]{20,}", "Google OAuth token"),
-    (r"A[KS]IA[A-Z0-9]{16}\b", "AWS key id"),
+    (r"A[KS]IA[A-Z0-9]{16}(?:\b|_)", "AWS key id"),
     ("gh[oprsu]_[A-Za-z0-9]{36,}", "GitHub"),
     ("github_pat_[A-Za-z0-9_]{22,}", "GitHub, fine-grained"),
     ("glpat-[A-Za-z0-9_.-]{20,}", "GitLab"),
