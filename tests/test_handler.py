@@ -40,6 +40,18 @@ def test_trace_id_for_a_run(tracing):
     assert tracing.handler.trace_id_for(unknown) is None
 
 
+def test_trace_id_for_a_run_of_an_event(tracing):
+    """Events of ``astream_events`` give run ids as str; what is no run id is an error that says what to give."""
+    run_id = uuid.uuid4()
+    RunnableLambda(lambda x: x, name="one").invoke("x", {**tracing.config, "run_id": run_id})
+    assert tracing.handler.trace_id_for(str(run_id)) == tracing.handler.trace_id_for(run_id) is not None
+    remedy = "pass the run_id of a callback or an event, a UUID or its str"
+    with pytest.raises(ValueError, match=f"^run_id is 'lc_1', which is no UUID; {remedy}$"):
+        tracing.handler.trace_id_for("lc_1")
+    with pytest.raises(TypeError, match=f"^run_id is None; {remedy}$"):
+        tracing.handler.trace_id_for(None)
+
+
 def test_trace_ids_are_forgotten_after_some_thousand_runs(tracing):
     """The memory of trace ids is bounded."""
     run_id = uuid.uuid4()

@@ -14,7 +14,7 @@ from opentelemetry.trace import TracerProvider
 
 from runspan import payload
 from runspan._guard import attempt
-from runspan.arguments import check_provider
+from runspan.arguments import check_provider, shown
 from runspan.bridge import Bridge
 from runspan.flush import flush
 from runspan.graphs import hear_graphs, note_interrupt, note_resume
@@ -107,12 +107,19 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         """Who hears the invocations that this handler is given to; nobody once it is shut down."""
         return NOBODY if self._bridge.is_shut_down else self._bridge.scope
 
-    def trace_id_for(self, run_id: UUID) -> str | None:
+    def trace_id_for(self, run_id: UUID | str) -> str | None:
         """Return the trace id (32 hex digits) of a run that is open or started not long ago, else None.
 
         The last few thousand runs of the process are remembered.
+
+        Args:
+            run_id: as LangChain gives it: a UUID to callbacks, a str in the events of ``astream_events``.
+
+        Raises:
+            ValueError: if it is a str that is no UUID.
+            TypeError: if it is of another type.
         """
-        trace_id = self._bridge.trace_id(run_id)
+        trace_id = self._bridge.trace_id(_run_id(run_id))
         return trace.format_trace_id(trace_id) if trace_id else None
 
     def force_flush(self, timeout: float = 10.0) -> bool:
@@ -265,6 +272,18 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_agent_finish(self, *args: Any, **event: Any) -> Any:
         """Pass on that an agent of the classic kind has finished."""
         self._bridge.pass_on("on_agent_finish", args, event)
+
+
+def _run_id(value: object) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    remedy = "pass the run_id of a callback or an event, a UUID or its str"
+    if not isinstance(value, str):
+        raise TypeError(f"run_id is {shown(value)}; {remedy}")
+    try:
+        return UUID(value)
+    except ValueError:
+        raise ValueError(f"run_id is {shown(value)}, which is no UUID; {remedy}") from None
 
 
 def _listeners(
