@@ -18,7 +18,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 from runspan.handler_spans import current_before, is_of_handler, repeats
 from runspan.late import run_id_of_body, span_of_ended
 from runspan.place import GRAPH_MODULE, Place, Style, run_ids_on_stack
-from runspan.runs import Run, RunTable
+from runspan.runs import Run, RunTable, run_of_span
 from runspan.saving import is_saving_on_stack
 
 # The innermost stand-in, also where a user's span covers it: it tells in which run that span was opened.
@@ -114,6 +114,15 @@ def runs_executing(context: Context, apart_from: RunTable | None = None) -> Iter
             if run is not None:
                 yield run
         stand_in = stand_in.base
+
+
+def runs_around(parent: SpanContext | None, context: Context) -> list[Run]:
+    """Return the runs that execute where a span with this parent starts, the innermost first.
+
+    Where the context does not tell, as in the threads of a ``ConcurrentMultiSpanProcessor``, the parent does.
+    """
+    run = run_of_span(parent)
+    return list(runs_executing(context)) or ([run] if run is not None else [])
 
 
 def was_in_run(context: Context) -> bool:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode
 
 from runspan import rebuild, semconv
 from runspan._guard import attempt
-from runspan.context import runs_executing
+from runspan.context import runs_around
 from runspan.dispatch import Outbox, dispatch, outbox_here
 from runspan.event import Event
 from runspan.forking import in_forked_child
@@ -145,8 +144,8 @@ class ForeignSpans:
             call.outbox = None
 
     def _new_call(self, span: "Span", told: Told, context: Context) -> Call:
-        parent = self._calls.get(trace.get_current_span(context).get_span_context())
-        run = next(runs_executing(context), None) if parent is None else None
+        parent = self._calls.get(span.parent)
+        run = next(iter(runs_around(span.parent, context)), None) if parent is None else None
         ids = span.get_span_context()
         call = Call(told, run_id_of(told, ids.trace_id, ids.span_id), parent, run)
         around = parent or run

@@ -10,7 +10,7 @@ from opentelemetry.util.types import AnyValue
 
 from runspan import rebuild, semconv
 from runspan._guard import attempt
-from runspan.context import runs_executing
+from runspan.context import runs_around
 from runspan.live_spans import LiveSpans
 from runspan.payload import Kind
 from runspan.rebuild import Told
@@ -65,17 +65,19 @@ class OneCallSpanProcessor(WrappingSpanProcessor):
             if _is_model(span) and span.get_span_context().trace_flags.sampled:
                 self._calls.put(span, _Call())
         elif len(self._calls):
-            inner = self._within(otel.get_current() if parent_context is None else parent_context)
+            around = self._inner.get(span.parent)
+            inner = self._within(span, otel.get_current() if parent_context is None else parent_context, around)
             if inner is not None:
-                inner.around = self._inner.get(span.parent)
+                inner.around = around
                 self._inner.put(span, inner)
 
-    def _within(self, context: Context) -> "_InnerSpan | None":
-        """Return what a span is that starts in a context where a call executes that was noted here."""
-        for run in runs_executing(context):
+    def _within(self, span: Span, context: Context, around: "_InnerSpan | None") -> "_InnerSpan | None":
+        """Return what a span is that starts where a call executes that was noted here, or within an inner span."""
+        runs = runs_around(span.parent, context)
+        for run in runs:
             if run.is_model and run.owns_span and (call := self._calls.get(run.span.get_span_context())) is not None:
                 return _InnerSpan(run, call)
-        return None
+        return _InnerSpan(around.run, around.call) if around is not None and not runs else None
 
     def _counted_once(self, span: ReadableSpan) -> ReadableSpan:
         call = self._calls.pop(span.context)

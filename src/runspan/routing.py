@@ -60,7 +60,7 @@ class Router(SpanProcessor):
     def _tell(self, span: Span, parent_context: Context | None) -> None:
         context = otel.get_current() if parent_context is None else parent_context
         run = run_starting(context)
-        scope = attempt(self._scope_in, context, run, default=NOBODY)
+        scope = attempt(self._scope_in, span, context, run, default=NOBODY)
         if scope is NOBODY:
             return
         self._live.put(span, scope)
@@ -88,12 +88,13 @@ class Router(SpanProcessor):
         for processor in new.processors:
             attempt(processor.on_start, run.span, None, default=None)
 
-    def scope_of(self, span: SpanContext) -> Scope:
+    def scope_of(self, span: SpanContext | None) -> Scope:
         """Return in whose scope a live span started."""
         return self._live.get(span) or NOBODY
 
-    def _scope_in(self, context: Context, run: "Run | None") -> Scope:
-        scope = run.scope if run is not None else self.scope_of(trace.get_current_span(context).get_span_context())
+    def _scope_in(self, span: Span, context: Context, run: "Run | None") -> Scope:
+        # Not the context's current span: the context may be that of a thread of a ConcurrentMultiSpanProcessor.
+        scope = run.scope if run is not None else self.scope_of(span.parent)
         executing = list(runs_executing(context, run.table if run is not None else None))
         for each in executing:
             scope = scope.joined(each.scope)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AnyValue
@@ -245,6 +245,16 @@ class Run:
             reaper.report(self)
 
 
+_by_span: Final[WeakValueDictionary[int, Run]] = WeakValueDictionary()
+
+
+def run_of_span(span: SpanContext | None) -> Run | None:
+    """Return the open run that a span is of."""
+    if span is None or (run := _by_span.get(span.span_id)) is None:
+        return None
+    return run if run.span.get_span_context().trace_id == span.trace_id else None
+
+
 class Audience(NamedTuple):
     """Who is told of an event, and by what way."""
 
@@ -306,7 +316,10 @@ class RunTable:
             run.parent.children[run] = None
         if not run.is_chain and run.place.style is not Style.ORDINARY:
             self.roam(run)
-        self._started.append((run.run_id, run.span.get_span_context()))
+        span = run.span.get_span_context()
+        self._started.append((run.run_id, span))
+        if run.owns_span:
+            _by_span[span.span_id] = run
 
     def roam(self, run: Run) -> None:
         """Note a model run that may execute where its stand-in is not."""
@@ -375,6 +388,8 @@ class RunTable:
                 span.set_status(Status(StatusCode.ERROR, error))
             span.end(at_ns)
         self._open.pop(run.run_id, None)
+        if run.owns_span:
+            _by_span.pop(span.get_span_context().span_id, None)
         run.close()
 
     def finish(self, run: Run, by: object, attributes: Attributes = _NOTHING) -> None:
