@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak clean
+.PHONY: help demo test lint format bench docs constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -40,7 +40,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 # The lowest of what runspan needs; the rest is what its tests need there.
 LOWEST := -e . $$($(ASK) lowest) langchain==1.0.0 langchain-anthropic==1.0.0 anthropic jsonschema trustme numpy starlette \
-	uvicorn gunicorn hypothesis pytest pytest-asyncio pytest-timeout
+	uvicorn gunicorn opentelemetry-instrumentation-httpx langgraph-checkpoint-sqlite hypothesis \
+	pytest pytest-asyncio pytest-timeout
 .venv-lowest/.lowest: pyproject.toml Makefile
 	$(call venv,.venv-lowest,$(LOWEST))
 
@@ -104,6 +105,16 @@ sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 RUNS ?= 30000
 soak: $(VENV)/.dev  ## put one handler through 30,000 runs, or RUNS=3000: nothing may grow (10 minutes)
 	@SOAK_RUNS=$(RUNS) $(BIN)/python -m pytest tests/soak -s -p no:logging
+
+.venv-release/.release: pyproject.toml
+	$(call venv,.venv-release,build twine)
+
+build: .venv-release/.release  ## make wheel and sdist, install each into a fresh environment and trace a chain with it
+	@rm -rf dist && .venv-release/bin/python -m build --quiet && .venv-release/bin/twine check --strict dist/*
+	@$(PYTHON) devtools/try_build.py
+
+coverage: $(VENV)/.dev  ## tell which lines no fast test runs
+	@$(BIN)/python -m pytest -q --cov=runspan --cov-report=term-missing:skip-covered
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
