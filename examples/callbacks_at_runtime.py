@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from langchain_anthropic import ChatAnthropic
@@ -22,7 +23,9 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 
 import runspan
-from runspan.demo.anthropic_server import AnthropicServer
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from devtools.anthropic_server import AnthropicServer
 
 MODEL = "claude-3-sonnet-20240229"
 QUESTION = {"number": "2"}

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from runspan._guard import faults
-from runspan.ai_only import AiOnlySpanProcessor
+from runspan.processors.ai_only import AiOnlySpanProcessor
 from tests.context.shapes import Model
 from tests.tracing import as_text
 

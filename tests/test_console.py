@@ -8,7 +8,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from runspan.console import Node, TreeSpanExporter, build_tree, describe, render_tree
+from runspan.processors.console import Node, TreeSpanExporter, build_tree, describe, render_tree
 
 MILLISECOND = 1_000_000
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from runspan import Settings
 from runspan._guard import faults
-from runspan.embeddings import trace_embeddings
+from runspan.langchain.embeddings import trace_embeddings
 from tests.tracing import SlowSampler, current_name
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from tenacity import Retrying, stop_after_attempt, wait_fixed
 
 from runspan._guard import faults
-from runspan.events import RunEvents
+from runspan.signals.events import RunEvents
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4"}
 MESSAGES = [{"role": "user", "parts": [{"type": "text", "content": "Grüße"}]}]
@@ -236,7 +236,7 @@ def test_the_global_provider():
 from opentelemetry import _logs, trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from runspan.events import RunEvents
+from runspan.signals.events import RunEvents
 
 events = RunEvents(None)
 exporter = InMemoryLogRecordExporter()

@@ -10,7 +10,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
-from runspan.events import RunEvents
+from runspan.signals.events import RunEvents
 from tests.http_bodies import receive_bodies
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4"}

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import semconv, trace_embeddings
-from runspan.one_call import OneCallSpanProcessor
 from runspan.payload import input_messages
+from runspan.processors.one_call import OneCallSpanProcessor
 from tests.context.shapes import AGENT, SHAPES, AgentModel, SyncModel
 
 VIEW = json.loads((Path(__file__).parent / "data" / "jaeger_genai_view.json").read_text())

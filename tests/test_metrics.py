@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExpor
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
-from runspan.metrics import MOST_VALUES_OF_A_LABEL, RunMetrics, run_metrics
+from runspan.signals.metrics import MOST_VALUES_OF_A_LABEL, RunMetrics, run_metrics
 from tests.http_bodies import receive_bodies
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

@@ -18,11 +18,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from devtools.anthropic_server import Answer, AnthropicServer, Failure
 from runspan import AiOnlySpanProcessor, OpenTelemetryCallbackHandler, Settings
+from runspan._configure import configure
 from runspan._guard import faults
-from runspan.demo.anthropic_server import Answer, AnthropicServer, Failure
-from runspan.one_call import OneCallSpanProcessor
-from runspan.setup import configure
+from runspan.processors.one_call import OneCallSpanProcessor
 from tests.context.shapes import SyncModel
 from tests.demo.asking import SUM
 from tests.otlp_receivers import HttpReceiver

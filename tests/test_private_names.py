@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from runspan import private_names
-from runspan.private_names import PRIVATE_NAMES, PrivateName
+from runspan.signals import private_names
+from runspan.signals.private_names import PRIVATE_NAMES, PrivateName
 
 
 @pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: private.name)

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
-from runspan.recording import RecordedSpan, read_recording
+from runspan.recording.otlp_file import RecordedSpan, read_recording
 from tests.tracing import Tracing
 
 TRACE_ID = 0x0AF7651916CD43DD8448EB211C80319C

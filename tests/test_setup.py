@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runspan.setup import configure
+from runspan._configure import configure
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 
 MARGIN_SECONDS = 1.5
@@ -20,7 +20,7 @@ RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
 PREAMBLE = """
 import json, logging, os, time
 from opentelemetry import trace
-from runspan.setup import configure
+from runspan._configure import configure
 
 def tell(value): print(json.dumps(value), flush=True)
 def end(name): trace.get_tracer("test").start_span(name).end()

@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler, Settings, _guard, semconv
-from runspan.event import IGNORED_BY
+from runspan.callback_event import IGNORED_BY
 
 # LangChain tells of a handler's exceptions, runspan of its faults, OpenTelemetry of wrong use, in their logs only.
 _LANGCHAIN: Final = "langchain_core"

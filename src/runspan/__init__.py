@@ -4,21 +4,21 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from runspan._version import __version__
-from runspan.handler import OpenTelemetryCallbackHandler
+from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.settings import Settings
 
 if TYPE_CHECKING:
-    from runspan.ai_only import AiOnlySpanProcessor
-    from runspan.block import invocation
-    from runspan.callback_processor import CallbackSpanProcessor
-    from runspan.embeddings import trace_embeddings
+    from runspan._configure import Handle, configure
+    from runspan._invocation import invocation
     from runspan.export.counts import Stats
     from runspan.export.otlp_processor import OtlpSpanProcessor
     from runspan.export.spool.files import Spool
-    from runspan.one_call import OneCallSpanProcessor
-    from runspan.playback import replay
-    from runspan.resumption import link_resumes
-    from runspan.setup import Handle, configure
+    from runspan.langchain.checkpoints import link_resumes
+    from runspan.langchain.embeddings import trace_embeddings
+    from runspan.listeners.callback_processor import CallbackSpanProcessor
+    from runspan.processors.ai_only import AiOnlySpanProcessor
+    from runspan.processors.one_call import OneCallSpanProcessor
+    from runspan.recording.replay import replay
 
 __all__ = [
     "AiOnlySpanProcessor",
@@ -40,18 +40,18 @@ __all__ = [
 
 # People who need the handler alone don't pay for importing the SDK and its exporters.
 _IMPORTED_WHEN_ASKED_FOR: Final = {
-    "AiOnlySpanProcessor": "runspan.ai_only",
-    "CallbackSpanProcessor": "runspan.callback_processor",
-    "Handle": "runspan.setup",
-    "OneCallSpanProcessor": "runspan.one_call",
+    "AiOnlySpanProcessor": "runspan.processors.ai_only",
+    "CallbackSpanProcessor": "runspan.listeners.callback_processor",
+    "Handle": "runspan._configure",
+    "OneCallSpanProcessor": "runspan.processors.one_call",
     "OtlpSpanProcessor": "runspan.export.otlp_processor",
     "Spool": "runspan.export.spool.files",
     "Stats": "runspan.export.counts",
-    "configure": "runspan.setup",
-    "invocation": "runspan.block",
-    "link_resumes": "runspan.resumption",
-    "replay": "runspan.playback",
-    "trace_embeddings": "runspan.embeddings",
+    "configure": "runspan._configure",
+    "invocation": "runspan._invocation",
+    "link_resumes": "runspan.langchain.checkpoints",
+    "replay": "runspan.recording.replay",
+    "trace_embeddings": "runspan.langchain.embeddings",
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
 
-from runspan.context import StandIn
+from runspan.runs.current_span import StandIn
 from tests.context.shapes import Model, State, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -21,8 +21,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler
-from runspan.console import TreeSpanExporter
-from runspan.forking import fork_safe_lock
+from runspan._forking import fork_safe_lock
+from runspan.processors.console import TreeSpanExporter
 from tests.otlp_receivers import HttpReceiver
 
 

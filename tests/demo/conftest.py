@@ -5,7 +5,7 @@ import contextlib
 import anthropic
 import pytest
 
-from runspan.demo.anthropic_server import AnthropicServer
+from devtools.anthropic_server import AnthropicServer
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runspan.demo.anthropic_server import Answer, AnthropicServer, Failure, ReceivedRequest
+from devtools.anthropic_server import Answer, AnthropicServer, Failure, ReceivedRequest
 from tests.demo.asking import FOREVER_S, MODEL, NO_CACHE, SUM
 from tests.waiting import wait_until
 

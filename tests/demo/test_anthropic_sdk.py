@@ -6,7 +6,7 @@ import anthropic
 import httpx2
 import pytest
 
-from runspan.demo.anthropic_server import Answer, Failure, ToolUse, Usage
+from devtools.anthropic_server import Answer, Failure, ToolUse, Usage
 from tests.demo.asking import FOREVER_S, MODEL, NO_CACHE, SUM
 from tests.waiting import wait_until
 

@@ -9,7 +9,7 @@ from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
 
-from runspan.demo.anthropic_server import Answer, Failure, ToolUse, Usage
+from devtools.anthropic_server import Answer, Failure, ToolUse, Usage
 
 # The model of the first example anybody sees.
 MODEL = "claude-3-sonnet-20240229"

@@ -16,7 +16,7 @@ from langgraph.types import Command, interrupt
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler
-from runspan.graphs import hear_graphs
+from runspan.langchain.langgraph import hear_graphs
 from tests.context.shapes import straight_graph
 from tests.waiting import collect_until
 

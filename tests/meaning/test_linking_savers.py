@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, interrupt
 
 import runspan
-from runspan import resumption
+from runspan.langchain import checkpoints
 from tests.context.shapes import straight_graph
 from tests.waiting import collect_until
 
@@ -34,7 +34,7 @@ def config_of(tracing):
 
 def as_in_another_process(monkeypatch):
     """Forget what this process remembers."""
-    monkeypatch.setattr(resumption, "_interrupted", OrderedDict())
+    monkeypatch.setattr(checkpoints, "_interrupted", OrderedDict())
 
 
 def check_linked(tracing):

@@ -8,7 +8,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.types import Command
 
 from runspan.payload import documents, query, tool_arguments, tool_result
-from runspan.payload.results import soft_error
+from runspan.payload.inputs_outputs import soft_error
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel, Field, SecretStr
 
-from runspan.payload import clean, plain, to_json
+from runspan.payload import clean, serialize, to_json
 
 
 class Rude:
@@ -166,8 +166,8 @@ def test_size_is_bounded(monkeypatch):
     """A million values are written whole; of more, and of a tenth as many objects, the rest is left out, visibly."""
     wide = [[1] * 1000] * 300
     assert json.loads(to_json(wide)) == wide
-    assert plain._MOST_VALUES == 1_000_000
-    monkeypatch.setattr(plain, "_MOST_VALUES", 1000)
+    assert serialize._MOST_VALUES == 1_000_000
+    monkeypatch.setattr(serialize, "_MOST_VALUES", 1000)
     doubled = [1]
     for _ in range(40):
         doubled = [doubled, doubled]

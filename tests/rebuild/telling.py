@@ -6,7 +6,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
-from runspan.event import IGNORED_BY, Event
+from runspan.callback_event import IGNORED_BY, Event
 from runspan.rebuild import Told, end_event, kind_of, start_event
 
 

@@ -12,8 +12,8 @@ from runspan import semconv
 from runspan._guard import faults
 from runspan.payload import Kind
 from runspan.rebuild import Told, end_event, kind_of, start_event
-from runspan.rebuild.answer import answer_of
 from runspan.rebuild.facts import WORDS
+from runspan.rebuild.response import answer_of
 from tests.rebuild.telling import told
 
 text = st.text(st.characters(), max_size=4)

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.outputs import ChatGeneration
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
-from runspan.demo.anthropic_server import Answer, AnthropicServer, Failure, ToolUse, Usage
+from devtools.anthropic_server import Answer, AnthropicServer, Failure, ToolUse, Usage
 from runspan.payload import Kind
 from runspan.rebuild import Told, end_event, kind_of, start_event
 from tests.demo.asking import MODEL, SUM

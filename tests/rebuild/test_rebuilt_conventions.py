@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
-from runspan.event import Event
+from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import end_event, kind_of, start_event
 from tests.rebuild.telling import rebuilt, told

@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 
 from runspan import payload, semconv
-from runspan.event import Event
+from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import Told, end_event, start_event
 from tests.context.shapes import body, straight_graph

@@ -7,7 +7,7 @@ from uuid import UUID
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from opentelemetry.sdk.trace import SpanProcessor
 
-from runspan.event import IGNORED_BY
+from runspan.callback_event import IGNORED_BY
 
 
 class Heard(NamedTuple):

@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import runspan
-from runspan.demo.anthropic_server import AnthropicServer
+from devtools.anthropic_server import AnthropicServer
 
 
 class LoggingHandler(BaseCallbackHandler):

@@ -11,8 +11,8 @@ from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from runspan._guard import faults
-from runspan.dispatch import Outbox
-from runspan.event import Event
+from runspan.callback_event import Event
+from runspan.listeners.dispatch import Outbox
 from tests.context.shapes import Model, body
 from tests.scope.recorders import AsyncDriven, Driven, Recorder
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from runspan import resumption
+from runspan.langchain import checkpoints
 from tests.objects import fill_the_memory_of_runs, growth, live_objects
 from tests.soak.mix import Mix, Receiver
 
@@ -73,7 +73,7 @@ def fill_what_is_remembered(mix):
     fill_the_memory_of_runs(mix.handler)
     for number in range(4096):
         span = SpanContext(1, number + 1, is_remote=False, trace_flags=TraceFlags(1))
-        resumption.note_interrupted(f"filled {number}", span)
+        checkpoints.note_interrupted(f"filled {number}", span)
 
 
 def pairs_of_runs():

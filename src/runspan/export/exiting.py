@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from multiprocessing import util
 
+from runspan._forking import in_forked_child
 from runspan.export.sigterm import act_on_blocked_sigterm
-from runspan.forking import in_forked_child
 
 # After the application's own finalizers, which may end spans, and after its children were joined.
 _LATE = -100

@@ -7,10 +7,10 @@ from weakref import WeakSet
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
 from runspan import semconv
+from runspan._forking import fork_safe_lock
 from runspan._version import __version__
 from runspan.export.alive import stats_by_destination
 from runspan.export.counts import Stats
-from runspan.forking import fork_safe_lock
 
 _COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
     semconv.SPANS_TAKEN: lambda stats: stats.taken,

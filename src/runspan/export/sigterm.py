@@ -19,9 +19,9 @@ from typing import TypeAlias
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
+from runspan._forking import in_forked_child
 from runspan._guard import attempt
 from runspan._threads import Event, get_ident, start_thread
-from runspan.forking import in_forked_child
 
 _Function: TypeAlias = Callable[[int, FrameType | None], object]
 

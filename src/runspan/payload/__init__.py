@@ -1,14 +1,14 @@
 """What LangChain hands to callbacks, as names and attributes of spans."""
 
-from runspan.payload.answer import answer
 from runspan.payload.calls import calls_answered, calls_asked
 from runspan.payload.chains import chain_start
 from runspan.payload.commands import handoff, transfer
 from runspan.payload.content import Attributes, AttributeValue, to_json
-from runspan.payload.failure import Failure, failure
+from runspan.payload.errors import Failure, failure
+from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import input_messages, input_prompts, output_messages
-from runspan.payload.origin import chosen, conversation, origin
-from runspan.payload.results import documents, inputs, outputs, query, tool_arguments, tool_result
+from runspan.payload.metadata import chosen, conversation, origin
+from runspan.payload.response import answer
 from runspan.payload.start import (
     Kind,
     Start,

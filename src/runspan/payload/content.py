@@ -4,7 +4,7 @@ from typing import Final, TypeGuard
 
 import orjson
 
-from runspan.payload.plain import plain_copy
+from runspan.payload.serialize import plain_copy
 
 AttributeValue = str | int | float | bool | list[str]
 Attributes = dict[str, AttributeValue]

@@ -12,9 +12,9 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
 from runspan._guard import attempt
-from runspan.payload.answer import finish_reason
 from runspan.payload.content import Attributes, to_json
 from runspan.payload.media import MODALITIES, media_part
+from runspan.payload.response import finish_reason
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import describe, text_in

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 
-from runspan.rebuild.dialect import Said
-from runspan.rebuild.told import dicts_in, structure_in, text_in
+from runspan.rebuild.dialects.base import Said
+from runspan.rebuild.span_data import dicts_in, structure_in, text_in
 
 _TOOL_ROLES: Final = ("tool", "function")
 # What providers have beside LangChain's own types of blocks.

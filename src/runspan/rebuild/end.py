@@ -8,14 +8,14 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan._guard import attempt
-from runspan.event import Event
+from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import subject
-from runspan.rebuild.dialect import Said
+from runspan.rebuild.dialects.base import Said
 from runspan.rebuild.error import error_of
 from runspan.rebuild.facts import WORDS, answered, returned
 from runspan.rebuild.messages import answer, state, text_of, tool_message
-from runspan.rebuild.told import Told, as_text, dicts_in, structure_in, text, text_in, texts
+from runspan.rebuild.span_data import Told, as_text, dicts_in, structure_in, text, text_in, texts
 from runspan.rebuild.usage import token_usage, usage_metadata
 
 _EVENTS: Final = {Kind.CHAT: "llm", Kind.COMPLETION: "llm", Kind.TOOL: "tool", Kind.RETRIEVER: "retriever"}

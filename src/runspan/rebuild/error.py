@@ -7,7 +7,7 @@ from typing import Final
 from runspan import semconv
 from runspan.payload import clean
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.told import Told, text, text_in
+from runspan.rebuild.span_data import Told, text, text_in
 
 
 class SpanError(Exception):

@@ -4,13 +4,13 @@ from typing import Any, Final
 
 from runspan._guard import attempt
 from runspan.payload import Kind
-from runspan.rebuild.conventions import CONVENTIONS
-from runspan.rebuild.dialect import Said, Words
-from runspan.rebuild.legacy import LEGACY
-from runspan.rebuild.openinference import OPENINFERENCE
-from runspan.rebuild.openllmetry import OPENLLMETRY
-from runspan.rebuild.own import OWN
-from runspan.rebuild.told import Names, Told
+from runspan.rebuild.dialects.base import Said, Words
+from runspan.rebuild.dialects.conventions import CONVENTIONS
+from runspan.rebuild.dialects.legacy import LEGACY
+from runspan.rebuild.dialects.openinference import OPENINFERENCE
+from runspan.rebuild.dialects.openllmetry import OPENLLMETRY
+from runspan.rebuild.dialects.own import OWN
+from runspan.rebuild.span_data import Names, Told
 
 # The first that says a thing counts; spans often speak several.
 _DIALECTS: Final = (OWN, CONVENTIONS, LEGACY, OPENINFERENCE, OPENLLMETRY)

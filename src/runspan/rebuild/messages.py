@@ -19,8 +19,8 @@ from langchain_core.messages import (
 from runspan._guard import attempt
 from runspan.payload import to_json
 from runspan.rebuild.bodies import blocks_in
-from runspan.rebuild.dialect import Said
-from runspan.rebuild.told import as_text, structure_in, text_in
+from runspan.rebuild.dialects.base import Said
+from runspan.rebuild.span_data import as_text, structure_in, text_in
 
 _Block = dict[str, Any]
 

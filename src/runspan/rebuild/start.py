@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from runspan.event import Event
+from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import subject
 from runspan.rebuild.facts import WORDS, asked, given
 from runspan.rebuild.messages import messages, state, text_of
-from runspan.rebuild.told import Told, as_text, structure_in, text
+from runspan.rebuild.span_data import Told, as_text, structure_in, text
 
 
 def start_event(kind: Kind, told: Told) -> Event:

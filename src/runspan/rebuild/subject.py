@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from runspan.payload import Kind
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.told import Told, count, from_json, number, text, text_in, texts, value
+from runspan.rebuild.span_data import Told, count, from_json, number, text, text_in, texts, value
 
 _MODEL_TYPES: Final = {Kind.CHAT: "chat", Kind.COMPLETION: "llm"}
 

@@ -5,7 +5,7 @@ from typing import Any
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.told import Told, count
+from runspan.rebuild.span_data import Told, count
 
 
 def usage_metadata(told: Told) -> UsageMetadata | None:

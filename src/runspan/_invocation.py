@@ -1,0 +1,121 @@
+"""Runtime handlers for code that is not LangChain's."""
+
+import functools
+import logging
+import sys
+from collections.abc import Iterable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.trace import TracerProvider
+
+from runspan.langchain.handler import OpenTelemetryCallbackHandler
+from runspan.listeners.router import TakesProcessors
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from runspan.runs.run import Run
+
+_frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+
+
+class invocation:  # noqa: N801  read as the statement that it is used in
+    """Listen to the spans of a block of code, as a handler listens to those of an invocation.
+
+    Works with ``with`` and ``async with``; the latter waits at its end for async handlers. No span is made for the
+    block. Spans of other libraries are heard if a tracer provider that takes span processors is set.
+
+    Args:
+        callbacks: ordinary callback handlers; they hear the spans that mean a call of a model, a tool and so on.
+        span_processors: OpenTelemetry span processors; they hear every span.
+        tracer_provider: whose spans are meant; those of the global provider are heard in any case.
+
+    Raises:
+        TypeError: if a listener is no callback handler or no span processor; it names the value.
+
+    Example:
+        >>> with runspan.invocation(callbacks=[LoggingHandler()]):
+        ...     anthropic.Anthropic().messages.create(...)
+    """
+
+    def __init__(
+        self,
+        *,
+        callbacks: Iterable[BaseCallbackHandler] = (),
+        span_processors: "Iterable[SpanProcessor]" = (),
+        tracer_provider: TracerProvider | None = None,
+    ) -> None:
+        self.handler = OpenTelemetryCallbackHandler(
+            callbacks=callbacks, span_processors=span_processors, tracer_provider=tracer_provider
+        )
+        self._blocks: list[_Block] = []
+        if tracer_provider is None and not isinstance(trace.get_tracer_provider(), TakesProcessors):
+            _tell_of_no_provider()
+
+    def __enter__(self) -> OpenTelemetryCallbackHandler:
+        """Return a handler with the same listeners: to flush them, or to pass to LangChain."""
+        return self._open(_frame_at(1))
+
+    def __exit__(self, *_: object) -> None:
+        """End the block."""
+        self._close()
+
+    async def __aenter__(self) -> OpenTelemetryCallbackHandler:
+        """Return a handler with the same listeners."""
+        return self._open(_frame_at(1))
+
+    async def __aexit__(self, *_: object) -> None:
+        """End the block when async handlers have been told."""
+        self._close()
+        await self.handler.aflush()
+
+    def _open(self, caller: FrameType) -> OpenTelemetryCallbackHandler:
+        block = _Block()
+        try:
+            block.open(self.handler, caller)
+            self._blocks.append(block)
+            return self.handler  # noqa: TRY300  an interrupt may come here, too
+        except BaseException:
+            block.close()  # interrupted, so nobody else will
+            raise
+
+    def _close(self) -> None:
+        # Tasks may share one object: the block to end is the one that is current, if there is one.
+        block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
+        block.close()
+        self._blocks.remove(block)
+
+
+@functools.cache
+def _tell_of_no_provider() -> None:
+    logging.getLogger("runspan").warning(
+        "runspan.invocation() hears the spans of other libraries, but they make none: no OpenTelemetry tracer provider"
+        " is set. Call runspan.configure(), or set one with opentelemetry.trace.set_tracer_provider()."
+    )
+
+
+class _Block:
+    """One time through a block: a run without a span and without events, to carry the scope."""
+
+    def __init__(self) -> None:
+        self._before = otel.get_current()
+        self._within = self._before
+        self._run: Run | None = None
+
+    def open(self, handler: OpenTelemetryCallbackHandler, caller: FrameType) -> None:
+        self._run = handler.open_block(caller)
+        self._within = otel.get_current()
+
+    def is_current(self) -> bool:
+        return otel.get_current() is self._within
+
+    def close(self) -> None:
+        if self._run is not None:
+            self._run.table.close(self._run)
+        # Not a detach: the block may end in another context than it began in, and there the closed run does no harm.
+        if self.is_current():
+            otel.attach(self._before)

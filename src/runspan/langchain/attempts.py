@@ -1,0 +1,168 @@
+"""Attempts: which run tries again what another failed at, its number, and the link to that one.
+
+| what tries again | it is known by |
+| --- | --- |
+| ``with_retry`` | the tag ``retry:attempt:N``, from the second on; its function on the stack |
+| ``with_fallbacks`` | the module that started the parent; in ``abatch`` the parent's name |
+| ``ModelRetryMiddleware`` | its function on the stack, which counts; else equal messages to the same model |
+| ``ModelFallbackMiddleware`` | its function on the stack, which has the model; else equal messages to another one |
+| ``ToolRetryMiddleware`` | the same call of a tool; its function on the stack |
+| ``RetryPolicy`` of a node or a task | the same task, as LangGraph gives each a checkpoint namespace of its own |
+
+Only what failed within the same parent counts. A first attempt is known from the stack alone. Of middlewares around an
+async call only the innermost is there, since each has a task of its own; so in an agent's node that calls its model the
+messages tell, too. Other loops leave no evidence: who asks again may ask something else.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.util.types import AnyValue
+
+from runspan import semconv
+from runspan.payload.metadata import attempt_of
+from runspan.runs.execution import Style
+from runspan.runs.invocation_state import Failed
+from runspan.runs.run import Attributes, Run
+
+_FALLBACKS: Final = "langchain_core.runnables.fallbacks"
+_FALLBACKS_NAME: Final = "RunnableWithFallbacks"
+# Functions of these modules call again what failed. Where they count, a local variable tells from 0.
+_RETRYING: Final = frozenset(
+    (
+        "langchain_core.runnables.retry",
+        "langchain.agents.middleware.model_retry",
+        "langchain.agents.middleware.tool_retry",
+    )
+)
+_COUNTER: Final = "attempt"
+# Those of this one have the fallback of the moment in a local variable, out of ``self.models``.
+_MODEL_FALLBACK: Final = "langchain.agents.middleware.model_fallback"
+_CURRENT_MODEL: Final = "fallback_model"
+_MODEL_NODE: Final = "model"
+_NEAR: Final = 60  # frames between a run and who tries it
+_MOST_REMEMBERED: Final = 1000
+
+
+class _Position(NamedTuple):
+    """Where a run stands among the attempts; 0 where it is none."""
+
+    attempt: int = 0
+    fallback: int = 0
+    before: Failed | None = None
+
+
+def number_attempt(run: Run, caller: FrameType, event: Mapping[str, Any], content: object) -> None:
+    """Number a run that has begun, if it is an attempt, and link it to the one before; ``content`` is its input."""
+    parent = run.parent
+    if parent is None or not run.owns_span:
+        return
+    run.works_on = _works_on(run, parent, event.get("name"), content)
+    position = _position(run, parent, caller, attempt_of(event.get("tags")))
+    run.fallback = position.fallback
+    if position.attempt:
+        run.span.set_attribute(semconv.ATTEMPT, position.attempt)
+    if position.fallback:
+        run.span.set_attribute(semconv.FALLBACK, position.fallback)
+    if position.before is not None:
+        run.span.add_link(position.before.span)
+
+
+def note_failure(run: Run, attributes: Attributes) -> None:
+    """Remember a run that ends without a result, for the attempt that may follow."""
+    parent = run.parent
+    if parent is None or parent.is_over or not run.owns_span:
+        return
+    # A node that LangGraph timed out is cancelled, then tried again.
+    if semconv.ERROR_TYPE in attributes or attributes.get(semconv.RUN_OUTCOME) == "cancelled":
+        if parent.failed is None:
+            parent.failed = deque(maxlen=_MOST_REMEMBERED)
+        failed = Failed(run.span.get_span_context(), run.place, run.works_on, _model(run), run.fallback)
+        parent.failed.append(failed)
+
+
+def _position(run: Run, parent: Run, caller: FrameType, tagged: int) -> _Position:
+    failed: Sequence[Failed] = parent.failed or ()
+    if _has_fallbacks(parent):
+        return _Position(fallback=len(failed), before=failed[-1]) if failed else _Position()
+    if tagged:
+        return _Position(attempt=tagged, before=failed[-1] if failed else None)
+    attempt, fallback = _position_on_stack(run, caller)
+    before = [each for each in failed if each.place.is_same_task(run.place)]
+    if same := [each for each in failed if each.works_on == run.works_on] if run.works_on is not None else []:
+        fallback = fallback or _fallback_among(same, _model(run))
+        tried = sum((each.model, each.fallback) == (_model(run), fallback) for each in same)
+        attempt, before = attempt or (tried and tried + 1), same
+    is_first = attempt <= 1 and not fallback
+    return _Position(attempt, fallback, None if is_first or not before else before[-1])
+
+
+def _fallback_among(failed: Sequence[Failed], model: object) -> int:
+    """Return which fallback a model is after those that failed: 0 if it is the first of them."""
+    models = list(dict.fromkeys(each.model for each in failed))
+    return models.index(model) if model in models else len(models)
+
+
+def _model(run: Run) -> tuple[AnyValue, AnyValue] | None:
+    return (run.told.get(semconv.REQUEST_MODEL), run.told.get(semconv.RUN_NAME)) if run.is_model else None
+
+
+def _has_fallbacks(parent: Run) -> bool:
+    if parent.place.module == _FALLBACKS:
+        return True
+    # ``abatch`` starts its runs in tasks of their own. Only a span that records has a name.
+    return parent.place.style is Style.DETACHED and getattr(parent.span, "name", None) == _FALLBACKS_NAME
+
+
+def _works_on(run: Run, parent: Run, name: object, content: object) -> object:
+    """Return what tells that a run works on the same as another of its parent.
+
+    That is a call of a tool, a task of a graph, or the messages to an agent's model.
+    """
+    if run.is_model:
+        return content if _is_model_node(parent) else None
+    if (call_id := run.told.get(semconv.TOOL_CALL_ID)) is not None:
+        return call_id
+    namespace = run.told.get(semconv.CHECKPOINT_NAMESPACE)
+    # What runs within a task is told its namespace, too.
+    is_task = name == run.told.get(semconv.GRAPH_NODE) and namespace != parent.told.get(semconv.CHECKPOINT_NAMESPACE)
+    return namespace if is_task else None
+
+
+def _is_model_node(run: Run) -> bool:
+    """Tell whether a run is the node of an agent in which nobody but its middlewares calls models."""
+    agent = run.parent
+    is_in_agent = agent is not None and agent.told.get(semconv.OPERATION) == "invoke_agent"
+    return is_in_agent and run.told.get(semconv.GRAPH_NODE) == _MODEL_NODE
+
+
+def _position_on_stack(run: Run, caller: FrameType) -> tuple[int, int]:
+    """Return the attempt and the fallback by who calls the run; 0 where none does, and for what is tried first."""
+    attempt = fallback = 0
+    for frame in _frames_around(run, caller):
+        module = frame.f_globals.get("__name__")
+        if module in _RETRYING and not attempt:
+            count = frame.f_locals.get(_COUNTER)
+            attempt = count + 1 if isinstance(count, int) else 1
+        elif module == _MODEL_FALLBACK and not fallback:
+            fallback = _fallback_in(frame)
+    return attempt, fallback
+
+
+def _fallback_in(frame: FrameType) -> int:
+    current = frame.f_locals.get(_CURRENT_MODEL)
+    models = getattr(frame.f_locals.get("self"), "models", ())
+    return next((number for number, model in enumerate(models, 1) if model is current), 0)
+
+
+def _frames_around(run: Run, caller: FrameType) -> Iterator[FrameType]:
+    """Yield the frames that called a run, up to those of the runs around it."""
+    around = {each.place.frame_id for each in run.lineage()}
+    frame = caller.f_back
+    for _ in range(_NEAR):
+        if frame is None or id(frame) in around:
+            return
+        yield frame
+        frame = frame.f_back

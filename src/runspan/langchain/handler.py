@@ -1,0 +1,306 @@
+"""What LangChain calls: each callback hands its event to the bridge."""
+
+import sys
+import time
+from collections.abc import Iterable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, Self
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry import trace
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from runspan import payload
+from runspan._guard import attempt
+from runspan.arguments import check_provider, shown
+from runspan.langchain.bridge import Bridge
+from runspan.langchain.langgraph import hear_graphs, note_interrupt, note_resume
+from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
+from runspan.listeners.flush import flush
+from runspan.runs.execution import graph_starting
+from runspan.runs.run import Run
+from runspan.runs.scope import NOBODY, Scope
+from runspan.settings import Settings, checked_settings
+from runspan.signals.signals import Signals
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from runspan.listeners.listeners import Listeners
+
+# How much of a shutdown's time a flush may take; then the span processors deliver what is left, in their own way.
+_FLUSH_SHARE: Final = 0.75
+
+_frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+
+
+class OpenTelemetryCallbackHandler(BaseCallbackHandler):
+    """Make every LangChain run a span, and the current span right inside of it.
+
+    One instance serves any number of concurrent invocations, in any thread and event loop. Give it to an invocation,
+    to a constructor, or to both; several handlers of one run make one span. No exception of it reaches the
+    application, but what a sync handler among ``callbacks`` raises that has ``raise_error``.
+
+    When a graph runs, LangGraph's ``GraphCallbackHandler`` becomes a base of this class: LangGraph tells nobody else of
+    interrupts. Who derives a class from both names this one first.
+
+    Args:
+        callbacks: ordinary callback handlers, to hear the runs of the invocations that this handler is given to, and
+            the calls of models and tools that other libraries trace in them.
+        span_processors: OpenTelemetry span processors, to hear every span of those invocations, whoever makes it.
+        tracer_provider: where spans start; the global provider if None. While there is none that takes span
+            processors, a handler with listeners uses one of runspan's own.
+        meter_provider: where the metrics of the runs go; the global provider if None.
+        logger_provider: where their events go, as log records; the global provider if None.
+        settings: what to record; from the environment if None.
+
+    Raises:
+        TypeError: if an argument is of another kind; it names the argument, the value and what to give.
+        ValueError: if an environment variable has a value that is not allowed.
+
+    Example:
+        ``chain.invoke(question, config={"callbacks": [OpenTelemetryCallbackHandler(callbacks=[LoggingHandler()])]})``
+    """
+
+    # Async managers call other sync handlers in a thread, where what they attach to the context is lost.
+    run_inline = True
+    # Lets out what a callback handler raised that has it; nothing else leaves the bridge.
+    raise_error = True
+
+    def __init__(
+        self,
+        *,
+        callbacks: Iterable[BaseCallbackHandler] = (),
+        span_processors: "Iterable[SpanProcessor]" = (),
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: object | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        check_provider("tracer_provider", tracer_provider, "get_tracer", "TracerProvider")
+        check_provider("meter_provider", meter_provider, "get_meter", "MeterProvider")
+        self.settings = checked_settings(settings)
+        self.meter_provider = meter_provider
+        self.logger_provider = logger_provider
+        self._listeners = _listeners(callbacks, span_processors)
+        scope = self._listeners.scope if self._listeners is not None else NOBODY
+        signals = Signals(meter_provider, logger_provider, former_names=self.settings.names == "both")
+        self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
+
+    def __copy__(self) -> Self:
+        """Return the same handler: LangChain copies handlers with the objects that hold them."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the same handler."""
+        return self
+
+    @property
+    def open_runs(self) -> int:
+        """How many runs of this handler have begun and not ended."""
+        return self._bridge.open_runs()
+
+    @property
+    def scope(self) -> Scope:
+        """Who hears the invocations that this handler is given to; nobody once it is shut down."""
+        return NOBODY if self._bridge.is_shut_down else self._bridge.scope
+
+    def trace_id_for(self, run_id: UUID | str) -> str | None:
+        """Return the trace id (32 hex digits) of a run that is open or started not long ago, else None.
+
+        The last few thousand runs of the process are remembered.
+
+        Args:
+            run_id: as LangChain gives it: a UUID to callbacks, a str in the events of ``astream_events``.
+
+        Raises:
+            ValueError: if it is a str that is no UUID.
+            TypeError: if it is of another type.
+        """
+        trace_id = self._bridge.trace_id(_run_id(run_id))
+        return trace.format_trace_id(trace_id) if trace_id else None
+
+    def force_flush(self, timeout: float = 10.0) -> bool:
+        """End the runs that can't be executing any more, then have the provider deliver what has ended.
+
+        The span processors of this handler deliver what they have, too.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Whether all of them say, in time, that all is delivered. OpenTelemetry's own batch processor says so even
+            if it is not; those of ``runspan.configure`` and ``runspan.OtlpSpanProcessor`` tell the truth.
+        """
+        tracing = self._bridge.tracing
+        tracing.table.sweep()
+        processors = self._listeners.processors if self._listeners is not None else ()
+        return flush([tracing.provider, *processors], timeout)
+
+    async def aflush(self, timeout: float = 10.0) -> bool:
+        """Wait until the async handlers among ``callbacks`` have been told all that happened in this event loop.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Whether they have, in time.
+        """
+        return self._listeners is None or await self._listeners.aflush(timeout)
+
+    def shutdown(self, timeout: float = 4.0) -> bool:
+        """End what is open, deliver it, and trace no further runs. The provider stays open for others.
+
+        The span processors of this handler are shut down. One that takes longer than the time goes on in a thread of
+        its own, and is not waited for.
+
+        Args:
+            timeout: seconds, for all of it.
+
+        Returns:
+            Whether all was delivered, as ``force_flush`` has it.
+        """
+        deadline = time.monotonic() + timeout
+        self._bridge.close()
+        if self._listeners is None:
+            return self.force_flush(timeout)
+        is_delivered = self.force_flush(timeout * _FLUSH_SHARE)
+        self._listeners.shutdown(max(deadline - time.monotonic(), 0))
+        return is_delivered
+
+    def open_block(self, caller: FrameType) -> Run:
+        """Start a run that has no span and no events, for ``runspan.invocation``; ``caller`` is where the block is."""
+        return self._bridge.open_block(caller)
+
+    def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
+        """Start a chain, prompt, parser, graph or node."""
+        caller = _frame_at(1)
+        graph = graph_starting(caller)
+        if graph is not None:
+            attempt(hear_graphs, OpenTelemetryCallbackHandler, default=None)
+        facts = serialized, event.get("name"), event.get("run_type"), graph
+        content = (inputs,) if self.settings.capture_chains else None
+        self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
+
+    def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
+        """Start a chat model; LangChain gives one list of messages in a list."""
+        facts = _model_facts(serialized, event)
+        self._bridge.start(_frame_at(1), CHAT, (serialized, messages), event, facts=facts, content=messages)
+
+    def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
+        """Start a completion model; LangChain gives one prompt in a list."""
+        facts = _model_facts(serialized, event)
+        self._bridge.start(_frame_at(1), COMPLETION, (serialized, prompts), event, facts=facts, content=(prompts,))
+
+    def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
+        """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
+        facts = serialized, event.get("name"), event.get("tool_call_id")
+        content = event.get("inputs"), input_str
+        self._bridge.start(_frame_at(1), TOOL, (serialized, input_str), event, facts=facts, content=content)
+
+    def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
+        """Start a retriever."""
+        facts = serialized, event.get("name"), event.get("metadata")
+        self._bridge.start(_frame_at(1), RETRIEVER, (serialized, query), event, facts=facts, content=(query,))
+
+    def on_llm_new_token(self, *args: Any, **event: Any) -> None:
+        """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
+        self._bridge.pass_on("on_llm_new_token", args, event, event.get("chunk"), is_chunk=True)
+
+    def on_stream_event(self, *args: Any, **event: Any) -> None:
+        """Note the moment of the first event of ``stream_events(version="v3")``."""
+        self._bridge.pass_on("on_stream_event", args, event, is_chunk=True)
+
+    def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
+        """End a chain, prompt, parser, graph or node."""
+        self._bridge.end("on_chain_end", (outputs,), event, payload.outputs if self.settings.capture_chains else None)
+
+    def on_llm_end(self, response: Any = None, **event: Any) -> None:
+        """End a model of either kind; ``response`` is an ``LLMResult``."""
+        self._bridge.end("on_llm_end", (response,), event, payload.answer)
+
+    def on_tool_end(self, output: Any = None, **event: Any) -> None:
+        """End a tool."""
+        self._bridge.end("on_tool_end", (output,), event, payload.tool_result)
+
+    def on_retriever_end(self, documents: Any = None, **event: Any) -> None:
+        """End a retriever."""
+        self._bridge.end("on_retriever_end", (documents,), event, payload.documents)
+
+    def on_chain_error(self, error: Any = None, **event: Any) -> None:
+        """End a chain that raised."""
+        self._bridge.fail("on_chain_error", (error,), event)
+
+    def on_tool_error(self, error: Any = None, **event: Any) -> None:
+        """End a tool that raised."""
+        self._bridge.fail("on_tool_error", (error,), event)
+
+    def on_retriever_error(self, error: Any = None, **event: Any) -> None:
+        """End a retriever that raised."""
+        self._bridge.fail("on_retriever_error", (error,), event)
+
+    def on_llm_error(self, error: Any = None, **event: Any) -> None:
+        """End a model that raised or was left early; ``response`` is an ``LLMResult`` of what had come until then."""
+        self._bridge.fail("on_llm_error", (error,), event)
+
+    def on_text(self, *args: Any, **event: Any) -> None:
+        """Pass on a text that a run gives."""
+        self._bridge.pass_on("on_text", args, event)
+
+    def on_retry(self, *args: Any, **event: Any) -> None:
+        """Pass on that a run tries again."""
+        self._bridge.pass_on("on_retry", args, event)
+
+    def on_custom_event(self, *args: Any, **event: Any) -> None:
+        """Pass on an event that the application dispatched within a run."""
+        self._bridge.pass_on("on_custom_event", args, event)
+
+    def on_interrupt(self, event: Any) -> None:
+        """Note that a graph waits for its user; LangGraph tells it."""
+        self._bridge.lifecycle("on_interrupt", event, note_interrupt)
+
+    def on_resume(self, event: Any) -> None:
+        """Note that a graph goes on from a checkpoint; LangGraph tells it."""
+        self._bridge.lifecycle("on_resume", event, note_resume)
+
+    def on_agent_action(self, *args: Any, **event: Any) -> Any:
+        """Pass on what an agent of the classic kind is going to do."""
+        self._bridge.pass_on("on_agent_action", args, event)
+
+    def on_agent_finish(self, *args: Any, **event: Any) -> Any:
+        """Pass on that an agent of the classic kind has finished."""
+        self._bridge.pass_on("on_agent_finish", args, event)
+
+
+def _run_id(value: object) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    remedy = "pass the run_id of a callback or an event, a UUID or its str"
+    if not isinstance(value, str):
+        raise TypeError(f"run_id is {shown(value)}; {remedy}")
+    try:
+        return UUID(value)
+    except ValueError:
+        raise ValueError(f"run_id is {shown(value)}, which is no UUID; {remedy}") from None
+
+
+def _listeners(
+    callbacks: Iterable[BaseCallbackHandler], span_processors: "Iterable[SpanProcessor]"
+) -> "Listeners | None":
+    if callbacks == () and span_processors == ():
+        return None
+    from runspan.listeners.listeners import Listeners  # noqa: PLC0415  who brings no listeners needs no SDK
+
+    return Listeners(callbacks, span_processors)
+
+
+def _model_facts(serialized: object, event: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        serialized,
+        event.get("name"),
+        event.get("metadata"),
+        event.get("invocation_params"),
+        event.get("options"),
+    )

@@ -1,0 +1,84 @@
+"""Ties a run to others of its invocation: links, attempts, what an agent's subtree used."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any, Final
+
+from opentelemetry.trace import Link
+
+from runspan import semconv
+from runspan.langchain.attempts import note_failure, number_attempt
+from runspan.payload.content import is_count
+from runspan.runs.invocation_state import Relations, Usage, Work
+from runspan.runs.run import Attributes, Run
+
+_OPERATIONS_WITH_WORK: Final = ("invoke_agent", "invoke_workflow")
+_NOTHING: Final[Attributes] = {}
+
+
+def links_to(asked: str | None, answered: Sequence[str]) -> Callable[[Run], Sequence[Link]] | None:
+    """Return what finds the links of a run: a tool's to the model that asked, a model's to the tools it reads."""
+    if asked is not None:
+        return lambda run: _relations(run).links_of_tool(asked)
+    if answered:
+        return lambda run: _relations(run).links_of_model(answered)
+    return None
+
+
+def tie(run: Run, caller: FrameType, event: Mapping[str, Any], content: object, call_id: str | None) -> None:
+    """Tie a run that has begun: count it as work of the agent around it, number it if it is an attempt."""
+    operation = run.told.get(semconv.OPERATION)
+    if operation in _OPERATIONS_WITH_WORK:
+        run.work = Work()
+    if call_id is not None:
+        _relations(run).note_worked(call_id, run.span)
+    if operation == "execute_tool" or run.is_model:
+        _count(run)
+    number_attempt(run, caller, event, content)
+
+
+def untie(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
+    """Tell those around a run of its end, and return what it found out about the runs within.
+
+    Args:
+        run: the run, still open.
+        asked: the calls of tools that it asks for, if it is a model.
+        attributes: what its span gets.
+    """
+    note_failure(run, attributes)
+    if run.is_model:
+        _relations(run).note_asked(asked, run.span)
+        _spend(run, attributes)
+    if run.work is None or any(each.work is not None for each in run.lineage()):
+        return _NOTHING
+    total = run.work.total()
+    if total is None:
+        return _NOTHING
+    return {
+        semconv.SUBTREE_INPUT_TOKENS: total.input_tokens,
+        semconv.SUBTREE_OUTPUT_TOKENS: total.output_tokens,
+    }
+
+
+def _relations(run: Run) -> Relations:
+    if run.relations is None:
+        run.relations = Relations()
+    return run.relations
+
+
+def _count(run: Run) -> None:
+    work = next((each.work for each in run.lineage() if each.work is not None), None)
+    if work is not None:
+        (work.model_calls if run.is_model else work.tool_calls).append(None)
+
+
+def _spend(run: Run, attributes: Attributes) -> None:
+    # What only the span of its SDK knew stands among the pending ones.
+    known = {**run.attributes, **attributes}
+    told = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
+    if told == (None, None):
+        return
+    usage = Usage(*(count if is_count(count) else 0 for count in told))
+    for each in run.lineage():
+        if each.work is not None:
+            each.work.usages.append(usage)

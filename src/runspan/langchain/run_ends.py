@@ -1,0 +1,81 @@
+"""What a span says when its run ends: the answer, the failure, the stream so far."""
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Final
+
+from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+
+from runspan import payload, semconv
+from runspan._guard import attempt
+from runspan.payload import Failure
+from runspan.payload.inputs_outputs import soft_error
+from runspan.runs.run import Attributes, Run
+
+_NOTHING: Final[Attributes] = {}
+_UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
+
+
+def result(run: Run, describe: Callable[..., Attributes] | None, value: object, *, captures: bool) -> Attributes:
+    """Return what the result of a run says; ``describe`` knows its kind."""
+    if run.is_model:
+        return stream(run, _answer(value, captures=captures))
+    said = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
+    if _is_tool(run):
+        transfer = attempt(payload.transfer, value, default=_NOTHING)
+        kind = attempt(soft_error, value, default=None)
+        return {**said, **transfer, semconv.ERROR_TYPE: kind} if kind else {**said, **transfer}
+    return {**said, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.place.was_left() else said
+
+
+def failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
+    """Return what an error says, and the description of the status; that is None if it is no error.
+
+    Args:
+        run: the run that raised.
+        error: what it raised.
+        response: what a model had answered by then, an ``LLMResult``, or None.
+    """
+    told = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
+    so_far = stream(run, _answer(response, captures=run.captures) if response is not None else _NOTHING)
+    if told.outcome != "error":
+        handoff = _handoff(run, error) if told.outcome == "handed_off" else _NOTHING
+        return {**so_far, semconv.RUN_OUTCOME: told.outcome, **handoff}, None
+    return {**so_far, semconv.ERROR_TYPE: told.error_type}, told.message if run.captures else ""
+
+
+def partial_answer(run: Run) -> Attributes:
+    """Return what a model had answered when its run was abandoned."""
+    chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
+    if not chunks:
+        return stream(run, _NOTHING)
+    whole = functools.reduce(operator.add, chunks)
+    return stream(run, _answer(LLMResult(generations=[[whole]]), captures=run.captures))
+
+
+def stream(run: Run, attributes: Attributes) -> Attributes:
+    """Add what is known of a stream, if there was one."""
+    if not run.first_chunk_ns:
+        return attributes
+    return {
+        **attributes,
+        semconv.REQUEST_STREAM: True,
+        semconv.TIME_TO_FIRST_CHUNK: (run.first_chunk_ns - run.started_ns) / 1e9,
+        semconv.CHUNKS: len(run.chunks),
+    }
+
+
+def _handoff(run: Run, error: BaseException) -> Attributes:
+    transfer = attempt(payload.transfer, error.args, default=_NOTHING) if _is_tool(run) else _NOTHING
+    return {**attempt(payload.handoff, error, default=_NOTHING), **transfer}
+
+
+def _is_tool(run: Run) -> bool:
+    return run.told.get(semconv.OPERATION) == "execute_tool"
+
+
+def _answer(response: object, *, captures: bool) -> Attributes:
+    answer = attempt(payload.answer, response, default=_NOTHING)
+    messages = attempt(payload.output_messages, response, default=_NOTHING) if captures else _NOTHING
+    return {**answer, **messages}

@@ -1,0 +1,156 @@
+"""Calls callback handlers as LangChain does.
+
+LangChain's own functions do it, so ``ignore_*``, ``raise_error``, the fallback from chat to completion events and the
+log lines are the same. In an async run an async handler is not awaited where the event happens (our own callback is a
+plain function): its events go, in order, through a task on the application's loop.
+"""
+
+import asyncio
+import functools
+import inspect
+from collections import deque
+from collections.abc import Sequence
+from contextvars import copy_context
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks.manager import ahandle_event, handle_event
+
+from runspan._forking import in_forked_child
+from runspan._guard import attempt, attempt_async
+from runspan.callback_event import IGNORED_BY, Event
+from runspan.runs.interfaces import EventSink
+from runspan.runs.scope import only_new
+
+_Callbacks = Sequence[BaseCallbackHandler]
+
+# A loop refers to its tasks weakly.
+_at_work: Final[set["Outbox"]] = set()
+_have_coroutines: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
+in_forked_child(_at_work.clear)
+
+
+def dispatch(callbacks: _Callbacks, event: Event, outbox: EventSink | None) -> None:
+    """Tell handlers of an event; with an outbox, the async ones later on its loop.
+
+    Raises:
+        Exception: what a sync handler with ``raise_error`` raised, as with LangChain.
+    """
+    if outbox is not None and (waiting := [each for each in callbacks if is_async(each)]):
+        outbox.put(waiting, event)
+        callbacks = [each for each in callbacks if not is_async(each)]
+    if callbacks:
+        handle_event(list(callbacks), event.name, IGNORED_BY[event.name], *event.args, **event.kwargs)
+
+
+def is_async(handler: BaseCallbackHandler) -> bool:
+    """Tell whether a handler awaits in any of its callbacks."""
+    kind = type(handler)
+    known = _have_coroutines.get(kind)
+    if known is None:
+        known = any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in IGNORED_BY)
+        _have_coroutines[kind] = known
+    return known
+
+
+class EventLoopClosedError(RuntimeError):
+    """The event loop of a run is closed, and async handlers are told on no other."""
+
+
+class Outbox:
+    """The events of one invocation for async handlers, told in order by one task at a time on the invocation's loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.callbacks: tuple[BaseCallbackHandler, ...] = ()
+        """Those that were told something."""
+        self._events: deque[tuple[_Callbacks, Event] | asyncio.Future[None]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, callbacks: _Callbacks, event: Event) -> None:
+        """Add an event; may be called in any thread."""
+        self.callbacks += only_new(callbacks, self.callbacks)
+        self._events.append((callbacks, event))
+        _at_work.add(self)
+        if _running_loop() is self.loop:
+            self._start()
+        else:
+            attempt(self._start_from_another_thread, default=None)
+
+    async def flush(self) -> None:
+        """Wait, on the loop of the outbox, until all that happened so far has been told."""
+        mark = self.loop.create_future()
+        self._events.append(mark)
+        self._start()
+        await mark
+
+    def _start_from_another_thread(self) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._start, context=copy_context())
+        except RuntimeError as error:
+            self._events.clear()
+            _at_work.discard(self)
+            raise EventLoopClosedError("async handlers of a run can't be told on its event loop any more") from error
+
+    def _start(self) -> None:
+        if self._events and (self._task is None or self._task.done()):
+            self._task = self.loop.create_task(self._work())
+            # One that is cancelled before its first step has told nothing.
+            self._task.add_done_callback(lambda _: self._start())
+
+    async def _work(self) -> None:
+        while self._events:
+            event = self._events.popleft()
+            if isinstance(event, asyncio.Future):
+                if not event.cancelled():
+                    event.set_result(None)
+            else:
+                await self._tell(*event)
+        _at_work.discard(self)
+        if self._events:  # another thread was between its two steps
+            _at_work.add(self)
+
+    async def _tell(self, callbacks: _Callbacks, event: Event) -> None:
+        telling: Any = functools.partial(ahandle_event, list(callbacks), event.name, IGNORED_BY[event.name])
+        try:
+            await attempt_async(telling, *event.args, default=None, **event.kwargs)
+        except asyncio.CancelledError:
+            # The loop is closing and waits for its tasks: what is left is told, also without an aflush().
+            return
+
+
+async def flush(callbacks: _Callbacks, timeout: float) -> bool:
+    """Wait until async handlers have been told all that happened in this event loop; True if that was in time."""
+    loop = asyncio.get_running_loop()
+    wanted = {id(each) for each in callbacks}
+    outboxes = [each for each in _at_work.copy() if each.loop is loop and wanted & set(map(id, each.callbacks))]
+    if not outboxes:
+        return True
+    _, late = await asyncio.wait([asyncio.ensure_future(each.flush()) for each in outboxes], timeout=timeout)
+    for each in late:
+        each.cancel()
+    return not late
+
+
+def outbox_here() -> Outbox | None:
+    """Return a new outbox on the loop that is running in this thread, None if there is none."""
+    loop = _running_loop()
+    if loop is None:
+        return None
+    _forget_closed_loops()
+    return Outbox(loop)
+
+
+def _forget_closed_loops() -> None:
+    """Let go of outboxes whose loop was closed before their task had told all."""
+    for each in _at_work.copy():
+        if each.loop.is_closed():
+            _at_work.discard(each)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,41 @@
+"""A place on a tracer provider for processors that change: what was added to a provider can't be taken back."""
+
+from collections.abc import Iterable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, SynchronousMultiSpanProcessor
+from opentelemetry.trace import TracerProvider
+
+from runspan.processors.wrapper import WrappingSpanProcessor
+
+
+class ReplaceableSpanProcessor(WrappingSpanProcessor):
+    """Pass spans on to whichever processors are in force."""
+
+    def __init__(self) -> None:
+        super().__init__(_all_of(()))
+
+    def replace(self, processors: Iterable[SpanProcessor]) -> None:
+        """Put processors in the place of those before, which hear nothing more."""
+        self._processor = _all_of(processors)
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Pass the start on."""
+        self._processor.on_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Pass the end on, also of a span that others heard start."""
+        self._processor.on_end(span)
+
+
+def _all_of(processors: Iterable[SpanProcessor]) -> SpanProcessor:
+    together = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]  # the SDK gives its constructor no types
+    for each in processors:
+        together.add_span_processor(each)
+    return together
+
+
+by_provider: Final[WeakKeyDictionary[TracerProvider, ReplaceableSpanProcessor]] = WeakKeyDictionary()
+"""The one of each provider that has one."""

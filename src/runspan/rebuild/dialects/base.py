@@ -1,0 +1,84 @@
+"""How instrumentations differ: each family of them has a dialect."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from runspan.payload import Kind
+from runspan.rebuild.span_data import Names, Told
+
+Said = dict[str, Any]
+"""A message in the form of the GenAI conventions: ``role``, ``parts``, perhaps ``name`` and ``finish_reason``."""
+
+
+class Words(NamedTuple):
+    """The attributes in which a dialect says one thing each."""
+
+    run_name: Names = ()
+    chain_name: Names = ()
+    tags: Names = ()
+    metadata: Names = ()
+    """A JSON object."""
+    thread_id: Names = ()
+    session_id: Names = ()
+    graph_node: Names = ()
+    graph_step: Names = ()
+
+    provider: Names = ()
+    request_model: Names = ()
+    parameters: Names = ()
+    """A JSON object of what else is sent to the model."""
+    temperature: Names = ()
+    max_tokens: Names = ()
+    top_p: Names = ()
+    top_k: Names = ()
+    frequency_penalty: Names = ()
+    presence_penalty: Names = ()
+    seed: Names = ()
+    choices: Names = ()
+    stop: Names = ()
+    stream: Names = ()
+    tools: Names = ()
+    """A JSON list of the tools that the model may call."""
+
+    response_id: Names = ()
+    response_model: Names = ()
+    finish_reasons: Names = ()
+    input_tokens: Names = ()
+    output_tokens: Names = ()
+    total_tokens: Names = ()
+    cache_read: Names = ()
+    cache_creation: Names = ()
+    reasoning: Names = ()
+
+    tool_name: Names = ()
+    tool_description: Names = ()
+    tool_call_id: Names = ()
+
+    error_type: Names = ()
+
+
+def _no_kind(_: Told) -> Kind | None:
+    return None
+
+
+def _no_messages(_: Told) -> list[Said]:
+    return []
+
+
+def _nothing(_: Kind, __: Told) -> None:
+    return None
+
+
+class Dialect(NamedTuple):
+    """How one family of instrumentations says what a run is, what it got and what came of it."""
+
+    words: Words
+    kind: Callable[[Told], Kind | None] = _no_kind
+    asked: Callable[[Told], list[Said]] = _no_messages
+    """What a model was asked."""
+    answered: Callable[[Told], list[Said]] = _no_messages
+    """What it answered, one message for each choice."""
+    given: Callable[[Kind, Told], Any] = _nothing
+    """The inputs of a chain, the arguments of a tool, the query of a retriever; None if they are not said."""
+    returned: Callable[[Kind, Told], Any] = _nothing
+    """The outputs of a chain, the result of a tool, the documents of a retriever; None if they are not said."""

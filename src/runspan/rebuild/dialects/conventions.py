@@ -1,0 +1,100 @@
+"""The GenAI conventions of OpenTelemetry as of autumn 2026, and what the Anthropic SDK adds to them."""
+
+from typing import Any, Final
+
+from runspan import semconv
+from runspan.payload import Kind
+from runspan.rebuild.bodies import said
+from runspan.rebuild.dialects.base import Dialect, Said, Words
+from runspan.rebuild.span_data import Told, dicts_in, from_json, structure_in, text_in, value
+
+_KINDS: Final = {
+    "chat": Kind.CHAT,
+    "generate_content": Kind.CHAT,
+    "text_completion": Kind.COMPLETION,
+    "execute_tool": Kind.TOOL,
+    "retrieval": Kind.RETRIEVER,
+    # create_agent and fetch_response run nothing; embeddings and memories have no callbacks.
+    "invoke_agent": Kind.CHAIN,
+    "invoke_workflow": Kind.CHAIN,
+    "plan": Kind.CHAIN,
+}
+
+_SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+
+WORDS: Final = Words(
+    chain_name=("gen_ai.agent.name", "gen_ai.workflow.name"),
+    thread_id=("gen_ai.conversation.id",),
+    provider=(semconv.PROVIDER,),
+    request_model=(semconv.REQUEST_MODEL,),
+    temperature=("gen_ai.request.temperature",),
+    max_tokens=("gen_ai.request.max_tokens",),
+    top_p=("gen_ai.request.top_p",),
+    top_k=("gen_ai.request.top_k",),
+    frequency_penalty=("gen_ai.request.frequency_penalty",),
+    presence_penalty=("gen_ai.request.presence_penalty",),
+    seed=("gen_ai.request.seed",),
+    choices=("gen_ai.request.choice.count",),
+    stop=("gen_ai.request.stop_sequences",),
+    stream=(semconv.REQUEST_STREAM,),
+    tools=("gen_ai.tool.definitions",),
+    response_id=(semconv.RESPONSE_ID,),
+    response_model=(semconv.RESPONSE_MODEL,),
+    finish_reasons=(semconv.FINISH_REASONS, "anthropic.message.stop_reason"),
+    input_tokens=(semconv.INPUT_TOKENS,),
+    output_tokens=(semconv.OUTPUT_TOKENS,),
+    cache_read=(semconv.CACHE_READ_TOKENS,),
+    cache_creation=(semconv.CACHE_WRITE_TOKENS, semconv.CACHE_CREATION_TOKENS),
+    reasoning=(semconv.REASONING_TOKENS,),
+    tool_name=(semconv.TOOL_NAME,),
+    tool_description=(semconv.TOOL_DESCRIPTION,),
+    tool_call_id=(semconv.TOOL_CALL_ID,),
+    error_type=(semconv.ERROR_TYPE,),
+)
+
+
+def _kind(told: Told) -> Kind | None:
+    return _KINDS.get(text_in(told.attributes.get(semconv.OPERATION)) or "")
+
+
+def _asked(told: Told) -> list[Said]:
+    instructions = _parts(structure_in(told.attributes.get(_SYSTEM_INSTRUCTIONS)))
+    system = [{"role": "system", "parts": instructions}] if instructions else []
+    return system + _messages(told, semconv.INPUT_MESSAGES, "user")
+
+
+def _answered(told: Told) -> list[Said]:
+    return _messages(told, semconv.OUTPUT_MESSAGES, "assistant")
+
+
+def _parts(instructions: Any) -> list[Any]:
+    if isinstance(instructions, str):
+        return [{"type": "text", "content": instructions}] if instructions else []
+    return dicts_in([instructions] if isinstance(instructions, dict) else instructions)
+
+
+def _messages(told: Told, name: str, role: str) -> list[Said]:
+    found = structure_in(told.attributes.get(name))
+    if isinstance(found, str):
+        return [said({"content": found}, role)] if found else []
+    found = dicts_in([found] if isinstance(found, dict) else found)
+    return [{"role": role, **each} if isinstance(each.get("parts"), list) else said(each, role) for each in found]
+
+
+def _given(kind: Kind, told: Told) -> Any:
+    if kind is Kind.TOOL:
+        return value(told, (semconv.TOOL_ARGUMENTS,))
+    if kind is Kind.RETRIEVER:
+        return value(told, (semconv.QUERY,))
+    return None
+
+
+def _returned(kind: Kind, told: Told) -> Any:
+    if kind is Kind.TOOL:
+        return value(told, (semconv.TOOL_RESULT, "anthropic.tool_result.content"))
+    if kind is Kind.RETRIEVER:
+        return from_json(told.attributes.get(semconv.DOCUMENTS))
+    return None
+
+
+CONVENTIONS: Final = Dialect(WORDS, _kind, _asked, _answered, _given, _returned)

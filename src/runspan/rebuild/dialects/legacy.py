@@ -1,0 +1,71 @@
+"""The GenAI conventions before 1.37: other names, and messages in events of the span.
+
+A body stands in the event's attributes, or as JSON in its attribute ``gen_ai.event.content`` (Azure's SDKs).
+Before 1.28 all messages stood in two events, and before that in two attributes.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry.util.types import AnyValue
+
+from runspan.rebuild.bodies import said
+from runspan.rebuild.dialects.base import Dialect, Said, Words
+from runspan.rebuild.span_data import Told, dicts_in, plain, structure_in
+
+WORDS: Final = Words(
+    provider=("gen_ai.system",),
+    input_tokens=("gen_ai.usage.prompt_tokens",),
+    output_tokens=("gen_ai.usage.completion_tokens",),
+)
+
+_ASKED: Final = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}
+_CHOICE: Final = "gen_ai.choice"
+_PROMPT: Final = "gen_ai.prompt"
+_COMPLETION: Final = "gen_ai.completion"
+
+
+def _asked(told: Told) -> list[Said]:
+    one_each = [said(_body(event), _ASKED[name]) for name, event in told.events if name in _ASKED]
+    return one_each or _all_at_once(told, "gen_ai.content.prompt", _PROMPT, "user")
+
+
+def _answered(told: Told) -> list[Said]:
+    one_each = [_choice(_body(event)) for name, event in told.events if name == _CHOICE]
+    return one_each or _all_at_once(told, "gen_ai.content.completion", _COMPLETION, "assistant")
+
+
+def _body(event: Mapping[str, AnyValue]) -> dict[str, Any]:
+    body = structure_in(event.get("gen_ai.event.content"))
+    if isinstance(body, str):
+        return {"content": body}
+    if not isinstance(body, dict):
+        body = plain(event)
+    return {**body, "tool_calls": structure_in(body.get("tool_calls"))}
+
+
+def _choice(body: dict[str, Any]) -> Said:
+    """Return a choice: its message stands in it, the calls of tools in the message or beside it."""
+    message = structure_in(body.get("message"))
+    inner = message if isinstance(message, dict) else {"content": message}
+    calls = structure_in(inner.get("tool_calls")) or body.get("tool_calls")
+    return said({**inner, "tool_calls": calls, "finish_reason": body.get("finish_reason")}, "assistant")
+
+
+def _all_at_once(told: Told, event_name: str, name: str, role: str) -> list[Said]:
+    sources = [*(event for each, event in told.events if each == event_name), told.attributes]
+    for source in sources:
+        found = structure_in(source.get(name))
+        if isinstance(found, str) and found:
+            return [said({"content": found}, role)]
+        if bodies := dicts_in([found] if isinstance(found, dict) else found):
+            return [said(body, role) for body in bodies]
+    return []
+
+
+LEGACY: Final = Dialect(WORDS, asked=_asked, answered=_answered)

@@ -1,0 +1,70 @@
+"""OpenLLMetry (Traceloop): ``traceloop.*`` beside the GenAI conventions, lists flattened into indexed names."""
+
+from typing import Any, Final
+
+from runspan.payload import Kind
+from runspan.rebuild.bodies import said
+from runspan.rebuild.dialects.base import Dialect, Said, Words
+from runspan.rebuild.span_data import Told, dicts_in, from_json, text_in, tree
+
+_KINDS: Final = {"workflow": Kind.CHAIN, "task": Kind.CHAIN, "agent": Kind.CHAIN, "tool": Kind.TOOL}
+_MODELS: Final = {"chat": Kind.CHAT, "completion": Kind.COMPLETION}
+
+WORDS: Final = Words(
+    chain_name=("traceloop.entity.name",),
+    top_k=("llm.top_k",),
+    frequency_penalty=("llm.frequency_penalty",),
+    presence_penalty=("llm.presence_penalty",),
+    stop=("llm.chat.stop_sequences",),
+    stream=("llm.is_streaming",),
+    finish_reasons=("llm.response.finish_reason", "llm.response.stop_reason"),
+    total_tokens=("llm.usage.total_tokens", "gen_ai.usage.total_tokens"),
+    cache_read=("gen_ai.usage.cache_read_input_tokens",),
+    cache_creation=("gen_ai.usage.cache_creation_input_tokens",),
+    tool_name=("traceloop.entity.name",),
+)
+
+
+def _kind(told: Told) -> Kind | None:
+    kind = _MODELS.get(text_in(told.attributes.get("llm.request.type")) or "")
+    return kind or _KINDS.get(text_in(told.attributes.get("traceloop.span.kind")) or "")
+
+
+def _asked(told: Told) -> list[Said]:
+    found = dicts_in(tree(told, "gen_ai.prompt"))
+    # Anthropic's completions have their prompt under the role alone.
+    return [said({"content": each.get("user"), **each}, "user") for each in found]
+
+
+def _answered(told: Told) -> list[Said]:
+    """Return the choices; what an Anthropic model thought stands in a choice of its own before the answer."""
+    choices: list[Said] = []
+    thoughts: list[Any] = []
+    for body in dicts_in(tree(told, "gen_ai.completion")):
+        if body.get("role") == "thinking":
+            thoughts.append({"type": "reasoning", "content": body.get("content")})
+            continue
+        choice = said(body, "assistant")
+        choices.append({**choice, "parts": thoughts + choice["parts"]})
+        thoughts = []
+    return [*choices, {"role": "assistant", "parts": thoughts}] if thoughts else choices
+
+
+def _given(_: Kind, told: Told) -> Any:
+    """Return the input of an entity: ``inputs`` of a LangChain run, or ``args`` and ``kwargs`` of a function."""
+    found = from_json(told.attributes.get("traceloop.entity.input"))
+    if not isinstance(found, dict):
+        return found
+    if "inputs" in found and "tags" in found:
+        return found["inputs"] if found["inputs"] is not None else found.get("input_str")
+    is_call = found.keys() == {"args", "kwargs"} and not found["args"] and isinstance(found["kwargs"], dict)
+    return found["kwargs"] if is_call else found
+
+
+def _returned(kind: Kind, told: Told) -> Any:
+    found = from_json(told.attributes.get("traceloop.entity.output"))
+    name = "output" if kind is Kind.TOOL else "outputs"
+    return found[name] if isinstance(found, dict) and found.keys() == {name, "kwargs"} else found
+
+
+OPENLLMETRY: Final = Dialect(WORDS, _kind, _asked, _answered, _given, _returned)

@@ -1,0 +1,55 @@
+"""Callback handlers driven from recorded spans."""
+
+import os
+from collections.abc import Iterable
+
+from langchain_core.callbacks import BaseCallbackHandler
+
+from runspan.arguments import shown
+from runspan.listeners.third_party import Call, run_id_of
+from runspan.listeners.validation import checked_callbacks
+from runspan.rebuild import Told
+from runspan.recording.otlp_file import RecordedSpan, in_order, read_recording
+
+_Key = tuple[int, int]
+
+
+def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: Iterable[BaseCallbackHandler]) -> None:
+    """Drive callback handlers from a recording, in the original order of time.
+
+    Args:
+        recording: a file of OTLP, in JSON lines (as the Collector's file exporter writes them) or protobuf; or spans
+            of the SDK, or messages of OTLP.
+        callbacks: the handlers.
+
+    Raises:
+        TypeError: if one is no instance of ``BaseCallbackHandler``, or the recording none.
+        ValueError: if the recording can't be read; it names the place. Or if it is a list without spans.
+        Exception: what a handler with ``raise_error`` raised.
+
+    Example:
+        ``runspan.replay("spans.json", callbacks=[LoggingHandler()])``
+    """
+    handlers = checked_callbacks(callbacks)
+    calls: dict[_Key, Call] = {}
+    ended: set[_Key] = set()
+    spans = read_recording(recording)
+    if not spans and not isinstance(recording, str | os.PathLike):
+        raise ValueError(
+            f"recording is {shown(recording)}, in which are no spans; give those of an exporter, or a path."
+        )
+    for moment, span in in_order(spans):
+        key = span.trace_id, span.span_id
+        told = Told(span.name, span.attributes, span.events, span.error)
+        # An exporter that tried twice may have delivered twice.
+        if moment == "start" and key not in calls:
+            calls[key] = _call(span, told, calls)
+            calls[key].start(told, handlers)
+        elif moment == "end" and key not in ended:
+            ended.add(key)
+            calls[key].end(told)
+
+
+def _call(span: RecordedSpan, told: Told, calls: dict[_Key, Call]) -> Call:
+    parent = calls.get((span.trace_id, span.parent_id)) if span.parent_id is not None else None
+    return Call(told, run_id_of(told, span.trace_id, span.span_id), parent)

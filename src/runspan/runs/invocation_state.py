@@ -1,0 +1,91 @@
+"""What the runs of an invocation have to do with each other: who asked for a tool, what failed."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from opentelemetry.trace import Link, Span, SpanContext
+
+from runspan.runs.execution import Place
+
+_REMEMBERED_CALLS: Final = 1000
+
+
+class Usage(NamedTuple):
+    """The tokens of a model's answer."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+class Failed(NamedTuple):
+    """A run that failed, as its parent remembers it."""
+
+    span: SpanContext
+    place: Place
+    works_on: object
+    model: object
+    """The model that was asked, None if it is none."""
+    fallback: int
+    """The number of the fallback that it was."""
+
+
+class Work:
+    """What was done within an agent or a graph; lists, since its runs work in many threads."""
+
+    __slots__ = ("model_calls", "tool_calls", "usages")
+
+    def __init__(self) -> None:
+        self.usages: list[Usage] = []
+        """Of all models within."""
+        self.model_calls: list[None] = []
+        """One for each call of its own, not those of agents within."""
+        self.tool_calls: list[None] = []
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """How many models and tools it called itself."""
+        return len(self.model_calls), len(self.tool_calls)
+
+    def total(self) -> Usage | None:
+        """Return the tokens of all models within, None if none told any."""
+        if not self.usages:
+            return None
+        return Usage(sum(each.input_tokens for each in self.usages), sum(each.output_tokens for each in self.usages))
+
+
+class Relations:
+    """The calls of tools in an invocation, by their ids: which span asked for them, which worked on them."""
+
+    __slots__ = ("_asked", "_worked")
+
+    def __init__(self) -> None:
+        self._asked: dict[str, SpanContext] = {}
+        self._worked: dict[str, SpanContext] = {}
+
+    def note_asked(self, call_ids: Iterable[str], span: Span) -> None:
+        """Remember the span of a model that asked for tools."""
+        for call_id in call_ids:
+            _remember(self._asked, call_id, span)
+
+    def note_worked(self, call_id: str, span: Span) -> None:
+        """Remember the span of a tool that works on a call."""
+        _remember(self._worked, call_id, span)
+
+    def links_of_tool(self, call_id: str) -> Sequence[Link]:
+        """Return the link of a tool to the model that asked for it."""
+        return _links([call_id], self._asked)
+
+    def links_of_model(self, call_ids: Iterable[str]) -> Sequence[Link]:
+        """Return the links of a model to the tools whose results it reads."""
+        return _links(call_ids, self._worked)
+
+
+def _links(call_ids: Iterable[str], spans: dict[str, SpanContext]) -> Sequence[Link]:
+    found = map(spans.get, call_ids)
+    return [Link(span) for span in found if span is not None]
+
+
+def _remember(spans: dict[str, SpanContext], call_id: str, span: Span) -> None:
+    spans[call_id] = span.get_span_context()
+    if len(spans) > _REMEMBERED_CALLS:
+        spans.pop(next(iter(spans.copy())), None)

@@ -1,0 +1,151 @@
+"""Starts runs: one table of runs for each tracer provider, whichever handlers serve it."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Final
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, TracerProvider
+from opentelemetry.util.types import AnyValue
+
+from runspan._forking import fork_safe_lock, in_forked_child
+from runspan._version import __version__
+from runspan.runs import reaper
+from runspan.runs.current_span import attach, find_parent, starting
+from runspan.runs.invocation_state import Relations
+from runspan.runs.run import Run, RunTable
+from runspan.runs.scope import NOBODY, Scope
+
+# Set in a context by who wants no spans there, such as an exporter that makes requests itself.
+_SUPPRESSED: Final = "suppress_instrumentation"
+
+_tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
+_tables_lock: Final = fork_safe_lock()
+
+
+class Tracing:
+    """The runs of one tracer provider."""
+
+    def __init__(self, provider: TracerProvider, table: RunTable | None = None) -> None:
+        self.provider = provider
+        self.tracer = provider.get_tracer("runspan", __version__)
+        if isinstance(provider, ProxyTracerProvider):
+            _tell_of_no_provider()
+        with _tables_lock:
+            self.table = _tables.setdefault(provider, table or RunTable())
+        _watch_handlers(provider)
+
+    def follow(self, provider: TracerProvider) -> "Tracing":
+        """Return the tracing of the provider that is global now, with the runs that began before it was set."""
+        if provider is self.provider:
+            return self
+        return Tracing(provider, self.table)
+
+    def begin(
+        self,
+        caller: FrameType,
+        run_id: UUID,
+        parent_id: UUID | None,
+        *,
+        name: str,
+        kind: SpanKind,
+        attributes: Callable[[Run], Mapping[str, AnyValue]],
+        is_chain: bool,
+        is_hidden: bool,
+        scope: Scope = NOBODY,
+        links: Callable[[Run], Sequence[Link]] | None = None,
+    ) -> Run:
+        """Start a run: find its parent, start its span, make it current.
+
+        A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
+
+        Args:
+            caller: the frame that called the handler.
+            run_id: the run.
+            parent_id: the run that LangChain names as its parent.
+            name: the name of the span.
+            kind: the kind of the span.
+            attributes: tells what samplers may see, once the run has its parent.
+            is_chain: whether LangChain reports the end of the run however it ends.
+            is_hidden: whether the run gets no span.
+            scope: the listeners that its handler brings; those of its parent hear it anyway.
+            links: tells what the span links to, likewise.
+        """
+        reaper.start()
+        run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
+        here = otel.get_current()
+        run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
+        run.scope = self._inherited(run).joined(scope)
+        run.told = attributes(run)
+        run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
+        around = run.span
+        try:
+            if run.owns_span:
+                linked = links(run) if links is not None else None
+                # What is measured of the run counts from this moment; a sampler may take its time.
+                run.span = self.tracer.start_span(name, starting(run, here), kind, run.told, linked, run.started_ns)
+            self.table.add(run)
+        except BaseException:
+            if run.span is not around:
+                self.table.add(run)  # interrupted: the caller finds the run there and ends it
+            raise
+        attach(run, base, here)
+        return run
+
+    def _inherited(self, run: Run) -> Scope:
+        """Return the scope of a run that has its parent, and not yet a span of its own."""
+        inherited = NOBODY
+        if run.parent is not None:
+            inherited, run.outbox, run.relations = run.parent.scope, run.parent.outbox, run.parent.relations
+        run.relations = run.relations or Relations()
+        if self.table.router is not None:
+            # A span of the user's may be what is left of an invocation that is over.
+            inherited = inherited.joined(self.table.router.scope_of(run.span.get_span_context()))
+        return inherited
+
+
+def _watch_handlers(provider: TracerProvider) -> None:
+    for each in (provider, trace.get_tracer_provider()):
+        if hasattr(each, "add_span_processor"):
+            # Where nothing takes processors, no SDK is needed.
+            from runspan.runs.handler_span_processor import watch  # noqa: PLC0415  the reason above
+
+            watch(each)
+
+
+def end_open_runs(provider: TracerProvider) -> None:
+    """End what is open, as at the end of the process: a stream that was left early may never be collected."""
+    table = _tables.get(provider)
+    if table is not None:
+        _end_all(table)
+
+
+def end_runs_with_listeners() -> None:
+    """End what is open and listened to, at the end of the process."""
+    for table in list(_tables.values()):
+        if table.router is not None:
+            _end_all(table)
+
+
+def _end_all(table: RunTable) -> None:
+    for run in reversed(list(table.open_runs())):
+        table.abandon(run)
+
+
+@in_forked_child
+def _inherit_runs() -> None:
+    for table in _tables.values():
+        table.inherit()
+
+
+@functools.cache
+def _tell_of_no_provider() -> None:
+    logging.getLogger("runspan").info(
+        "No OpenTelemetry tracer provider is set, so spans go nowhere. Call runspan.configure(), or set a provider"
+        " of your own with opentelemetry.trace.set_tracer_provider()."
+    )

@@ -1,0 +1,229 @@
+"""What happens in runs, as OpenTelemetry events: log records with a name, in the trace context of the run's span."""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, runtime_checkable
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
+from opentelemetry.util.types import AnyValue
+
+from runspan import semconv
+from runspan._guard import attempt
+from runspan._version import __version__
+from runspan.arguments import shown
+from runspan.payload import clean, failure, to_json
+from runspan.payload.content import is_int64
+from runspan.payload.serialize import plain_copy
+from runspan.payload.structure import DEEPEST
+from runspan.signals import private_names
+
+# The operations whose failures the conventions have an event for that we could read.
+_CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
+_LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
+
+_Attributes = Mapping[str, Any]
+
+
+class _Logger(Protocol):
+    """What is used of OpenTelemetry's loggers."""
+
+    def emit(
+        self,
+        *,
+        timestamp: int,
+        context: Context,
+        severity_number: Any,
+        attributes: Mapping[str, AnyValue],
+        event_name: str,
+    ) -> None: ...
+
+
+@runtime_checkable
+class _LoggerProvider(Protocol):
+    """What is used of OpenTelemetry's logger providers."""
+
+    def get_logger(self, name: str, version: str | None = None, schema_url: str | None = None) -> _Logger: ...
+
+
+class RunEvents:
+    """Emits events of runs; without a logger provider nothing happens. No exception leaves it.
+
+    ``captures`` says of each call whether content may be told.
+
+    Args:
+        logger_provider: where the events go; the global provider, whichever it is by then, if None.
+
+    Raises:
+        TypeError: if it is no logger provider.
+    """
+
+    def __init__(self, logger_provider: object | None) -> None:
+        self._logger = _logger(logger_provider)
+
+    def details(self, span: Span, describe: Callable[[], tuple[_Attributes, _Attributes]]) -> None:
+        """Tell of a model's call, when it has ended.
+
+        Args:
+            span: the span of the call.
+            describe: called if anybody listens; returns all that the span says, and the content of it, messages, tool
+                definitions and the like by the names of attributes, as lists and dictionaries where the span may have
+                them as JSON.
+        """
+
+        def told() -> _Attributes:
+            attributes, content = describe()
+            return {**attributes, **_structured(content)}
+
+        self._emit(span, semconv.DETAILS_EVENT, "DEBUG", told)
+
+    def exception(self, span: Span, error: BaseException, attributes: _Attributes, *, captures: bool) -> None:
+        """Tell of an error that ended a call of a model, an embeddings model or a retriever.
+
+        Nothing is told of other operations, of cancellations, and of LangGraph's control flow.
+
+        Args:
+            span: the span of the call.
+            error: what it raised.
+            attributes: what the span says, without content; its operation decides whether there is an event.
+            captures: whether the message is told, in the stack trace, too.
+        """
+        if attributes.get(semconv.OPERATION) in _CLIENT_OPERATIONS:
+            told = attempt(failure, error, default=None)
+            if told is not None and told.outcome == "error":
+                self._emit(
+                    span,
+                    semconv.EXCEPTION_EVENT,
+                    "WARN",
+                    lambda: {**attributes, **_exception(error, captures=captures)},
+                )
+
+    def custom(self, span: Span, name: str, data: object, *, captures: bool) -> None:
+        """Tell of an event that the application dispatched."""
+        self._emit(
+            span, semconv.CUSTOM_EVENT, "INFO", lambda: {semconv.EVENT_NAME: clean(name), **_data(data, captures)}
+        )
+
+    def retry(self, span: Span, state: object) -> None:
+        """Tell that another try is going to be made; ``state`` is tenacity's ``RetryCallState``."""
+        self._emit(span, semconv.RETRY_EVENT, "WARN", lambda: _retry(state))
+
+    def text(self, span: Span, text: str, *, captures: bool) -> None:
+        """Tell of a text that a run gave; all of it is content."""
+        if captures:
+            self._emit(span, semconv.TEXT_EVENT, "INFO", lambda: _data(text, captures))
+
+    def interrupt(
+        self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, *, captures: bool
+    ) -> None:
+        """Tell that a graph waits; ``payload`` is what it asks, LangGraph's ``interrupts``."""
+        self._emit(
+            span, semconv.INTERRUPT_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures)
+        )
+
+    def resume(
+        self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, *, captures: bool
+    ) -> None:
+        """Tell that a graph goes on; ``payload`` is what it was given, None if that is not known."""
+        self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures))
+
+    def _emit(self, span: Span, name: str, severity: str, describe: Callable[[], _Attributes]) -> None:
+        if self._logger is not None:
+            attempt(_emit_to, self._logger, span, name, severity, describe, default=None)
+
+
+def _logger(provider: object | None) -> _Logger | None:
+    if provider is None:
+        get_global = private_names.find(private_names.LOGGER_PROVIDER)
+        provider = get_global() if get_global is not None else None
+    if provider is None:
+        return None
+    if not isinstance(provider, _LoggerProvider):
+        raise TypeError(f"logger_provider is {shown(provider)}, not an OpenTelemetry LoggerProvider; pass one, or None")
+    return provider.get_logger("runspan", __version__, semconv.SCHEMA_URL)
+
+
+def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Callable[[], _Attributes]) -> None:
+    severities = private_names.find(private_names.SEVERITY_NUMBER)
+    number = severities[severity] if severities is not None else None
+    context = trace.set_span_in_context(span)
+    is_enabled = getattr(logger, "enabled", None)  # OpenTelemetry's loggers have it from 1.45 on
+    if is_enabled is None or is_enabled(context=context, severity_number=number, event_name=name):
+        logger.emit(
+            timestamp=time.time_ns(),
+            context=context,
+            severity_number=number,
+            attributes=describe(),
+            event_name=name,
+        )
+
+
+def _exception(error: BaseException, *, captures: bool) -> _Attributes:
+    told = failure(error)
+    if not captures:
+        # Without messages: they stand in the last line of a trace, and in those of the causes.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return {
+            semconv.EXCEPTION_TYPE: told.error_type,
+            semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{told.error_type}"),
+        }
+    return {
+        semconv.EXCEPTION_TYPE: told.error_type,
+        semconv.EXCEPTION_MESSAGE: told.message,
+        semconv.EXCEPTION_STACKTRACE: _last_of("".join(traceback.format_exception(error))),
+    }
+
+
+def _last_of(stacktrace: str) -> str:
+    return clean(stacktrace[-_LONGEST_STACKTRACE:])
+
+
+def _retry(state: Any) -> _Attributes:
+    error = state.outcome.exception() if state.outcome is not None else None
+    told: dict[str, AnyValue] = {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep)}
+    return told if error is None else {**told, semconv.ERROR_TYPE: failure(error).error_type}
+
+
+def _checkpoint(checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, captures: bool) -> _Attributes:
+    path = namespace if isinstance(namespace, str) else "|".join(namespace)
+    place = {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: path}
+    return {**place, **_data(payload, captures and payload is not None)}
+
+
+def _data(data: object, captures: bool) -> _Attributes:
+    """Return data as an attribute: as it is if OpenTelemetry has such values, else as JSON."""
+    if not captures:
+        return {}
+    if isinstance(data, str):
+        return {semconv.EVENT_DATA: clean(data)}
+    # A copy: what is emitted is encoded later, when the application may have changed it.
+    return {semconv.EVENT_DATA: plain_copy(data) if _is_value(data) else to_json(data)}
+
+
+def _structured(content: _Attributes) -> _Attributes:
+    """Return content as lists and dictionaries of what OpenTelemetry has; as JSON if it nests too deeply."""
+    copies = {name: plain_copy(value) for name, value in content.items()}
+    return {name: copy if _is_value(copy) else to_json(copy) for name, copy in copies.items()}
+
+
+def _is_value(value: object, depth: int = 0) -> bool:
+    """Tell whether OTLP can hold a value; one that it can't makes an exporter lose its whole batch."""
+    if type(value) is str:
+        return _is_text(value)
+    if value is None or type(value) is bool or type(value) is float or is_int64(value):
+        return True
+    if depth >= DEEPEST:
+        return False
+    if type(value) is dict:
+        return all(_is_key(key) and _is_value(each, depth + 1) for key, each in value.items())
+    return (type(value) is list or type(value) is tuple) and all(_is_value(each, depth + 1) for each in value)
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str and clean(value) == value
+
+
+def _is_key(value: object) -> bool:
+    return _is_text(value) and value != ""
