@@ -2,7 +2,7 @@
 
 A run attaches a stand-in, which answers every call by the span that is right at that moment: the run's own while the
 run is what executes here, else what was current before. So a context that is left behind heals itself. The rules and
-their reasons are in ARCHITECTURE.md.
+their reasons are in docs/design/current-span.md.
 """
 
 import functools
