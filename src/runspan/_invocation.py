@@ -52,9 +52,9 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         self.handler = OpenTelemetryCallbackHandler(
             callbacks=callbacks, span_processors=span_processors, tracer_provider=tracer_provider
         )
-        self._blocks: list[_Block] = []
+        self._entries: list[_Entry] = []
         if tracer_provider is None and not isinstance(trace.get_tracer_provider(), TakesProcessors):
-            _tell_of_no_provider()
+            _log_no_provider()
 
     def __enter__(self) -> OpenTelemetryCallbackHandler:
         """Return a handler with the same listeners: to flush them, or to pass to LangChain."""
@@ -69,37 +69,37 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         return self._open(_frame_at(1))
 
     async def __aexit__(self, *_: object) -> None:
-        """End the block when async handlers have been told."""
+        """End the block when async handlers have been called."""
         self._close()
         await self.handler.aflush()
 
     def _open(self, caller: FrameType) -> OpenTelemetryCallbackHandler:
-        block = _Block()
+        entry = _Entry()
         try:
-            block.open(self.handler, caller)
-            self._blocks.append(block)
+            entry.open(self.handler, caller)
+            self._entries.append(entry)
             return self.handler  # noqa: TRY300  an interrupt may come here, too
         except BaseException:
-            block.close()  # interrupted, so nobody else will
+            entry.close()  # interrupted, so nobody else will
             raise
 
     def _close(self) -> None:
         # Tasks may share one object: the block to end is the one that is current, if there is one.
-        block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
-        block.close()
-        self._blocks.remove(block)
+        entry = next((each for each in reversed(self._entries) if each.is_current()), self._entries[-1])
+        entry.close()
+        self._entries.remove(entry)
 
 
 @functools.cache
-def _tell_of_no_provider() -> None:
+def _log_no_provider() -> None:
     logging.getLogger("runspan").warning(
         "runspan.invocation() hears the spans of other libraries, but they make none: no OpenTelemetry tracer provider"
         " is set. Call runspan.configure(), or set one with opentelemetry.trace.set_tracer_provider()."
     )
 
 
-class _Block:
-    """One time through a block: a run without a span and without events, to carry the scope."""
+class _Entry:
+    """One time that the block is entered: a run without a span and without events, to carry the scope."""
 
     def __init__(self) -> None:
         self._before = otel.get_current()

@@ -16,7 +16,7 @@ from langgraph.types import Command, interrupt
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler
-from runspan.langchain.langgraph import hear_graphs
+from runspan.langchain.langgraph import receive_graph_events
 from tests.context.shapes import straight_graph
 from tests.waiting import collect_until
 
@@ -30,7 +30,7 @@ def _no_graph_has_run():
     def import_again():
         gc.collect()
         OpenTelemetryCallbackHandler.__bases__ = (BaseCallbackHandler,)
-        hear_graphs.cache_clear()
+        receive_graph_events.cache_clear()
 
     import_again()
     yield

@@ -1,4 +1,4 @@
-"""Makes runs of LangChain's events: asks ``payload`` what an event says, tells ``tracing`` and ``runs`` about it.
+"""Makes runs of LangChain's events: ``payload`` reads an event's attributes, ``runs`` starts and ends its span.
 
 Then it passes the event on, with the live objects, to the callback handlers in whose scope the run is.
 """
@@ -18,8 +18,8 @@ from runspan._guard import attempt
 from runspan.callback_event import Event
 from runspan.langchain import links, run_ends
 from runspan.langchain.agents import executing_agent
-from runspan.langchain.langgraph import hears_graphs
-from runspan.langchain.run_kinds import CHAT, TOOL, Subject, serialized
+from runspan.langchain.langgraph import receives_graph_events
+from runspan.langchain.run_kinds import CHAT, TOOL, RunKind, with_name
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.payload import Start
 from runspan.payload.former import former_names
@@ -85,7 +85,7 @@ class Bridge:
     def start(
         self,
         caller: FrameType,
-        subject: Subject,
+        kind: RunKind,
         args: _Args,
         event: _Event,
         *,
@@ -94,19 +94,19 @@ class Bridge:
     ) -> None:
         """Start the run of an event, or join the one that another handler started."""
         try:
-            begun = attempt(self._begin, caller, subject, event, facts, content, default=None)
+            begun = attempt(self._begin, caller, kind, event, facts, content, default=None)
             if begun is not None:
                 run, callbacks = begun
                 if run.outbox is None and caller.f_code.co_flags & inspect.CO_COROUTINE:
                     run.outbox = outbox_here()
-                told = attempt(serialized, args[0], event.get("name"), default={})
-                dispatch(callbacks, Event(subject.start, (told, *args[1:]), event), run.outbox)
+                serialized = attempt(with_name, args[0], event.get("name"), default={})
+                dispatch(callbacks, Event(kind.callback, (serialized, *args[1:]), event), run.outbox)
         except BaseException as error:
             self._give_up(event, error)
             raise
 
     def end(self, name: str, args: _Args, event: _Event, describe: Callable[..., Attributes] | None = None) -> None:
-        """End the run of an event; ``describe`` tells what its result says."""
+        """End the run of an event; ``describe`` returns the attributes of its result."""
         at_ns = time.time_ns()
         self._conclude(Event(name, args, event), lambda run: self._end(run, describe, args[0], at_ns))
 
@@ -122,13 +122,15 @@ class Bridge:
             dispatch(audience.callbacks, Event(name, args, event), _outbox_of(audience))
 
     def lifecycle(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
-        """Note that a graph was interrupted or resumed, and tell callback handlers of LangGraph's kind."""
+        """Note that a graph was interrupted or resumed, and notify callback handlers of LangGraph's kind."""
         audience = attempt(self._note_lifecycle, name, event, note, default=None)
         if audience is not None:
-            dispatch(list(filter(hears_graphs, audience.callbacks)), Event(name, (event,), {}), audience.outbox)
+            dispatch(
+                list(filter(receives_graph_events, audience.callbacks)), Event(name, (event,), {}), audience.outbox
+            )
 
     def open_block(self, caller: FrameType) -> Run:
-        """Start a run without a span, of which no event tells, to carry the scope through a block of code."""
+        """Start a run without a span and without events, to carry the scope through a block of code."""
         run_id, tracing = uuid4(), self.tracing
         try:
             run = tracing.begin(
@@ -183,15 +185,15 @@ class Bridge:
     def _begin(
         self,
         caller: FrameType,
-        subject: Subject,
+        kind: RunKind,
         event: _Event,
         facts: Iterable[object],
         content: Iterable[object] | None,
     ) -> "tuple[Run, tuple[BaseCallbackHandler, ...]] | None":
-        """Return the run and who is to be told of its start, None if nobody is."""
+        """Return the run and the callback handlers to notify of its start, None if there are none."""
         run_id = event["run_id"]
         if run_id is None:
-            raise ValueError("LangChain gave no run_id, so the run can't be told from others")
+            raise ValueError("LangChain gave no run_id, so the run can't be distinguished from others")
         if self.is_shut_down:
             return None
         tracing = self.tracing
@@ -199,7 +201,7 @@ class Bridge:
         if run is not None:
             callbacks = self._join(run)
         else:
-            run = self._new_run(tracing, caller, subject, event, facts=facts, content=content)
+            run = self._new_run(tracing, caller, kind, event, facts=facts, content=content)
             callbacks = run.scope.callbacks
         return (run, callbacks) if callbacks else None
 
@@ -219,39 +221,39 @@ class Bridge:
         self,
         tracing: Tracing,
         caller: FrameType,
-        subject: Subject,
+        kind: RunKind,
         event: _Event,
         *,
         facts: Iterable[object],
         content: Iterable[object] | None,
     ) -> Run:
-        start = attempt(subject.describe, *facts, default=None) or payload.unknown_start(subject.kind)
+        start = attempt(kind.describe_start, *facts, default=None) or payload.unknown_start(kind.run_type)
         call_id = event.get("tool_call_id")
         call_id = call_id if isinstance(call_id, str) else None
         attributes = self._attributes(start, event)
-        answered: Sequence[str] = ()
-        if subject is CHAT and content is not None:
-            answered = attempt(_called_with, payload.calls_answered, content, default=())
+        answered_calls: Sequence[str] = ()
+        if kind is CHAT and content is not None:
+            answered_calls = attempt(_called_with, payload.calls_answered, content, default=())
         run = tracing.begin(
             caller,
             event["run_id"],
             event.get("parent_run_id"),
             name=start.name,
-            kind=subject.span_kind,
-            attributes=lambda run: {**attributes, **executing_agent(run)} if subject is TOOL else attributes,
-            is_chain=subject.is_chain,
+            kind=kind.span_kind,
+            attributes=lambda run: {**attributes, **executing_agent(run)} if kind is TOOL else attributes,
+            is_chain=kind.is_chain,
             is_hidden=self._is_hidden(start, event),
             scope=self.scope,
-            links=links.links_to(call_id, answered),
+            links=links.links_to(call_id, answered_calls),
         )
         run.handlers = (self,)
         run.captures = self._captures
-        run.is_model, run.partial = subject.is_model, self._partial
-        attempt(links.tie, run, caller, event, content, call_id, default=None)
+        run.is_model, run.partial = kind.is_model, self._partial
+        attempt(links.link_run, run, caller, event, content, call_id, default=None)
         if content is not None and self._captures and _takes_attributes(run):
-            asked = attempt(_called_with, subject.content, content, default=_NOTHING)
+            inputs = attempt(_called_with, kind.describe_input, content, default=_NOTHING)
             tools = attempt(tool_definitions, event.get("invocation_params"), default=_NOTHING)
-            run.attributes = self._formed({**asked, **tools} if tools else asked)
+            run.attributes = self._formed({**inputs, **tools} if tools else inputs)
         return run
 
     def _attributes(self, start: Start, event: _Event) -> Attributes:
@@ -286,16 +288,16 @@ class Bridge:
             table.finish(run, event)
 
     def _conclude(self, event: Event, end: Callable[[Run], None]) -> None:
-        """Tell of the end of a run and end it, also if an interrupt comes in between."""
+        """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
         run = attempt(self._tracing.table.find, event.kwargs.get("run_id"), default=None)
         try:
-            self._tell_and_end(event, end)
+            self._notify_and_end(event, end)
         except BaseException as error:
             if run is not None:
                 run.table.finish(run, event, {semconv.ERROR_TYPE: type(error).__name__})
             raise
 
-    def _tell_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
+    def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
         # The span ends last: what an exporter prints comes after what handlers print.
         table = self._tracing.table
         run, audience = attempt(self._take, table, event, default=(None, None))
@@ -313,22 +315,22 @@ class Bridge:
         return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
 
     def _end(self, run: Run, describe: Callable[..., Attributes] | None, value: object, at_ns: int) -> None:
-        attributes = run_ends.result(run, describe, value, captures=run.captures and _takes_attributes(run))
-        asked = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
-        attributes = {**attributes, **attempt(links.untie, run, asked, attributes, default=_NOTHING)}
+        attributes = run_ends.describe_result(run, describe, value, captures=run.captures and _takes_attributes(run))
+        requested_calls = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
+        attributes = {**attributes, **attempt(links.finish_links, run, requested_calls, attributes, default=_NOTHING)}
         is_error = semconv.ERROR_TYPE in attributes and self.settings.soft_errors == "error"
         self.signals.ended(run, attributes, at_ns)
         run.table.end(run, self._formed(attributes), "" if is_error else None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
-        attributes, description = run_ends.failure(run, error, response)
-        attributes = {**attributes, **attempt(links.untie, run, (), attributes, default=_NOTHING)}
+        attributes, description = run_ends.describe_failure(run, error, response)
+        attributes = {**attributes, **attempt(links.finish_links, run, (), attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns, error)
         run.table.end(run, self._formed(attributes), description, at_ns)
 
     def _partial(self, run: Run, at_ns: int) -> Attributes:
-        attributes = run_ends.partial_answer(run) if run.is_model else _NOTHING
-        attributes = {**attributes, **attempt(links.untie, run, (), attributes, default=_NOTHING)}
+        attributes = run_ends.describe_partial_response(run) if run.is_model else _NOTHING
+        attributes = {**attributes, **attempt(links.finish_links, run, (), attributes, default=_NOTHING)}
         self.signals.ended(run, attributes, at_ns)
         return self._formed(attributes)
 

@@ -32,7 +32,7 @@ def note_interrupted(checkpoint_id: str, span: SpanContext) -> None:
 
 
 def interrupted_at(checkpoint_id: str) -> SpanContext | None:
-    """Return the span that was interrupted at a checkpoint, in this process or as a checkpointer tells."""
+    """Return the span that was interrupted at a checkpoint, in this process or as its checkpointer has recorded."""
     return _interrupted.get(checkpoint_id)
 
 

@@ -97,33 +97,33 @@ class _TracedEmbeddings(Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts."""
-        with self._call(texts) as call:
-            return call.took(self._embeddings.embed_documents(texts))
+        with self._start_span(texts) as span:
+            return span.note_vectors(self._embeddings.embed_documents(texts))
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a text."""
-        with self._call((text,)) as call:
-            return call.took([self._embeddings.embed_query(text)])[0]
+        with self._start_span((text,)) as span:
+            return span.note_vectors([self._embeddings.embed_query(text)])[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts."""
-        with self._call(texts) as call:
-            return call.took(await self._embeddings.aembed_documents(texts))
+        with self._start_span(texts) as span:
+            return span.note_vectors(await self._embeddings.aembed_documents(texts))
 
     async def aembed_query(self, text: str) -> list[float]:
         """Embed a text."""
-        with self._call((text,)) as call:
-            return call.took([await self._embeddings.aembed_query(text)])[0]
+        with self._start_span((text,)) as span:
+            return span.note_vectors([await self._embeddings.aembed_query(text)])[0]
 
-    def _call(self, texts: Sequence[str]) -> "_Call":
+    def _start_span(self, texts: Sequence[str]) -> "_EmbeddingSpan":
         is_suppressed = otel.get_current().get(_SUPPRESSED)
         tracer = NoOpTracer() if is_suppressed else self._tracer
         nothing: dict[str, AnyValue] = {semconv.OPERATION: "embeddings"}
         attributes = attempt(_describe, self._embeddings, texts, default=nothing)
-        return _Call(tracer, self._metrics, attributes, captures=self._captures)
+        return _EmbeddingSpan(tracer, self._metrics, attributes, captures=self._captures)
 
 
-class _Call:
+class _EmbeddingSpan:
     """A call as a span, which is current within."""
 
     def __init__(
@@ -155,7 +155,7 @@ class _Call:
         attempt(self._record, seconds, default=None)
         self._block.__exit__(kind, error, traceback)
 
-    def took(self, vectors: list[list[float]]) -> list[list[float]]:
+    def note_vectors(self, vectors: list[list[float]]) -> list[list[float]]:
         """Note what was returned, and return it."""
         attempt(self._note, vectors, default=None)
         return vectors
@@ -165,13 +165,13 @@ class _Call:
             self._span.set_attribute(semconv.EMBEDDING_DIMENSIONS, len(vectors[0]))
 
     def _fail(self, error: BaseException) -> None:
-        told = failure(error)
-        if told.outcome != "error":
-            self._span.set_attribute(semconv.RUN_OUTCOME, told.outcome)
+        described = failure(error)
+        if described.outcome != "error":
+            self._span.set_attribute(semconv.RUN_OUTCOME, described.outcome)
             return
-        self._attributes[semconv.ERROR_TYPE] = told.error_type
-        self._span.set_attribute(semconv.ERROR_TYPE, told.error_type)
-        self._span.set_status(StatusCode.ERROR, told.message if self._captures else None)
+        self._attributes[semconv.ERROR_TYPE] = described.error_type
+        self._span.set_attribute(semconv.ERROR_TYPE, described.error_type)
+        self._span.set_status(StatusCode.ERROR, described.message if self._captures else None)
 
     def _record(self, seconds: float) -> None:
         self._metrics.record(self._attributes, seconds, span=self._span)
@@ -196,7 +196,7 @@ def _model(embeddings: Embeddings) -> str | None:
 
 
 def _provider(kind: type[Embeddings]) -> str | None:
-    """Return the provider by the first class that one of LangChain's packages has; those of users tell nothing."""
+    """Return the provider by the first class that one of LangChain's packages has; those of users name none."""
     for each in kind.__mro__:
         package = each.__module__.partition(".")[0]
         if package.startswith("langchain_") and package not in _NO_PROVIDERS:

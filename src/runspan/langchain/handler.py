@@ -16,7 +16,7 @@ from runspan import payload
 from runspan._guard import attempt
 from runspan.arguments import check_provider, shown
 from runspan.langchain.bridge import Bridge
-from runspan.langchain.langgraph import hear_graphs, note_interrupt, note_resume
+from runspan.langchain.langgraph import note_interrupt, note_resume, receive_graph_events
 from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
 from runspan.listeners.flush import flush
 from runspan.runs.execution import graph_starting
@@ -43,8 +43,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     to a constructor, or to both; several handlers of one run make one span. No exception of it reaches the
     application, but what a sync handler among ``callbacks`` raises that has ``raise_error``.
 
-    When a graph runs, LangGraph's ``GraphCallbackHandler`` becomes a base of this class: LangGraph tells nobody else of
-    interrupts. Who derives a class from both names this one first.
+    When a graph runs, LangGraph's ``GraphCallbackHandler`` becomes a base of this class, as LangGraph notifies nobody
+    else of interrupts. Who derives a class from both names this one first.
 
     Args:
         callbacks: ordinary callback handlers, to hear the runs of the invocations that this handler is given to, and
@@ -131,8 +131,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
             timeout: seconds.
 
         Returns:
-            Whether all of them say, in time, that all is delivered. OpenTelemetry's own batch processor says so even
-            if it is not; those of ``runspan.configure`` and ``runspan.OtlpSpanProcessor`` tell the truth.
+            Whether all of them report, in time, that all is delivered. OpenTelemetry's own batch processor reports
+            success even if it failed; those of ``runspan.configure`` and ``runspan.OtlpSpanProcessor`` don't.
         """
         tracing = self._bridge.tracing
         tracing.table.sweep()
@@ -140,7 +140,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         return flush([tracing.provider, *processors], timeout)
 
     async def aflush(self, timeout: float = 10.0) -> bool:
-        """Wait until the async handlers among ``callbacks`` have been told all that happened in this event loop.
+        """Wait until the async handlers among ``callbacks`` have been called with all that happened in this event loop.
 
         Args:
             timeout: seconds.
@@ -179,7 +179,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         caller = _frame_at(1)
         graph = graph_starting(caller)
         if graph is not None:
-            attempt(hear_graphs, OpenTelemetryCallbackHandler, default=None)
+            attempt(receive_graph_events, OpenTelemetryCallbackHandler, default=None)
         facts = serialized, event.get("name"), event.get("run_type"), graph
         content = (inputs,) if self.settings.capture_chains else None
         self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
@@ -250,7 +250,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self._bridge.pass_on("on_text", args, event)
 
     def on_retry(self, *args: Any, **event: Any) -> None:
-        """Pass on that a run tries again."""
+        """Pass on that a run is retried."""
         self._bridge.pass_on("on_retry", args, event)
 
     def on_custom_event(self, *args: Any, **event: Any) -> None:
@@ -258,11 +258,11 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self._bridge.pass_on("on_custom_event", args, event)
 
     def on_interrupt(self, event: Any) -> None:
-        """Note that a graph waits for its user; LangGraph tells it."""
+        """Note that a graph waits for its user, as LangGraph reports."""
         self._bridge.lifecycle("on_interrupt", event, note_interrupt)
 
     def on_resume(self, event: Any) -> None:
-        """Note that a graph goes on from a checkpoint; LangGraph tells it."""
+        """Note that a graph goes on from a checkpoint, as LangGraph reports."""
         self._bridge.lifecycle("on_resume", event, note_resume)
 
     def on_agent_action(self, *args: Any, **event: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What LangGraph tells of graphs that wait for their user, and of those that go on."""
+"""LangGraph's events: a graph waits for its user, a graph goes on."""
 
 import functools
 import logging
@@ -20,11 +20,11 @@ class LifecycleEvent(Protocol):
 
 
 @functools.cache
-def hear_graphs(kind: Any) -> None:
-    """Make the class of our handler one of those whose instances alone LangGraph tells of interrupts.
+def receive_graph_events(kind: Any) -> None:
+    """Make the class of our handler one of those whose instances alone LangGraph notifies of interrupts.
 
     LangGraph's class becomes its base, so that each handler keeps its class, whoever derived it. LangGraph has it from
-    1.1.10 on. This is asked for only when a graph runs, for importing LangGraph takes time.
+    1.1.10 on. This is done only when a graph runs, for importing LangGraph takes time.
     """
     callbacks = sys.modules.get("langgraph.callbacks")
     if callbacks is None:
@@ -33,7 +33,7 @@ def hear_graphs(kind: Any) -> None:
         kind.__bases__ = (callbacks.GraphCallbackHandler,)
     except TypeError as error:
         logging.getLogger("runspan").warning(
-            "LangGraph will not tell %s of interrupts, so graphs that wait for their user are not marked: %s. In the"
+            "LangGraph will not notify %s of interrupts, so graphs that wait for their user are not marked: %s. In the"
             " bases of your class, name %s before GraphCallbackHandler.",
             kind.__name__,
             error,
@@ -41,8 +41,8 @@ def hear_graphs(kind: Any) -> None:
         )
 
 
-def hears_graphs(handler: object) -> bool:
-    """Tell whether a callback handler is of the kind that LangGraph tells of interrupts."""
+def receives_graph_events(handler: object) -> bool:
+    """Return whether a callback handler is of the kind that LangGraph notifies of interrupts."""
     callbacks = sys.modules.get("langgraph.callbacks")
     return callbacks is not None and isinstance(handler, callbacks.GraphCallbackHandler)
 

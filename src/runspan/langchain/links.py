@@ -1,4 +1,4 @@
-"""Ties a run to others of its invocation: links, attempts, what an agent's subtree used."""
+"""Links a run to others of its invocation: span links, attempts, what an agent's subtree used."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
@@ -25,20 +25,20 @@ def links_to(asked: str | None, answered: Sequence[str]) -> Callable[[Run], Sequ
     return None
 
 
-def tie(run: Run, caller: FrameType, event: Mapping[str, Any], content: object, call_id: str | None) -> None:
-    """Tie a run that has begun: count it as work of the agent around it, number it if it is an attempt."""
+def link_run(run: Run, caller: FrameType, event: Mapping[str, Any], content: object, call_id: str | None) -> None:
+    """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     operation = run.told.get(semconv.OPERATION)
     if operation in _OPERATIONS_WITH_WORK:
         run.work = Work()
     if call_id is not None:
         _relations(run).note_worked(call_id, run.span)
     if operation == "execute_tool" or run.is_model:
-        _count(run)
+        _count_call(run)
     number_attempt(run, caller, event, content)
 
 
-def untie(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
-    """Tell those around a run of its end, and return what it found out about the runs within.
+def finish_links(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
+    """Note the end of a run for the runs around it, and return what is known of the runs within.
 
     Args:
         run: the run, still open.
@@ -48,7 +48,7 @@ def untie(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
     note_failure(run, attributes)
     if run.is_model:
         _relations(run).note_asked(asked, run.span)
-        _spend(run, attributes)
+        _add_usage(run, attributes)
     if run.work is None or any(each.work is not None for each in run.lineage()):
         return _NOTHING
     total = run.work.total()
@@ -66,19 +66,19 @@ def _relations(run: Run) -> Relations:
     return run.relations
 
 
-def _count(run: Run) -> None:
+def _count_call(run: Run) -> None:
     work = next((each.work for each in run.lineage() if each.work is not None), None)
     if work is not None:
         (work.model_calls if run.is_model else work.tool_calls).append(None)
 
 
-def _spend(run: Run, attributes: Attributes) -> None:
+def _add_usage(run: Run, attributes: Attributes) -> None:
     # What only the span of its SDK knew stands among the pending ones.
     known = {**run.attributes, **attributes}
-    told = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
-    if told == (None, None):
+    counts = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
+    if counts == (None, None):
         return
-    usage = Usage(*(count if is_count(count) else 0 for count in told))
+    usage = Usage(*(count if is_count(count) else 0 for count in counts))
     for each in run.lineage():
         if each.work is not None:
             each.work.usages.append(usage)

@@ -1,4 +1,4 @@
-"""What a span says when its run ends: the answer, the failure, the stream so far."""
+"""The attributes of a span when its run ends: the answer, the failure, the stream so far."""
 
 import functools
 import operator
@@ -17,44 +17,46 @@ _NOTHING: Final[Attributes] = {}
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 
 
-def result(run: Run, describe: Callable[..., Attributes] | None, value: object, *, captures: bool) -> Attributes:
-    """Return what the result of a run says; ``describe`` knows its kind."""
+def describe_result(
+    run: Run, describe: Callable[..., Attributes] | None, value: object, *, captures: bool
+) -> Attributes:
+    """Return the attributes of a run's result; ``describe`` reads those of its kind."""
     if run.is_model:
-        return stream(run, _answer(value, captures=captures))
-    said = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
+        return with_stream(run, _answer(value, captures=captures))
+    attributes = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
     if _is_tool(run):
         transfer = attempt(payload.transfer, value, default=_NOTHING)
         kind = attempt(soft_error, value, default=None)
-        return {**said, **transfer, semconv.ERROR_TYPE: kind} if kind else {**said, **transfer}
-    return {**said, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.place.was_left() else said
+        return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
+    return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.place.was_left() else attributes
 
 
-def failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
-    """Return what an error says, and the description of the status; that is None if it is no error.
+def describe_failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
+    """Return the attributes of an error, and the description of the status; that is None if it is no error.
 
     Args:
         run: the run that raised.
         error: what it raised.
         response: what a model had answered by then, an ``LLMResult``, or None.
     """
-    told = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
-    so_far = stream(run, _answer(response, captures=run.captures) if response is not None else _NOTHING)
-    if told.outcome != "error":
-        handoff = _handoff(run, error) if told.outcome == "handed_off" else _NOTHING
-        return {**so_far, semconv.RUN_OUTCOME: told.outcome, **handoff}, None
-    return {**so_far, semconv.ERROR_TYPE: told.error_type}, told.message if run.captures else ""
+    described = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
+    so_far = with_stream(run, _answer(response, captures=run.captures) if response is not None else _NOTHING)
+    if described.outcome != "error":
+        handoff = _handoff(run, error) if described.outcome == "handed_off" else _NOTHING
+        return {**so_far, semconv.RUN_OUTCOME: described.outcome, **handoff}, None
+    return {**so_far, semconv.ERROR_TYPE: described.error_type}, described.message if run.captures else ""
 
 
-def partial_answer(run: Run) -> Attributes:
+def describe_partial_response(run: Run) -> Attributes:
     """Return what a model had answered when its run was abandoned."""
     chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
     if not chunks:
-        return stream(run, _NOTHING)
+        return with_stream(run, _NOTHING)
     whole = functools.reduce(operator.add, chunks)
-    return stream(run, _answer(LLMResult(generations=[[whole]]), captures=run.captures))
+    return with_stream(run, _answer(LLMResult(generations=[[whole]]), captures=run.captures))
 
 
-def stream(run: Run, attributes: Attributes) -> Attributes:
+def with_stream(run: Run, attributes: Attributes) -> Attributes:
     """Add what is known of a stream, if there was one."""
     if not run.first_chunk_ns:
         return attributes
