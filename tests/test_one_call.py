@@ -26,7 +26,7 @@ from runspan.processors.one_call import OneCallSpanProcessor
 from tests.context.shapes import SyncModel
 from tests.demo.asking import SUM
 from tests.otlp_receivers import HttpReceiver
-from tests.test_setup import run_python
+from tests.test_configure import run_python
 from tests.tracing import Tracing, as_text
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
@@ -500,7 +500,7 @@ PROGRAM = """
     ("more", "inner"),
     [
         ("", {"sdk.id": "s"}),
-        (", inner_calls='whole'", {"gen_ai.operation.name": "chat", OUT: 9, "sdk.id": "s"}),
+        (", nested_model_spans='keep'", {"gen_ai.operation.name": "chat", OUT: 9, "sdk.id": "s"}),
     ],
 )
 def test_configure(more, inner):
@@ -515,5 +515,5 @@ def test_configure(more, inner):
 
 def test_an_unknown_choice(caplog):
     """A wrong value is an error that names those there are."""
-    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="it must be 'bare' or 'whole'"):
-        configure(inner_calls="both")
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="it must be 'deduplicate' or 'keep'"):
+        configure(nested_model_spans="both")

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, TypeAlias, get_args, runtime_checkable
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -31,7 +31,7 @@ from runspan.runs.tracing import end_open_runs
 
 _logger = logging.getLogger("runspan")
 _EXPORTERS = ("otlp", "console", "none")
-_INNER_CALLS = ("bare", "whole")
+NestedModelSpans: TypeAlias = Literal["deduplicate", "keep"]
 _Processors = Sequence[DeliveringSpanProcessor | DirectSpanProcessor]
 
 
@@ -102,7 +102,7 @@ def configure(
     headers: Mapping[str, str] | None = None,
     console: bool = False,
     resource_attributes: Mapping[str, AttributeValue] | None = None,
-    inner_calls: str = "bare",
+    nested_model_spans: NestedModelSpans = "deduplicate",
     spool: str | os.PathLike[str] | Spool | None = None,
     durability: Durability | None = None,
     max_request_bytes: int = MAX_REQUEST_BYTES,
@@ -123,8 +123,8 @@ def configure(
         headers: Sent with every request, such as the key of a hosted backend.
         console: Print each trace as a tree; the only output unless an endpoint is named.
         resource_attributes: Further attributes of the resource.
-        inner_calls: ``bare`` (default) leaves the usage and meaning of a call of a model to the span of its run, see
-            ``OneCallSpanProcessor``; ``whole`` keeps them on the span that the model's SDK makes, too.
+        nested_model_spans: ``deduplicate`` (default) leaves the usage and meaning of a call of a model to the span of
+            its run, see ``OneCallSpanProcessor``; ``keep`` leaves the span that the model's SDK makes as it is.
         spool: A file where spans wait that can't be delivered, see ``OtlpSpanProcessor``, or a ``Spool``.
         durability: ``write-ahead`` puts all spans there before they are sent.
         max_request_bytes: The largest request; a span that alone is larger is made shorter.
@@ -140,8 +140,9 @@ def configure(
         >>> with configure(service_name="shop", console=True):
         ...     chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
     """
-    if inner_calls not in _INNER_CALLS:
-        raise ValueError(f"inner_calls is {shown(inner_calls)}; it must be {' or '.join(map(repr, _INNER_CALLS))}.")
+    if nested_model_spans not in (choices := get_args(NestedModelSpans)):
+        remedy = " or ".join(map(repr, choices))
+        raise ValueError(f"nested_model_spans is {shown(nested_model_spans)}; it must be {remedy}.")
     with _Present.lock:
         present = _Present.handle
         if present is not None and present.is_open:
@@ -169,13 +170,14 @@ def configure(
             )
             otlp.check()
             processors.append(otlp)
-        heard = [OneCallSpanProcessor(each) for each in processors] if inner_calls == "bare" else processors
+        deduplicates = nested_model_spans == "deduplicate"
+        listening = [OneCallSpanProcessor(each) for each in processors] if deduplicates else processors
         provider = _provider(service_name, resource_attributes or {})
         place = _place_on(provider) if processors or provider in by_provider else None
         _Present.handle = Handle(provider, processors, exit_timeout)
         watches = [_Present.handle.watch_sigterm()] if sigterm and processors else []
         if place is not None:
-            place.replace([*heard, *watches])
+            place.replace([*listening, *watches])
         return _Present.handle
 
 

@@ -213,7 +213,7 @@ TOKEN_TYPE: Final = _attribute(
     "gen_ai.token.type", Level.REQUIRED, "`gen_ai.client.token.usage`", "`input` or `output`", "1.41.0"
 )
 
-# By the names of before, for older backends: ``Settings.semconv``.
+# Legacy names, written by ``Settings(semconv="latest_and_legacy")``.
 SYSTEM: Final = _attribute(
     "gen_ai.system", Level.REQUIRED, _MODELS, "`gen_ai.provider.name` by its former name", "1.36.0"
 )

@@ -16,8 +16,8 @@ _logger = logging.getLogger("runspan")
 CaptureContent: TypeAlias = Literal["none", "span"]
 ContentForm: TypeAlias = Literal["json", "structured"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
-Names: TypeAlias = Literal["current", "both"]
-SoftErrors: TypeAlias = Literal["error", "marked"]
+Semconv: TypeAlias = Literal["latest", "latest_and_legacy"]
+ReturnedToolErrors: TypeAlias = Literal["error_status", "error_type_only"]
 
 # The variable of OpenTelemetry's own GenAI packages, and its values. Content in events alone is none on spans.
 _STANDARD_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -81,21 +81,22 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS"),
         description='Keys of metadata that go onto each span, as `langchain.metadata.*`; in JSON: `["user_id"]`.',
     )
-    names: Names = Field(
-        default="current",
-        validation_alias=AliasChoices("RUNSPAN_NAMES"),
+    semconv: Semconv = Field(
+        default="latest",
+        validation_alias=AliasChoices("RUNSPAN_SEMCONV"),
         description=(
-            "Which names of the GenAI conventions are written: the `current` ones, or `both`, with those of before that"
+            "Which names of the GenAI conventions are written: the `latest`, or `latest_and_legacy`, with those that"
             " older backends read: `gen_ai.system`, and the metrics `gen_ai.client.token.usage` and"
             " `gen_ai.client.operation.duration`."
         ),
     )
-    soft_errors: SoftErrors = Field(
-        default="error",
-        validation_alias=AliasChoices("RUNSPAN_SOFT_ERRORS"),
+    returned_tool_errors: ReturnedToolErrors = Field(
+        default="error_status",
+        validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS"),
         description=(
-            "What a tool is that returned an error message instead of raising: an `error`, or `marked` by `error.type`"
-            " alone. What is above it is not concerned."
+            "How a tool is recorded that returned an error message instead of raising: `error_status` sets the status"
+            " of its span to error, and `error.type`; `error_type_only` sets `error.type` alone. What is above it is"
+            " not concerned."
         ),
     )
 

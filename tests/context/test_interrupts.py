@@ -17,7 +17,7 @@ import runspan
 from tests.context.shapes import Model
 from tests.otlp_receivers import HttpReceiver
 from tests.scope.recorders import Driven
-from tests.test_setup import run_python
+from tests.test_configure import run_python
 
 OURS = str(Path(runspan.__file__).parent)
 LANGCHAINS = str(Path(langchain_core.__file__).parent)

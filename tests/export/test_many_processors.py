@@ -13,7 +13,7 @@ from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.workers import workers
 from tests.export.memory import FAILS, Memory, end_spans, settle
 from tests.otlp_receivers import HttpReceiver
-from tests.test_setup import run_python
+from tests.test_configure import run_python
 from tests.waiting import collect_until
 
 MARGIN_SECONDS = 1.5

@@ -8,7 +8,7 @@ from runspan.export.otlp.on_demand import OnDemandClient
 from runspan.export.request import Request
 from runspan.export.workers import workers
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
-from tests.test_setup import run_python
+from tests.test_configure import run_python
 from tests.waiting import collect_until
 
 REQUEST = Request(b"", 0)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
-from tests.test_setup import MARGIN_SECONDS, names, run_python
+from tests.test_configure import MARGIN_SECONDS, names, run_python
 
 RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
 SEND = """

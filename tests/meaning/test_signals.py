@@ -111,7 +111,7 @@ def test_metrics_by_both_names(tracing, reader):
     """A setting adds the metrics and attributes that older backends read."""
     meters = MeterProvider([reader], shutdown_on_exit=False)
     handler = OpenTelemetryCallbackHandler(
-        tracer_provider=tracing.provider, meter_provider=meters, settings=Settings(names="both")
+        tracer_provider=tracing.provider, meter_provider=meters, settings=Settings(semconv="latest_and_legacy")
     )
     Counting(tracing=tracing).invoke("x", {"callbacks": [handler]})
     assert {"gen_ai.client.token.usage", "gen_ai.client.operation.duration"} < {key[0] for key in measured(reader)}

@@ -263,7 +263,7 @@ class Bridge:
         attributes = {**start.attributes, **origin}
         if metadata is not None and semconv.OPERATION in start.attributes:
             attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
-        if self.settings.names == "both":
+        if self.settings.semconv == "latest_and_legacy":
             attributes.update(former_names(start.attributes))
         if metadata is not None and self.settings.metadata_keys:
             attributes.update(attempt(payload.chosen, metadata, self.settings.metadata_keys, default=_NOTHING))
@@ -318,7 +318,7 @@ class Bridge:
         attributes = run_ends.describe_result(run, describe, value, captures=run.captures and _takes_attributes(run))
         requested_calls = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
         attributes = {**attributes, **attempt(links.finish_links, run, requested_calls, attributes, default=_NOTHING)}
-        is_error = semconv.ERROR_TYPE in attributes and self.settings.soft_errors == "error"
+        is_error = semconv.ERROR_TYPE in attributes and self.settings.returned_tool_errors == "error_status"
         self.signals.ended(run, attributes, at_ns)
         run.table.end(run, self._formed(attributes), "" if is_error else None, at_ns)
 

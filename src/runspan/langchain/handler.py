@@ -86,7 +86,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self.logger_provider = logger_provider
         self._listeners = _listeners(callbacks, span_processors)
         scope = self._listeners.scope if self._listeners is not None else NOBODY
-        signals = Signals(meter_provider, logger_provider, former_names=self.settings.names == "both")
+        signals = Signals(meter_provider, logger_provider, former_names=self.settings.semconv == "latest_and_legacy")
         self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
 
     def __copy__(self) -> Self:

@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from runspan.listeners import dispatch
-from runspan.listeners.third_party import FOREIGN_SPANS
+from runspan.listeners.third_party import THIRD_PARTY_SPANS
 from runspan.listeners.validation import checked_callbacks
 from runspan.runs.current_span import run_starting
 from runspan.runs.scope import Scope
@@ -42,11 +42,11 @@ class CallbackSpanProcessor(SpanProcessor):
         if run is not None:
             run.scope = run.scope.joined(Scope(callbacks=self.callbacks))
         else:
-            FOREIGN_SPANS.start(span, context, self.callbacks)
+            THIRD_PARTY_SPANS.start(span, context, self.callbacks)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell the handlers of the end of a span that is no run's."""
-        FOREIGN_SPANS.end(span)
+        THIRD_PARTY_SPANS.end(span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  the interface's
         """Return True: sync handlers are told at once. For async ones there is ``aflush``, in their event loop."""

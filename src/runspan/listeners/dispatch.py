@@ -106,15 +106,15 @@ class Outbox:
                 if not event.cancelled():
                     event.set_result(None)
             else:
-                await self._tell(*event)
+                await self._emit(*event)
         _at_work.discard(self)
         if self._events:  # another thread was between its two steps
             _at_work.add(self)
 
-    async def _tell(self, callbacks: _Callbacks, event: Event) -> None:
-        telling: Any = functools.partial(ahandle_event, list(callbacks), event.name, IGNORED_BY[event.name])
+    async def _emit(self, callbacks: _Callbacks, event: Event) -> None:
+        handle: Any = functools.partial(ahandle_event, list(callbacks), event.name, IGNORED_BY[event.name])
         try:
-            await attempt_async(telling, *event.args, default=None, **event.kwargs)
+            await attempt_async(handle, *event.args, default=None, **event.kwargs)
         except asyncio.CancelledError:
             # The loop is closing and waits for its tasks: what is left is told, also without an aflush().
             return

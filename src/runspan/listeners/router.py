@@ -20,7 +20,7 @@ from runspan._forking import fork_safe_lock
 from runspan._guard import attempt
 from runspan.arguments import shown
 from runspan.listeners.live_spans import LiveSpans
-from runspan.listeners.third_party import FOREIGN_SPANS
+from runspan.listeners.third_party import THIRD_PARTY_SPANS
 from runspan.runs.current_span import run_starting, runs_executing, was_in_run
 from runspan.runs.late import scope_of_body
 from runspan.runs.run import Run, RunTable
@@ -52,12 +52,12 @@ class Router(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Find who is to hear the span and tell them."""
         try:
-            self._tell(span, parent_context)
+            self._notify(span, parent_context)
         except BaseException:
             span.end()  # interrupted, so nobody is given the span to end it
             raise
 
-    def _tell(self, span: Span, parent_context: Context | None) -> None:
+    def _notify(self, span: Span, parent_context: Context | None) -> None:
         context = otel.get_current() if parent_context is None else parent_context
         run = run_starting(context)
         scope = attempt(self._scope_in, span, context, run, default=NOBODY)
@@ -67,7 +67,7 @@ class Router(SpanProcessor):
         for processor in scope.processors:
             attempt(processor.on_start, span, parent_context, default=None)
         if run is None and scope.callbacks:
-            FOREIGN_SPANS.start(span, context, scope.callbacks)
+            THIRD_PARTY_SPANS.start(span, context, scope.callbacks)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell those who heard it start."""
@@ -77,7 +77,7 @@ class Router(SpanProcessor):
         for processor in scope.processors:
             attempt(processor.on_end, span, default=None)
         if scope.callbacks:
-            FOREIGN_SPANS.end(span)
+            THIRD_PARTY_SPANS.end(span)
 
     def join(self, run: Run, new: Scope) -> None:
         """Tell further processors of the span of a run, and of its end."""

@@ -37,7 +37,7 @@ class Call:
     One call of a model is heard once: within a model's span, that of its SDK means the same call.
 
     Args:
-        told: what the span says when it starts.
+        span_data: what the span says when it starts.
         run_id: tells it from others.
         parent: the call of the span around it, if that is known.
         run: the LangChain run around it, if no call is nearer.
@@ -59,7 +59,7 @@ class Call:
     parent_run_id: UUID | None
     is_within_model: bool
 
-    def __init__(self, told: Told, run_id: UUID, parent: "Call | None" = None, run: Run | None = None) -> None:
+    def __init__(self, span_data: Told, run_id: UUID, parent: "Call | None" = None, run: Run | None = None) -> None:
         self.run_id = run_id
         self.parent = parent
         self.callbacks: tuple[BaseCallbackHandler, ...] = ()
@@ -71,31 +71,31 @@ class Call:
         else:
             self.is_within_model = run is not None and run.is_model
             self.parent_run_id = _announced_id(run)
-        self.kind = self._kind(told)
+        self.kind = self._kind(span_data)
 
     @property
     def is_model(self) -> bool:
         """Whether it is announced as a call of a model."""
         return self.kind in _MODELS
 
-    def start(self, told: Told, callbacks: tuple[BaseCallbackHandler, ...]) -> None:
+    def start(self, span_data: Told, callbacks: tuple[BaseCallbackHandler, ...]) -> None:
         """Tell handlers, once each, that the call starts, if it means something by now."""
         new = only_new(callbacks, self.callbacks)
         self.callbacks += new
         if self.kind is not None and new:
-            self._announce(attempt(rebuild.start_event, self.kind, told, default=None), new)
+            self._announce(attempt(rebuild.start_event, self.kind, span_data, default=None), new)
 
-    def end(self, told: Told) -> None:
+    def end(self, span_data: Told) -> None:
         """Tell those who heard it start that the call ends; one whose meaning came late starts and ends now."""
         if self.kind is None:
             callbacks, self.callbacks = self.callbacks, ()
-            self.kind = self._kind(told)
-            self.start(told, callbacks)
+            self.kind = self._kind(span_data)
+            self.start(span_data, callbacks)
         if self.kind is not None:
-            self._announce(attempt(rebuild.end_event, self.kind, told, default=None), self.callbacks)
+            self._announce(attempt(rebuild.end_event, self.kind, span_data, default=None), self.callbacks)
 
-    def _kind(self, told: Told) -> Kind | None:
-        kind = attempt(rebuild.kind_of, told, default=None)
+    def _kind(self, span_data: Told) -> Kind | None:
+        kind = attempt(rebuild.kind_of, span_data, default=None)
         if kind not in _MODELS:
             return kind
         if self.is_within_model or self.has_model_within:
@@ -112,7 +112,7 @@ class Call:
             dispatch(callbacks, Event(event.name, event.args, {**event.kwargs, **ids}), self.outbox)
 
 
-class ForeignSpans:
+class ThirdPartySpans:
     """The calls of the spans that are live."""
 
     def __init__(self) -> None:
@@ -124,11 +124,11 @@ class ForeignSpans:
         Raises:
             Exception: what a sync handler with ``raise_error`` raised.
         """
-        told = _told(span)
+        span_data = _span_data(span)
         call = self._calls.get(span.get_span_context())
         if call is None:
-            call = self._new_call(span, told, context)
-        call.start(told, callbacks)
+            call = self._new_call(span, span_data, context)
+        call.start(span_data, callbacks)
 
     def end(self, span: "ReadableSpan") -> None:
         """Tell those who heard a span start that it ends.
@@ -138,32 +138,32 @@ class ForeignSpans:
         """
         call = self._calls.pop(span.context)
         if call is not None:
-            call.end(_told(span))
+            call.end(_span_data(span))
 
     def inherit(self) -> None:
         """Forget the event loops of the parent process; called in a forked child."""
         for call in self._calls.values():
             call.outbox = None
 
-    def _new_call(self, span: "Span", told: Told, context: Context) -> Call:
+    def _new_call(self, span: "Span", span_data: Told, context: Context) -> Call:
         parent = self._calls.get(span.parent)
         run = next(iter(runs_around(span.parent, context)), None) if parent is None else None
         ids = span.get_span_context()
-        call = Call(told, run_id_of(told, ids.trace_id, ids.span_id), parent, run)
+        call = Call(span_data, run_id_of(span_data, ids.trace_id, ids.span_id), parent, run)
         around = parent or run
         call.outbox = (around.outbox if around is not None else None) or outbox_here()
         self._calls.put(span, call)
         return call
 
 
-FOREIGN_SPANS: Final = ForeignSpans()
+THIRD_PARTY_SPANS: Final = ThirdPartySpans()
 """Those of the process: one table, so that nobody hears a span twice by two processors."""
-in_forked_child(FOREIGN_SPANS.inherit)
+in_forked_child(THIRD_PARTY_SPANS.inherit)
 
 
-def run_id_of(told: Told, trace_id: int, span_id: int) -> UUID:
+def run_id_of(span_data: Told, trace_id: int, span_id: int) -> UUID:
     """Return the id of the run that a span was recorded for, else one made of the ids of the span."""
-    recorded = told.attributes.get(semconv.RUN_ID)
+    recorded = span_data.attributes.get(semconv.RUN_ID)
     if isinstance(recorded, str):
         with contextlib.suppress(ValueError):
             return UUID(recorded)
@@ -177,7 +177,7 @@ def _announced_id(run: Run | None) -> UUID | None:
     return run.run_id if run is not None else None
 
 
-def _told(span: "ReadableSpan") -> Told:
+def _span_data(span: "ReadableSpan") -> Told:
     status = span.status
     is_error = status.status_code is StatusCode.ERROR
     return Told(

@@ -13,14 +13,14 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext
 
 from runspan._guard import attempt
 from runspan.arguments import shown
-from runspan.processors.wrapper import SpanCopy, WrappingSpanProcessor
+from runspan.processors.wrapper import DelegatingSpanProcessor, SpanCopy
 
 _SCOPES: Final = ("com.anthropic.sdk.python", "openinference.")
 _ATTRIBUTES: Final = ("gen_ai.", "langchain.", "llm.", "openinference.", "traceloop.")
 _REMEMBERED_SPANS: Final = 10_000
 
 
-class AiOnlySpanProcessor(WrappingSpanProcessor):
+class AiOnlySpanProcessor(DelegatingSpanProcessor):
     """Pass on only the spans of AI work, each below its nearest ancestor that is passed on too.
 
         provider.add_span_processor(AiOnlySpanProcessor(BatchSpanProcessor(exporter)))
@@ -49,35 +49,35 @@ class AiOnlySpanProcessor(WrappingSpanProcessor):
         if is_ai_work is not None and not callable(is_ai_work):
             raise TypeError(f"is_ai_work is {shown(is_ai_work)}; it must be a function of a span.")
         self._is_ai_work = is_ai_work or _is_ai_work
-        self._fates = _Fates()
+        self._decisions = _Decisions()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Decide on a span."""
-        fate = self._decide(span)
-        self._fates.put(span, fate)
-        if not fate.is_kept:
+        decision = self._decide(span)
+        self._decisions.put(span, decision)
+        if not decision.is_kept:
             return
-        if fate.is_moved:
-            parent = INVALID_SPAN if fate.parent is None else NonRecordingSpan(fate.parent)
+        if decision.is_moved:
+            parent = INVALID_SPAN if decision.parent is None else NonRecordingSpan(decision.parent)
             parent_context = trace.set_span_in_context(parent, parent_context)
         self._processor.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Pass a kept span on; one that started before this processor was added is decided on now."""
-        fate = self._fates.get(span.context) or self._decide(span)
-        if fate.is_kept:
-            self._processor.on_end(SpanCopy(span, parent=fate.parent) if fate.is_moved else span)
+        decision = self._decisions.get(span.context) or self._decide(span)
+        if decision.is_kept:
+            self._processor.on_end(SpanCopy(span, parent=decision.parent) if decision.is_moved else span)
 
-    def _decide(self, span: ReadableSpan) -> "_Fate":
+    def _decide(self, span: ReadableSpan) -> "_Decision":
         is_kept = attempt(self._is_ai_work, span, default=True)
-        parent = self._fates.get(span.parent)
+        parent = self._decisions.get(span.parent)
         if parent is not None and not parent.is_kept:
-            return _Fate(is_kept, is_moved=True, parent=parent.parent)
+            return _Decision(is_kept, is_moved=True, parent=parent.parent)
         is_hop = parent is None and span.parent is not None and span.parent.is_remote
-        return _Fate(is_kept, is_moved=False, parent=None if is_hop else span.parent)
+        return _Decision(is_kept, is_moved=False, parent=None if is_hop else span.parent)
 
 
-class _Fate(NamedTuple):
+class _Decision(NamedTuple):
     """What is decided about a span.
 
     ``parent`` is what a moved span goes below, and the children of a dropped one: the nearest kept ancestor, if any.
@@ -88,8 +88,8 @@ class _Fate(NamedTuple):
     parent: SpanContext | None
 
 
-class _Fates:
-    """The fate of each span as long as the span object lives, and a while longer.
+class _Decisions:
+    """What is decided about each span as long as the span object lives, and a while longer.
 
     A context holds its span, so a span that may still get children is known. The while is for contexts made of bare
     ids, and for spans that end while they are being collected. Spans that never end don't pile up. Nothing here takes
@@ -97,15 +97,15 @@ class _Fates:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[int, int], tuple[_Fate, ref[Span]]] = {}
+        self._entries: dict[tuple[int, int], tuple[_Decision, ref[Span]]] = {}
         self._collected: deque[tuple[int, int]] = deque()
 
-    def put(self, span: Span, fate: _Fate) -> None:
+    def put(self, span: Span, decision: _Decision) -> None:
         context = span.get_span_context()
         key = (context.trace_id, context.span_id)
-        self._entries[key] = (fate, ref(span, partial(self._on_collected, key)))
+        self._entries[key] = (decision, ref(span, partial(self._on_collected, key)))
 
-    def get(self, context: SpanContext | None) -> _Fate | None:
+    def get(self, context: SpanContext | None) -> _Decision | None:
         entry = self._entries.get((context.trace_id, context.span_id)) if context is not None else None
         return entry[0] if entry is not None else None
 

@@ -12,7 +12,7 @@ from runspan import rebuild, semconv
 from runspan._guard import attempt
 from runspan.listeners.live_spans import LiveSpans
 from runspan.payload import Kind
-from runspan.processors.wrapper import SpanCopy, WrappingSpanProcessor
+from runspan.processors.wrapper import DelegatingSpanProcessor, SpanCopy
 from runspan.rebuild import Told
 from runspan.rebuild.response import answer_of, has_usage, joined, without_meaning, without_usage
 from runspan.runs.current_span import runs_around
@@ -22,7 +22,7 @@ _MODELS: Final = (Kind.CHAT, Kind.COMPLETION)
 _OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 
 
-class OneCallSpanProcessor(WrappingSpanProcessor):
+class OneCallSpanProcessor(DelegatingSpanProcessor):
     """Pass spans on so that one span alone has the usage of each call of a model.
 
         provider.add_span_processor(OneCallSpanProcessor(BatchSpanProcessor(exporter)))
@@ -88,8 +88,8 @@ class OneCallSpanProcessor(WrappingSpanProcessor):
         if inner is None:
             return span
         attributes = dict(span.attributes or {})  # to look into the span's own many times is slow
-        told = Told(span.name, attributes)
-        is_bare = rebuild.kind_of(told) in _MODELS and inner.hand_over(answer_of(told))
+        span_data = Told(span.name, attributes)
+        is_bare = rebuild.kind_of(span_data) in _MODELS and inner.hand_over(answer_of(span_data))
         return SpanCopy(span, attributes=without_meaning(attributes)) if is_bare else span
 
 

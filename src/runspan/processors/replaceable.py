@@ -8,10 +8,10 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.trace import TracerProvider
 
-from runspan.processors.wrapper import WrappingSpanProcessor
+from runspan.processors.wrapper import DelegatingSpanProcessor
 
 
-class ReplaceableSpanProcessor(WrappingSpanProcessor):
+class ReplaceableSpanProcessor(DelegatingSpanProcessor):
     """Pass spans on to whichever processors are in force."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from opentelemetry.util.types import AnyValue
 from runspan.arguments import shown
 
 
-class WrappingSpanProcessor(SpanProcessor):
+class DelegatingSpanProcessor(SpanProcessor):
     """A span processor around another one.
 
     Raises:

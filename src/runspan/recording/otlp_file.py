@@ -146,7 +146,7 @@ def _spans_of_lines(file: BufferedReader, path: Path) -> Iterator[RecordedSpan]:
             yield from list(_spans_of_json(orjson.loads(line))) if line.strip() else ()
         except _WRONG_SHAPE as error:
             if isinstance(error, orjson.JSONDecodeError) and not line.endswith(b"\n"):
-                _tell_of_cut(path, f"line {number}")
+                _warn_of_cut(path, f"line {number}")
             else:
                 _refuse(path, f"line {number}", error)
 
@@ -157,7 +157,7 @@ def _spans_of_frames(file: BufferedReader, path: Path) -> Iterator[RecordedSpan]
         start = file.tell()
         length = int.from_bytes(header)
         if len(header) < _LENGTH_BYTES or length > size - start:
-            _tell_of_cut(path, f"byte {start - len(header)}")
+            _warn_of_cut(path, f"byte {start - len(header)}")
             return
         yield from _spans_of_request(file.read(length), path, start)
 
@@ -169,14 +169,16 @@ def _spans_of_request(data: bytes, path: Path, start: int) -> Iterator[RecordedS
         _refuse(path, f"byte {start}", error)
 
 
-def _tell_of_cut(path: Path, place: str) -> None:
-    _logger.warning("%s ends in the middle of a request, at %s; the spans of that request are left out.", path, place)
+def _warn_of_cut(path: Path, position: str) -> None:
+    _logger.warning(
+        "%s ends in the middle of a request, at %s; the spans of that request are left out.", path, position
+    )
 
 
-def _refuse(path: Path, place: str, error: Exception) -> NoReturn:
+def _refuse(path: Path, position: str, error: Exception) -> NoReturn:
     reason = f"{type(error).__name__}: {error}"
     raise ValueError(
-        f"{path} is broken at {place}: not a whole OTLP request of spans ({reason}). Take it out, or record again."
+        f"{path} is broken at {position}: not a whole OTLP request of spans ({reason}). Take it out, or record again."
     ) from error
 
 

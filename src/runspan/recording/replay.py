@@ -40,16 +40,16 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
         )
     for moment, span in in_order(spans):
         key = span.trace_id, span.span_id
-        told = Told(span.name, span.attributes, span.events, span.error)
+        span_data = Told(span.name, span.attributes, span.events, span.error)
         # An exporter that tried twice may have delivered twice.
         if moment == "start" and key not in calls:
-            calls[key] = _call(span, told, calls)
-            calls[key].start(told, handlers)
+            calls[key] = _call(span, span_data, calls)
+            calls[key].start(span_data, handlers)
         elif moment == "end" and key not in ended:
             ended.add(key)
-            calls[key].end(told)
+            calls[key].end(span_data)
 
 
-def _call(span: RecordedSpan, told: Told, calls: dict[_Key, Call]) -> Call:
+def _call(span: RecordedSpan, span_data: Told, calls: dict[_Key, Call]) -> Call:
     parent = calls.get((span.trace_id, span.parent_id)) if span.parent_id is not None else None
-    return Call(told, run_id_of(told, span.trace_id, span.span_id), parent)
+    return Call(span_data, run_id_of(span_data, span.trace_id, span.span_id), parent)

@@ -15,10 +15,10 @@ def failing(x: int) -> str:
     raise ToolException("no such thing")
 
 
-@pytest.mark.parametrize(("setting", "is_ok"), [("error", False), ("marked", True)])
+@pytest.mark.parametrize(("setting", "is_ok"), [("error_status", False), ("error_type_only", True)])
 def test_a_tool_that_says_it_failed(setting, is_ok):
     """Its span says so, as an error or by its type alone; what is above it is no failure."""
-    tracing = Tracing(Settings(soft_errors=setting))
+    tracing = Tracing(Settings(returned_tool_errors=setting))
     look = StructuredTool.from_function(failing, name="look", description="Looks.", handle_tool_error=True)
     result = (body(tracing, "first") | look).invoke(CALL, tracing.config)
     assert isinstance(result, ToolMessage)
