@@ -13,7 +13,7 @@ from opentelemetry.trace import StatusCode
 
 import runspan
 from devtools.anthropic_server import AnthropicServer
-from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler, invocation
+from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler, _invocation
 from tests.context.shapes import Model, SyncModel, body
 from tests.demo.asking import SUM
 from tests.scope.recorders import AsyncDriven, Driven, Processor
@@ -268,7 +268,7 @@ def test_a_processor_on_the_provider(tracing):
 
 def test_without_a_provider(caplog, tracing):
     """Where nobody makes spans, one line says so and what to do; runs of LangChain are heard all the same."""
-    invocation._tell_of_no_provider.cache_clear()
+    _invocation._log_no_provider.cache_clear()
     driven = Driven()
     for _ in range(2):
         with runspan.invocation(callbacks=[driven]) as handler:
