@@ -1,4 +1,4 @@
-"""Work that outlives the run it was started in."""
+"""AgentUsage that outlives the run it was started in."""
 
 import asyncio
 import contextvars
@@ -8,7 +8,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
 
-from runspan.runs.current_span import StandIn
+from runspan.runs.current_span import RunSpanProxy
 from tests.context.shapes import Model, State, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -152,6 +152,6 @@ def test_many_calls_in_one_context_leave_nothing_in_it(tracing):
     for _ in range(200):
         body(tracing, "one").invoke("x", tracing.config)
     last = trace.get_current_span()
-    assert isinstance(last, StandIn)
-    assert not isinstance(last.base, StandIn)
+    assert isinstance(last, RunSpanProxy)
+    assert not isinstance(last.base, RunSpanProxy)
     assert last.run.parent is None

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnableParallel
 from opentelemetry import trace
 
-from runspan.runs.current_span import StandIn
+from runspan.runs.current_span import RunSpanProxy
 from tests.context.shapes import ChattyModel, Model, State, SyncStreamModel, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -279,7 +279,7 @@ def test_streams_that_always_overlap_leave_no_chain_behind(tracing):
         list(last)
         last = stream
     depth, span = 0, trace.get_current_span()
-    while isinstance(span, StandIn):
+    while isinstance(span, RunSpanProxy):
         depth, span = depth + 1, span.base
     assert depth <= 3
     list(last)

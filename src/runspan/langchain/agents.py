@@ -7,7 +7,7 @@ from runspan.runs.run import Attributes, Run
 def executing_agent(run: Run) -> Attributes:
     """Return the name of the nearest agent around a run, nothing if that has none or there is no agent."""
     for each in run.lineage():
-        if each.told.get(semconv.OPERATION) == "invoke_agent":
-            name = each.told.get(semconv.AGENT_NAME)
+        if each.start_attributes.get(semconv.OPERATION) == "invoke_agent":
+            name = each.start_attributes.get(semconv.AGENT_NAME)
             return {semconv.AGENT_NAME: name} if name else {}
     return {}

@@ -59,7 +59,7 @@ def number_attempt(run: Run, caller: FrameType, event: Mapping[str, Any], conten
     parent = run.parent
     if parent is None or not run.owns_span:
         return
-    run.works_on = _works_on(run, parent, event.get("name"), content)
+    run.attempt_key = _works_on(run, parent, event.get("name"), content)
     position = _position(run, parent, caller, attempt_of(event.get("tags")))
     run.fallback = position.fallback
     if position.attempt:
@@ -79,7 +79,7 @@ def note_failure(run: Run, attributes: Attributes) -> None:
     if semconv.ERROR_TYPE in attributes or attributes.get(semconv.RUN_OUTCOME) == "cancelled":
         if parent.failed is None:
             parent.failed = deque(maxlen=_MOST_REMEMBERED)
-        failed = Failed(run.span.get_span_context(), run.place, run.works_on, _model(run), run.fallback)
+        failed = Failed(run.span.get_span_context(), run.site, run.attempt_key, _model(run), run.fallback)
         parent.failed.append(failed)
 
 
@@ -90,8 +90,8 @@ def _position(run: Run, parent: Run, caller: FrameType, tagged: int) -> _Positio
     if tagged:
         return _Position(attempt=tagged, before=failed[-1] if failed else None)
     attempt, fallback = _position_on_stack(run, caller)
-    before = [each for each in failed if each.place.is_same_task(run.place)]
-    if same := [each for each in failed if each.works_on == run.works_on] if run.works_on is not None else []:
+    before = [each for each in failed if each.site.is_same_task(run.site)]
+    if same := [each for each in failed if each.attempt_key == run.attempt_key] if run.attempt_key is not None else []:
         fallback = fallback or _fallback_among(same, _model(run))
         tried = sum((each.model, each.fallback) == (_model(run), fallback) for each in same)
         attempt, before = attempt or (tried and tried + 1), same
@@ -106,14 +106,18 @@ def _fallback_among(failed: Sequence[Failed], model: object) -> int:
 
 
 def _model(run: Run) -> tuple[AnyValue, AnyValue] | None:
-    return (run.told.get(semconv.REQUEST_MODEL), run.told.get(semconv.RUN_NAME)) if run.is_model else None
+    return (
+        (run.start_attributes.get(semconv.REQUEST_MODEL), run.start_attributes.get(semconv.RUN_NAME))
+        if run.is_model
+        else None
+    )
 
 
 def _has_fallbacks(parent: Run) -> bool:
-    if parent.place.module == _FALLBACKS:
+    if parent.site.module == _FALLBACKS:
         return True
     # ``abatch`` starts its runs in tasks of their own. Only a span that records has a name.
-    return parent.place.style is Style.DETACHED and getattr(parent.span, "name", None) == _FALLBACKS_NAME
+    return parent.site.style is Style.OWN_TASK and getattr(parent.span, "name", None) == _FALLBACKS_NAME
 
 
 def _works_on(run: Run, parent: Run, name: object, content: object) -> object:
@@ -123,19 +127,21 @@ def _works_on(run: Run, parent: Run, name: object, content: object) -> object:
     """
     if run.is_model:
         return content if _is_model_node(parent) else None
-    if (call_id := run.told.get(semconv.TOOL_CALL_ID)) is not None:
+    if (call_id := run.start_attributes.get(semconv.TOOL_CALL_ID)) is not None:
         return call_id
-    namespace = run.told.get(semconv.CHECKPOINT_NAMESPACE)
+    namespace = run.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)
     # What runs within a task is told its namespace, too.
-    is_task = name == run.told.get(semconv.GRAPH_NODE) and namespace != parent.told.get(semconv.CHECKPOINT_NAMESPACE)
+    is_task = name == run.start_attributes.get(semconv.GRAPH_NODE) and namespace != parent.start_attributes.get(
+        semconv.CHECKPOINT_NAMESPACE
+    )
     return namespace if is_task else None
 
 
 def _is_model_node(run: Run) -> bool:
     """Tell whether a run is the node of an agent in which nobody but its middlewares calls models."""
     agent = run.parent
-    is_in_agent = agent is not None and agent.told.get(semconv.OPERATION) == "invoke_agent"
-    return is_in_agent and run.told.get(semconv.GRAPH_NODE) == _MODEL_NODE
+    is_in_agent = agent is not None and agent.start_attributes.get(semconv.OPERATION) == "invoke_agent"
+    return is_in_agent and run.start_attributes.get(semconv.GRAPH_NODE) == _MODEL_NODE
 
 
 def _position_on_stack(run: Run, caller: FrameType) -> tuple[int, int]:
@@ -159,7 +165,7 @@ def _fallback_in(frame: FrameType) -> int:
 
 def _frames_around(run: Run, caller: FrameType) -> Iterator[FrameType]:
     """Yield the frames that called a run, up to those of the runs around it."""
-    around = {each.place.frame_id for each in run.lineage()}
+    around = {each.site.frame_id for each in run.lineage()}
     frame = caller.f_back
     for _ in range(_NEAR):
         if frame is None or id(frame) in around:

@@ -9,7 +9,7 @@ from opentelemetry.trace import Link
 from runspan import semconv
 from runspan.langchain.attempts import note_failure, number_attempt
 from runspan.payload.content import is_count
-from runspan.runs.invocation_state import Relations, Usage, Work
+from runspan.runs.invocation_state import AgentUsage, ToolCallLinks, Usage
 from runspan.runs.run import Attributes, Run
 
 _OPERATIONS_WITH_WORK: Final = ("invoke_agent", "invoke_workflow")
@@ -19,19 +19,19 @@ _NOTHING: Final[Attributes] = {}
 def links_to(asked: str | None, answered: Sequence[str]) -> Callable[[Run], Sequence[Link]] | None:
     """Return what finds the links of a run: a tool's to the model that asked, a model's to the tools it reads."""
     if asked is not None:
-        return lambda run: _relations(run).links_of_tool(asked)
+        return lambda run: _tool_call_links(run).links_of_tool(asked)
     if answered:
-        return lambda run: _relations(run).links_of_model(answered)
+        return lambda run: _tool_call_links(run).links_of_model(answered)
     return None
 
 
 def link_run(run: Run, caller: FrameType, event: Mapping[str, Any], content: object, call_id: str | None) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
-    operation = run.told.get(semconv.OPERATION)
+    operation = run.start_attributes.get(semconv.OPERATION)
     if operation in _OPERATIONS_WITH_WORK:
-        run.work = Work()
+        run.agent_usage = AgentUsage()
     if call_id is not None:
-        _relations(run).note_worked(call_id, run.span)
+        _tool_call_links(run).note_worked(call_id, run.span)
     if operation == "execute_tool" or run.is_model:
         _count_call(run)
     number_attempt(run, caller, event, content)
@@ -47,11 +47,11 @@ def finish_links(run: Run, asked: Sequence[str], attributes: Attributes) -> Attr
     """
     note_failure(run, attributes)
     if run.is_model:
-        _relations(run).note_asked(asked, run.span)
+        _tool_call_links(run).note_asked(asked, run.span)
         _add_usage(run, attributes)
-    if run.work is None or any(each.work is not None for each in run.lineage()):
+    if run.agent_usage is None or any(each.agent_usage is not None for each in run.lineage()):
         return _NOTHING
-    total = run.work.total()
+    total = run.agent_usage.total()
     if total is None:
         return _NOTHING
     return {
@@ -60,14 +60,14 @@ def finish_links(run: Run, asked: Sequence[str], attributes: Attributes) -> Attr
     }
 
 
-def _relations(run: Run) -> Relations:
-    if run.relations is None:
-        run.relations = Relations()
-    return run.relations
+def _tool_call_links(run: Run) -> ToolCallLinks:
+    if run.tool_call_links is None:
+        run.tool_call_links = ToolCallLinks()
+    return run.tool_call_links
 
 
 def _count_call(run: Run) -> None:
-    work = next((each.work for each in run.lineage() if each.work is not None), None)
+    work = next((each.agent_usage for each in run.lineage() if each.agent_usage is not None), None)
     if work is not None:
         (work.model_calls if run.is_model else work.tool_calls).append(None)
 
@@ -80,5 +80,5 @@ def _add_usage(run: Run, attributes: Attributes) -> None:
         return
     usage = Usage(*(count if is_count(count) else 0 for count in counts))
     for each in run.lineage():
-        if each.work is not None:
-            each.work.usages.append(usage)
+        if each.agent_usage is not None:
+            each.agent_usage.usages.append(usage)

@@ -28,7 +28,7 @@ def describe_result(
         transfer = attempt(payload.transfer, value, default=_NOTHING)
         kind = attempt(soft_error, value, default=None)
         return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
-    return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.place.was_left() else attributes
+    return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.site.was_left() else attributes
 
 
 def describe_failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
@@ -74,7 +74,7 @@ def _handoff(run: Run, error: BaseException) -> Attributes:
 
 
 def _is_tool(run: Run) -> bool:
-    return run.told.get(semconv.OPERATION) == "execute_tool"
+    return run.start_attributes.get(semconv.OPERATION) == "execute_tool"
 
 
 def _answer(response: object, *, captures: bool) -> Attributes:

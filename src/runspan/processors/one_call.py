@@ -110,7 +110,9 @@ class _Call:
     def take(self, run: Run, answer: Mapping[str, AnyValue]) -> None:
         """Have the span get what it would lack; what the run's own answer says comes after it, and counts."""
         self._answers.append(answer)
-        added = {name: value for name, value in joined(self._answers.copy()).items() if name not in run.told}
+        added = {
+            name: value for name, value in joined(self._answers.copy()).items() if name not in run.start_attributes
+        }
         run.attributes = {**run.attributes, **added}
 
 

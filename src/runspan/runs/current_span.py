@@ -1,6 +1,6 @@
 """The current span, without patching and without detaching anything.
 
-A run attaches a stand-in, which answers every call by the span that is right at that moment: the run's own while the
+A run attaches a proxy, which answers every call by the span that is right at that moment: the run's own while the
 run is what executes here, else what was current before. So a context that is left behind heals itself. The rules and
 their reasons are in docs/design/current-span.md.
 """
@@ -15,14 +15,14 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
-from runspan.runs.execution import GRAPH_MODULE, Place, Style, run_ids_on_stack
-from runspan.runs.handler_spans import current_before, is_of_handler, repeats
-from runspan.runs.late import run_id_of_body, span_of_ended
+from runspan.runs.checkpoint_writes import is_checkpoint_write_on_stack
+from runspan.runs.child_config import run_id_of_body, span_of_ended
+from runspan.runs.execution import GRAPH_MODULE, ExecutionSite, Style, run_ids_on_stack
 from runspan.runs.run import Run, RunTable, run_of_span
-from runspan.runs.saving import is_saving_on_stack
+from runspan.runs.third_party_handlers import current_before, is_of_handler, repeats
 
-# The innermost stand-in, also where a user's span covers it: it tells in which run that span was opened.
-_STAND_IN_KEY: Final = otel.create_key("runspan-stand-in")
+# The innermost proxy, also where a user's span covers it: it tells in which run that span was opened.
+_PROXY_KEY: Final = otel.create_key("runspan-run-span-proxy")
 # OpenTelemetry's key of the current span, as its public function writes it: with it one new context is enough for a
 # run, where functions that set one value each make two or three.
 (_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
@@ -31,7 +31,7 @@ _STARTING_KEY: Final = otel.create_key("runspan-starting")
 
 
 @final
-class StandIn(Span):
+class RunSpanProxy(Span):
     """Stands for a run in the contexts that its start left behind."""
 
     def __init__(self, run: Run, base: Span, idle: Span | None = None) -> None:
@@ -103,17 +103,17 @@ def run_starting(context: Context) -> Run | None:
 def runs_executing(context: Context, apart_from: RunTable | None = None) -> Iterator[Run]:
     """Yield the innermost run that executes in a context, for each table of runs but the given one."""
     span = context.get(_SPAN_KEY)
-    is_covered = type(span) is not StandIn
-    stand_in = context.get(_STAND_IN_KEY) if is_covered else span
+    is_covered = type(span) is not RunSpanProxy
+    proxy = context.get(_PROXY_KEY) if is_covered else span
     seen = {apart_from}
-    while type(stand_in) is StandIn:
-        table = stand_in.run.table
+    while type(proxy) is RunSpanProxy:
+        table = proxy.run.table
         if table not in seen:
             seen.add(table)
-            run, _ = _find_executing(stand_in, table, by_config_alone=is_covered)
+            run, _ = _find_executing(proxy, table, by_config_alone=is_covered)
             if run is not None:
                 yield run
-        stand_in = stand_in.base
+        proxy = proxy.base
 
 
 def runs_around(parent: SpanContext | None, context: Context) -> list[Run]:
@@ -127,30 +127,30 @@ def runs_around(parent: SpanContext | None, context: Context) -> list[Run]:
 
 def was_in_run(context: Context) -> bool:
     """Tell whether a run was ever current in a context, or in one that it was copied from."""
-    return _STAND_IN_KEY in context
+    return _PROXY_KEY in context
 
 
 def open_runs_in(context: Context) -> Iterator[Run]:
-    """Yield the open runs that have a stand-in in a context, the innermost first, also if they execute elsewhere."""
-    stand_in = context.get(_STAND_IN_KEY)
-    while type(stand_in) is StandIn:
-        if not stand_in.run.is_over:
-            yield stand_in.run
-        stand_in = stand_in.base
+    """Yield the open runs that have a proxy in a context, the innermost first, also if they execute elsewhere."""
+    proxy = context.get(_PROXY_KEY)
+    while type(proxy) is RunSpanProxy:
+        if not proxy.run.is_over:
+            yield proxy.run
+        proxy = proxy.base
 
 
 def attach(run: Run, base: Span, here: Context) -> None:
     """Make the run current in this context and in what is started from it; it is never detached."""
     current = here.get(_SPAN_KEY)
-    stand_in = StandIn(run, base, current if type(current) is NonRecordingSpan else None)
-    run.watch(stand_in)
-    otel.attach(Context({**here, _SPAN_KEY: stand_in, _STAND_IN_KEY: stand_in}))
+    proxy = RunSpanProxy(run, base, current if type(current) is NonRecordingSpan else None)
+    run.watch(proxy)
+    otel.attach(Context({**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}))
 
 
 def find_parent(
-    table: RunTable, named_parent_id: UUID | None, place: Place, here: Context
+    table: RunTable, named_parent_id: UUID | None, site: ExecutionSite, here: Context
 ) -> tuple[Run | None, Span, Span]:
-    """Find the parent of a run that starts here, the parent of its span, and what its stand-in covers.
+    """Find the parent of a run that starts here, the parent of its span, and what its proxy covers.
 
     LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
     the user opened within it, is nearer. Without a name that this table knows, what is current counts.
@@ -158,18 +158,18 @@ def find_parent(
     named = table.find(named_parent_id)
     named_span = named.span if named is not None else trace.INVALID_SPAN
     base = here.get(_SPAN_KEY)
-    if type(base) is not StandIn:
-        base = _without_handlers(base, here.get(_STAND_IN_KEY))
-    if type(base) is StandIn:
-        if base.run is named and _works_plainly(named, place):
+    if type(base) is not RunSpanProxy:
+        base = _without_handlers(base, here.get(_PROXY_KEY))
+    if type(base) is RunSpanProxy:
+        if base.run is named and _works_plainly(named, site):
             return named, named_span, base
-        is_sibling = functools.partial(_is_sibling, table, place, named)
+        is_sibling = functools.partial(_is_sibling, table, site, named)
         run, span = _find_executing(base, table, is_sibling)
         base = _without_past(base, is_sibling)
-        if type(base) is not StandIn:
+        if type(base) is not RunSpanProxy:
             base = span
     else:
-        run, _ = _find_executing(here.get(_STAND_IN_KEY), table, by_config_alone=True)
+        run, _ = _find_executing(here.get(_PROXY_KEY), table, by_config_alone=True)
         base = span = base if isinstance(base, Span) else trace.INVALID_SPAN
     # The named run may be over by now: a tool that timed out here is ended by the look at it.
     if named is None or named.is_over or (run is not None and run.is_within(named)):
@@ -177,18 +177,18 @@ def find_parent(
     return named, named_span, base
 
 
-def _without_handlers(span: object, stand_in: object) -> object:
+def _without_handlers(span: object, proxy: object) -> object:
     """Return what is current below the span that another handler made current for a run, if it is one."""
     if isinstance(span, Span) and is_of_handler(span):
         before = current_before(span)
-        return stand_in if before is None else before
-    if type(stand_in) is StandIn and repeats(span, _spans_down_from(stand_in)):
-        return stand_in
+        return proxy if before is None else before
+    if type(proxy) is RunSpanProxy and repeats(span, _spans_down_from(proxy)):
+        return proxy
     return span
 
 
 def _spans_down_from(span: Span) -> Iterator[Span]:
-    while type(span) is StandIn:
+    while type(span) is RunSpanProxy:
         yield span.run.span
         if span.idle is not None:
             yield span.idle
@@ -196,19 +196,14 @@ def _spans_down_from(span: Span) -> Iterator[Span]:
     yield span
 
 
-def _works_plainly(run: Run, place: Place) -> bool:
-    """Tell whether the run is an open chain in which nothing can be nearer to the place: the usual case."""
-    place_of_run = run.place
-    return (
-        run.is_chain
-        and place_of_run.style is Style.ORDINARY
-        and place_of_run.frame_id != place.frame_id
-        and not run.is_over
-    )
+def _works_plainly(run: Run, site: ExecutionSite) -> bool:
+    """Tell whether the run is an open chain in which nothing can be nearer to the site: the usual case."""
+    own_site = run.site
+    return run.is_chain and own_site.style is Style.ORDINARY and own_site.frame_id != site.frame_id and not run.is_over
 
 
-def _answer(stand_in: StandIn) -> Span:
-    return _find_executing(stand_in)[1]
+def _answer(proxy: RunSpanProxy) -> Span:
+    return _find_executing(proxy)[1]
 
 
 def _find_executing(
@@ -218,13 +213,13 @@ def _find_executing(
     *,
     by_config_alone: bool = False,
 ) -> tuple[Run | None, Span]:
-    """Follow the stand-ins to the first whose run executes here; without one, to the span below them.
+    """Follow the proxies to the first whose run executes here; without one, to the span below them.
 
-    If that is none, what is left of the run counts whose task or thread this is. Looked through are the stand-ins of
+    If that is none, what is left of the run counts whose task or thread this is. Looked through are the proxies of
     other tables than the given one, and of siblings of the run that starts now.
     """
     passed: list[Run] = []
-    while type(span) is StandIn:
+    while type(span) is RunSpanProxy:
         run = span.run
         if table is None or run.table is table:
             is_past = run.is_over or is_sibling(run) or run.is_lost()
@@ -244,35 +239,35 @@ def _find_executing(
 def _executing_for(run: Run, passed: list[Run], by_config_alone: bool) -> Run | None:
     """Return the run that executes here if the given open one does: itself, or one within it."""
     if not run.is_chain:
-        return _roaming_on_stack(run) or run if _is_at_work(run) else None
+        return _detached_on_stack(run) or run if _is_at_work(run) else None
     found: Run | None = run
-    if run.place.style is Style.GENERATOR:
+    if run.site.style is Style.GENERATOR:
         found = _run_by_config(run, passed)
-        if found is None and not by_config_alone and run.place.is_on_present_stack():
+        if found is None and not by_config_alone and run.site.is_on_present_stack():
             found = run
-        if found is None and _is_saved_here(run.place):
+        if found is None and _is_written_here(run.site):
             found = run
-    return _roaming_on_stack(found) or found if found is not None else None
+    return _detached_on_stack(found) or found if found is not None else None
 
 
-def _is_saved_here(place: Place) -> bool:
+def _is_written_here(site: ExecutionSite) -> bool:
     """Tell whether the state of a streamed graph is being saved here, in a thread or task that LangGraph began."""
-    return place.module == GRAPH_MODULE and not place.is_here() and is_saving_on_stack()
+    return site.module == GRAPH_MODULE and not site.is_current_task() and is_checkpoint_write_on_stack()
 
 
 def _is_at_work(run: Run) -> bool:
     """Tell whether a model, tool or retriever run executes here; one that was abandoned here is ended."""
-    place = run.place
-    if place.style is Style.ORDINARY:
-        if place.is_executing():
+    site = run.site
+    if site.style is Style.ORDINARY:
+        if site.is_executing():
             return True
-        if place.has_manager and place.is_here():
+        if site.has_manager and site.is_current_task():
             run.table.abandon(run)
         return False
-    if place.style is Style.GENERATOR:
-        if place.is_on_present_stack():
+    if site.style is Style.GENERATOR:
+        if site.is_on_present_stack():
             return True
-        if not run.first_chunk_ns and not place.is_here() and place.is_executing_elsewhere():
+        if not run.first_chunk_ns and not site.is_current_task() and site.is_executing_elsewhere():
             return True
     return any(run_id == run.run_id for _, run_id in run_ids_on_stack())
 
@@ -294,7 +289,7 @@ def _run_by_config(run: Run, passed: list[Run]) -> Run | None:
 
 
 def _run_that_was(run_id: UUID, passed: list[Run]) -> Run | None:
-    """Find a run that is over by the stand-ins that it, or a later run of its body, left in this context."""
+    """Find a run that is over by the proxies that it, or a later run of its body, left in this context."""
     for run in passed:
         if run.run_id == run_id:
             return run
@@ -303,58 +298,58 @@ def _run_that_was(run_id: UUID, passed: list[Run]) -> Run | None:
     return None
 
 
-def _roaming_on_stack(run: Run) -> Run | None:
-    """Return the model run that executes further in than the given one, though another context holds its stand-in.
+def _detached_on_stack(run: Run) -> Run | None:
+    """Return the model run that executes further in than the given one, though another context holds its proxy.
 
     Such is a streaming model that a later step of the chain pulls, one that a gathered task started, and each of
     several that one ``generate`` started together.
     """
     table = run.table
-    if not table.roaming:
+    if not table.detached_models:
         return None
     for frame_id, run_id in run_ids_on_stack():
-        found = table.roaming.get(run_id) if run_id is not None else None
-        found = found or table.roaming_frames.get(frame_id)
-        if found is not None and not found.place.is_gone() and not run.is_within(found):
+        found = table.detached_models.get(run_id) if run_id is not None else None
+        found = found or table.detached_frames.get(frame_id)
+        if found is not None and not found.site.is_collected() and not run.is_within(found):
             return found
-        if frame_id == run.place.frame_id:
+        if frame_id == run.site.frame_id:
             return None
     return None
 
 
-def _is_sibling(table: RunTable, place: Place, named: Run | None, run: Run) -> bool:
+def _is_sibling(table: RunTable, site: ExecutionSite, named: Run | None, run: Run) -> bool:
     """Tell whether the frame that starts a run started another beside it: ``batch`` starts all before any works.
 
     A frame in which somebody drives the handler by hand starts the ancestors of the new run, too.
     """
-    if run.table is not table or not run.place.is_same_frame(place) or (named is not None and named.is_within(run)):
+    if run.table is not table or not run.site.is_same_frame(site) or (named is not None and named.is_within(run)):
         return False
     if not run.is_chain:
-        run.table.roam(run)
+        run.table.note_detached(run)
     return True
 
 
 def _without_past(span: Span, is_sibling: Callable[[Run], bool]) -> Span:
-    """Leave out the stand-ins of siblings and of runs that are over: no chain of them grows in a long-lived context."""
-    while type(span) is StandIn and (span.run.is_over or is_sibling(span.run)):
+    """Leave out the proxies of siblings and of runs that are over: no chain of them grows in a long-lived context."""
+    while type(span) is RunSpanProxy and (span.run.is_over or is_sibling(span.run)):
         span = span.base
     below = span
-    while type(below) is StandIn:
+    while type(below) is RunSpanProxy:
         below.base = _base_without_past(below)
         below = below.base
     return span
 
 
-def _base_without_past(stand_in: StandIn) -> Span:
-    """Leave out the stand-ins of runs that are over below one; where nothing is left, its ended parent's span is."""
-    base = stand_in.base
-    while type(base) is StandIn and base.run.is_over:
+def _base_without_past(proxy: RunSpanProxy) -> Span:
+    """Leave out the proxies of runs that are over below one; where nothing is left, its ended parent's span is."""
+    base = proxy.base
+    while type(base) is RunSpanProxy and base.run.is_over:
         base = base.base
-    parent = stand_in.run.parent
-    if base is not stand_in.base and parent is not None and parent.is_over and not _is_valid(base):
+    parent = proxy.run.parent
+    if base is not proxy.base and parent is not None and parent.is_over and not _is_valid(base):
         return NonRecordingSpan(parent.span.get_span_context())
     return base
 
 
 def _is_valid(span: Span) -> bool:
-    return type(span) is StandIn or span.get_span_context().is_valid
+    return type(span) is RunSpanProxy or span.get_span_context().is_valid

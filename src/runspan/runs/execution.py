@@ -1,7 +1,7 @@
 """Where a run began, and whether its body is still executing.
 
 LangChain calls ``on_*_start`` from the function that does the run's work. While that function is on a call stack, or in
-the chain of coroutines that its task awaits, the run is at work. A place remembers the function's frame by identity
+the chain of coroutines that its task awaits, the run is at work. A site remembers the function's frame by identity
 alone, never by reference: a frame kept alive keeps its user's data alive. The callback manager is a local variable of
 that frame; as long as it lives the frame does too, and no other frame can have the same identity.
 
@@ -47,7 +47,7 @@ class Style(enum.Enum):
     """A generator, sync or async: its consumer runs between its steps."""
     NESTED = enum.auto()
     """A function within a function, as in ``stream_events(version="v3")`` of a model: it returns at once."""
-    DETACHED = enum.auto()
+    OWN_TASK = enum.auto()
     """A task of its own, as ``asyncio.gather`` makes for each start: it is done at once."""
 
 
@@ -65,7 +65,7 @@ class _Greenlet(Protocol):
         """Whether it is over; that without a parent with its thread."""
 
 
-class Place:
+class ExecutionSite:
     """The function, thread, greenlet and task that started a run.
 
     Args:
@@ -111,7 +111,7 @@ class Place:
         """Whether it is a function of LangChain or LangGraph."""
         return isinstance(self.module, str) and self.module.startswith(("langchain", "langgraph"))
 
-    def is_gone(self) -> bool:
+    def is_collected(self) -> bool:
         """Tell whether the callback manager that started the run no longer exists."""
         return self._manager is not None and self._manager() is None
 
@@ -122,9 +122,9 @@ class Place:
         ``stream_events(version="v3")`` of a model at no time: they refer to the function that started the run.
         """
         is_stream = self.style in (Style.GENERATOR, Style.NESTED)
-        return is_stream and str(self.module).startswith("langchain_core.") and self.is_gone()
+        return is_stream and str(self.module).startswith("langchain_core.") and self.is_collected()
 
-    def is_here(self) -> bool:
+    def is_current_task(self) -> bool:
         """Tell whether this is the thread, the greenlet and the task that the run started in."""
         return (
             self.thread_id == _thread_id()
@@ -132,7 +132,7 @@ class Place:
             and self._started_in() is _current_task()
         )
 
-    def is_same_task(self, other: "Place") -> bool:
+    def is_same_task(self, other: "ExecutionSite") -> bool:
         """Tell whether two runs started in the same task, or outside of tasks in the same thread or greenlet."""
         return (
             self.thread_id == other.thread_id
@@ -140,19 +140,19 @@ class Place:
             and self._started_in() is other._started_in()  # noqa: SLF001  the same
         )
 
-    def is_same_frame(self, other: "Place") -> bool:
+    def is_same_frame(self, other: "ExecutionSite") -> bool:
         """Tell whether one frame started both; ``other`` is the later."""
-        return self.frame_id == other.frame_id and not self.is_gone()
+        return self.frame_id == other.frame_id and not self.is_collected()
 
     def is_on_present_stack(self) -> bool:
         """Tell whether the starting frame is on the stack of the caller, or on one that waits for it."""
-        return not self.is_gone() and (self._is_on(_frame_at(1)) or any(map(self._is_on, _stacks_around())))
+        return not self.is_collected() and (self._is_on(_frame_at(1)) or any(map(self._is_on, _stacks_around())))
 
     def is_executing(self) -> bool:
         """Tell whether the starting frame is executing, in whatever thread, greenlet or task it started."""
         if self.is_on_present_stack():
             return True
-        return not self.is_gone() and not self.is_here() and self.is_executing_elsewhere()
+        return not self.is_collected() and not self.is_current_task() and self.is_executing_elsewhere()
 
     def is_executing_elsewhere(self) -> bool:
         """Tell whether the starting frame is on the stack of its thread or greenlet, or awaited by its task."""
@@ -160,7 +160,7 @@ class Place:
             return True
         return self._task is not None and self._is_awaited()
 
-    def could_go_on(self) -> bool:
+    def is_task_alive(self) -> bool:
         """Tell whether the thread, greenlet or task that the run started in can still execute anything."""
         if self._greenlet is not None and ((greenlet := self._greenlet()) is None or greenlet.dead):
             return False
@@ -229,7 +229,7 @@ class Place:
                 return True
             awaited = awaited.cr_await if isinstance(awaited, CoroutineType) else awaited.gi_yieldfrom
         # A task that waits for a future is at the end of its chain; a step of an async generator can't be looked into.
-        return isinstance(awaited, Awaitable) and self.has_manager and not self.is_gone()
+        return isinstance(awaited, Awaitable) and self.has_manager and not self.is_collected()
 
 
 def _starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
@@ -286,7 +286,7 @@ def _style(frame: FrameType) -> Style:
     if flags & _GENERATOR_FLAGS:
         return Style.GENERATOR
     if frame.f_globals.get("__package__") == "asyncio":
-        return Style.DETACHED
+        return Style.OWN_TASK
     return Style.NESTED if flags & inspect.CO_NESTED else Style.ORDINARY
 
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from opentelemetry.trace import Link, Span, SpanContext
 
-from runspan.runs.execution import Place
+from runspan.runs.execution import ExecutionSite
 
 _REMEMBERED_CALLS: Final = 1000
 
@@ -21,15 +21,15 @@ class Failed(NamedTuple):
     """A run that failed, as its parent remembers it."""
 
     span: SpanContext
-    place: Place
-    works_on: object
+    site: ExecutionSite
+    attempt_key: object
     model: object
     """The model that was asked, None if it is none."""
     fallback: int
     """The number of the fallback that it was."""
 
 
-class Work:
+class AgentUsage:
     """What was done within an agent or a graph; lists, since its runs work in many threads."""
 
     __slots__ = ("model_calls", "tool_calls", "usages")
@@ -53,7 +53,7 @@ class Work:
         return Usage(sum(each.input_tokens for each in self.usages), sum(each.output_tokens for each in self.usages))
 
 
-class Relations:
+class ToolCallLinks:
     """The calls of tools in an invocation, by their ids: which span asked for them, which worked on them."""
 
     __slots__ = ("_asked", "_worked")

@@ -18,14 +18,14 @@ from opentelemetry.util.types import AnyValue
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.runs import reaper
-from runspan.runs.execution import Place, Style
+from runspan.runs.execution import ExecutionSite, Style
 from runspan.runs.scope import NOBODY, Scope
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
     from runspan.runs.interfaces import EventSink, SpanRouter
-    from runspan.runs.invocation_state import Failed, Relations, Work
+    from runspan.runs.invocation_state import AgentUsage, Failed, ToolCallLinks
 
 _REMEMBERED_RUNS: Final = 4096
 
@@ -40,7 +40,9 @@ class Run:
     __slots__ = (
         "__weakref__",
         "_claim",
-        "_stand_in",
+        "_proxy",
+        "agent_usage",
+        "attempt_key",
         "attributes",
         "captures",
         "children",
@@ -60,16 +62,14 @@ class Run:
         "owns_span",
         "parent",
         "partial",
-        "place",
-        "relations",
         "run_id",
         "scope",
+        "site",
         "span",
+        "start_attributes",
         "started_ns",
         "table",
-        "told",
-        "work",
-        "works_on",
+        "tool_call_links",
     )
 
     # Filled in by whoever starts the run, before it enters the table.
@@ -90,7 +90,7 @@ class Run:
         self.named_parent_id = named_parent_id
         self.table = table
         self.is_chain = is_chain
-        self.place = Place(caller, self._on_gone)
+        self.site = ExecutionSite(caller, self._on_gone)
         self.is_over = False
         self.is_ended = False
         """Whether its span has ended, too, and all is let go."""
@@ -104,13 +104,13 @@ class Run:
         self.scope: Scope = NOBODY
         self.outbox: EventSink | None = None
         """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
-        self.relations: Relations | None = None
+        self.tool_call_links: ToolCallLinks | None = None
         """What it shares with all runs of its invocation."""
-        self.work: Work | None = None
+        self.agent_usage: AgentUsage | None = None
         """What is done within it, if it is an agent or a graph."""
         self.failed: deque[Failed] | None = None
         """The runs directly within it that failed, the last of them."""
-        self.works_on: object = None
+        self.attempt_key: object = None
         """What tells attempts at the same from others within its parent; see ``attempts``."""
         self.fallback = 0
         """The number of the fallback that it is, 0 if it is none."""
@@ -120,7 +120,7 @@ class Run:
         """What the span gets when the run ends: each time an SDK span is given some costs as much as a few of them."""
         self.started_ns = time.time_ns()
         self.first_chunk_ns = 0
-        self.told: Attributes = _NOTHING
+        self.start_attributes: Attributes = _NOTHING
         """What its span was given when it began."""
         self.chunk_ns: list[int] = []
         """When each chunk came."""
@@ -128,7 +128,7 @@ class Run:
         """What a model streamed so far."""
         self.partial: Callable[[Run, int], Attributes] | None = None
         """Tells what the run has come to, should it be abandoned; it is given the time of that."""
-        self._stand_in: ref[object] | None = None
+        self._proxy: ref[object] | None = None
         self._claim: dict[str, object] = {}
 
     def is_within(self, ancestor: "Run") -> bool:
@@ -152,9 +152,9 @@ class Run:
             run = run.parent
         return run
 
-    def watch(self, stand_in: object) -> None:
-        """Learn when nothing can lead to this run any more: its stand-in and its callback manager are both gone."""
-        self._stand_in = ref(stand_in, self._on_gone)
+    def watch(self, proxy: object) -> None:
+        """Learn when nothing can lead to this run any more: its proxy and its callback manager are both gone."""
+        self._proxy = ref(proxy, self._on_gone)
 
     def claim(self, by: object) -> bool:
         """Claim to end the run: True for the first who does, and for that one however often it asks.
@@ -168,26 +168,26 @@ class Run:
 
         Unless LangChain is known to keep that until the end, what could lead to the run must be gone, too.
         """
-        if self.is_over or not self.place.is_gone():
+        if self.is_over or not self.site.is_collected():
             return False
         if self._is_langchains_invocation:
             return True
-        return self._stand_in is not None and (self._stand_in() is None or self.place.is_silenced())
+        return self._proxy is not None and (self._proxy() is None or self.site.is_silenced())
 
-    def outlives(self, ended: Place) -> bool:
+    def outlives(self, ended: ExecutionSite) -> bool:
         """Tell whether the run may go on though an ancestor ended: in a live task or thread of its own."""
-        place = self.place
-        if self.is_lost() or place.is_same_task(ended) or not place.could_go_on():
+        site = self.site
+        if self.is_lost() or site.is_same_task(ended) or not site.is_task_alive():
             return False
-        return not self._is_seen_executing or place.is_executing_elsewhere()
+        return not self._is_seen_executing or site.is_executing_elsewhere()
 
     def is_finished(self) -> bool:
         """Tell whether the run is open though it can't be executing any more."""
         if self.is_lost():
             return True
         if self._is_seen_executing:
-            return not self.place.is_executing()
-        return self.is_chain and self.place.style is Style.ORDINARY and not self.place.could_go_on()
+            return not self.site.is_executing()
+        return self.is_chain and self.site.style is Style.ORDINARY and not self.site.is_task_alive()
 
     def audience(self) -> "Audience | None":
         """Return who is to be told of the run's events, None if nobody."""
@@ -201,12 +201,12 @@ class Run:
         Its lineage stays, without the ancestors that are over: none grows with runs that start each other. Of its span
         stays what a child needs that a late task starts.
         """
-        self.place.forget()
+        self.site.forget()
         self.parent = self.open_ancestor()
         self.span, self.chunks, self.handlers = NonRecordingSpan(self.span.get_span_context()), [], ()
-        self.attributes, self.told, self.chunk_ns = _NOTHING, _NOTHING, []
-        self.scope, self.outbox, self.relations = NOBODY, None, None
-        self._stand_in = self.partial = self.failed = self.works_on = None
+        self.attributes, self.start_attributes, self.chunk_ns = _NOTHING, _NOTHING, []
+        self.scope, self.outbox, self.tool_call_links = NOBODY, None, None
+        self._proxy = self.partial = self.failed = self.attempt_key = None
         self.is_ended = True
         self._claim = {"by": None}  # who ended it may hold what is the user's
 
@@ -222,21 +222,21 @@ class Run:
         )
         self.owns_span = False
         self.children, self.chunks, self.chunk_ns = {}, [], []
-        self.handlers, self.attributes, self.told = (), _NOTHING, _NOTHING
+        self.handlers, self.attributes, self.start_attributes = (), _NOTHING, _NOTHING
         self.outbox = self.partial = None
 
     @property
     def _is_seen_executing(self) -> bool:
         # Chains and generators report their own end; of the others the frame tells, if LangChain started them. So it
         # does of an invocation, which may be interrupted before LangChain is ready to report its end.
-        ends_with_frame = self.place.style is Style.ORDINARY and self.place.has_manager
+        ends_with_frame = self.site.style is Style.ORDINARY and self.site.has_manager
         return ends_with_frame and (not self.is_chain or self._is_langchains_invocation)
 
     @property
     def _is_langchains_invocation(self) -> bool:
         """Whether it is at the top and its callback manager a variable of the function that it executes in."""
         is_top = self.named_parent_id is None
-        return is_top and self.place.style in _OF_ONE_FRAME and self.place.is_langchains
+        return is_top and self.site.style in _OF_ONE_FRAME and self.site.is_langchains
 
     def _on_gone(self, _: object) -> None:
         # May be called in the middle of a collection, in a thread that holds any lock: only note it. A run that was
@@ -295,9 +295,9 @@ class RunTable:
         self._open: dict[UUID | None, Run] = {}
         self.find: Callable[[UUID | None], Run | None] = self._open.get
         """Returns the open run with an id, else None."""
-        self.roaming: dict[UUID, Run] = {}
-        """Open model runs that may execute where their stand-in is not (see ``context``)."""
-        self.roaming_frames: dict[int, Run] = {}
+        self.detached_models: dict[UUID, Run] = {}
+        """Open model runs that may execute where their proxy is not (see ``context``)."""
+        self.detached_frames: dict[int, Run] = {}
         """The same, those started by a generator, by the identity of its frame."""
         self.router: SpanRouter | None = None
         """Tells span processors of the spans in their scope; None until somebody brings one."""
@@ -314,18 +314,18 @@ class RunTable:
         self._open[run.run_id] = run
         if run.parent is not None:
             run.parent.children[run] = None
-        if not run.is_chain and run.place.style is not Style.ORDINARY:
-            self.roam(run)
+        if not run.is_chain and run.site.style is not Style.ORDINARY:
+            self.note_detached(run)
         span = run.span.get_span_context()
         self._started.append((run.run_id, span))
         if run.owns_span:
             _by_span[span.span_id] = run
 
-    def roam(self, run: Run) -> None:
-        """Note a model run that may execute where its stand-in is not."""
-        self.roaming[run.run_id] = run
-        if run.place.style is Style.GENERATOR:
-            self.roaming_frames[run.place.frame_id] = run
+    def note_detached(self, run: Run) -> None:
+        """Note a model run that may execute where its proxy is not."""
+        self.detached_models[run.run_id] = run
+        if run.site.style is Style.GENERATOR:
+            self.detached_frames[run.site.frame_id] = run
 
     def take(self, run_id: UUID | None, by: object) -> Run | None:
         """Return an open run to the first who asks, who has to end it; one that is inherited ends here.
@@ -359,7 +359,9 @@ class RunTable:
         past = self._abandoned.pop(run_id, None)
         return past.recall() if past is not None else None
 
-    def end(self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: Place | None = None) -> None:
+    def end(
+        self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: ExecutionSite | None = None
+    ) -> None:
         """End the span of a run that was taken, after those of its descendants that can't be executing any more.
 
         If that is interrupted it may be called again.
@@ -372,11 +374,11 @@ class RunTable:
             ended: where the run began that ended by itself, and this one with it; None if it is the run.
         """
         run.is_over = True
-        if self.roaming:
-            self._settle(run)
+        if self.detached_models:
+            self._forget_detached(run)
         if run.children:
             was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
-            self._end_below(run, at_ns, ended or run.place, "cancelled" if was_cancelled else "abandoned")
+            self._end_below(run, at_ns, ended or run.site, "cancelled" if was_cancelled else "abandoned")
         if run.parent is not None:
             run.parent.children.pop(run, None)
         span = run.span
@@ -403,7 +405,7 @@ class RunTable:
 
     def abandon(self, run: Run) -> None:
         """End an open run that LangChain will not end."""
-        attempt(self._abandon, run, time.time_ns(), run.place, "abandoned", default=None)
+        attempt(self._abandon, run, time.time_ns(), run.site, "abandoned", default=None)
 
     def sweep(self) -> None:
         """Abandon the open runs that can't be executing any more, the latest first."""
@@ -419,19 +421,19 @@ class RunTable:
         started = (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id)
         return trace_id or next(started, None)
 
-    def _end_below(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
+    def _end_below(self, run: Run, at_ns: int, ended: ExecutionSite, outcome: str) -> None:
         for child in reversed(list(run.children)):
             if not child.outlives(ended):
                 attempt(self._abandon, child, at_ns, ended, outcome, default=None)
             elif (ancestor := run.open_ancestor()) is not None:
                 ancestor.children[child] = None
 
-    def _abandon(self, run: Run, at_ns: int, ended: Place, outcome: str) -> None:
+    def _abandon(self, run: Run, at_ns: int, ended: ExecutionSite, outcome: str) -> None:
         me = object()
         try:
             if self.take(run.run_id, me) is None:
                 return
-            if run.place.was_cancelled():
+            if run.site.was_cancelled():
                 outcome = "cancelled"
             self._remember(run)
             partial = attempt(run.partial, run, at_ns, default=_NOTHING) if run.partial is not None else _NOTHING
@@ -446,7 +448,7 @@ class RunTable:
             if len(self._abandoned) > _REMEMBERED_RUNS:
                 self._abandoned.popitem(last=False)
 
-    def _settle(self, run: Run) -> None:
-        self.roaming.pop(run.run_id, None)
-        if self.roaming_frames.get(run.place.frame_id) is run:
-            del self.roaming_frames[run.place.frame_id]
+    def _forget_detached(self, run: Run) -> None:
+        self.detached_models.pop(run.run_id, None)
+        if self.detached_frames.get(run.site.frame_id) is run:
+            del self.detached_frames[run.site.frame_id]

@@ -17,7 +17,7 @@ from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
 from runspan.runs import reaper
 from runspan.runs.current_span import attach, find_parent, starting
-from runspan.runs.invocation_state import Relations
+from runspan.runs.invocation_state import ToolCallLinks
 from runspan.runs.run import Run, RunTable
 from runspan.runs.scope import NOBODY, Scope
 
@@ -79,16 +79,18 @@ class Tracing:
         reaper.start()
         run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
         here = otel.get_current()
-        run.parent, run.span, base = find_parent(self.table, parent_id, run.place, here)
+        run.parent, run.span, base = find_parent(self.table, parent_id, run.site, here)
         run.scope = self._inherited(run).joined(scope)
-        run.told = attributes(run)
+        run.start_attributes = attributes(run)
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
         around = run.span
         try:
             if run.owns_span:
                 linked = links(run) if links is not None else None
                 # What is measured of the run counts from this moment; a sampler may take its time.
-                run.span = self.tracer.start_span(name, starting(run, here), kind, run.told, linked, run.started_ns)
+                run.span = self.tracer.start_span(
+                    name, starting(run, here), kind, run.start_attributes, linked, run.started_ns
+                )
             self.table.add(run)
         except BaseException:
             if run.span is not around:
@@ -101,8 +103,8 @@ class Tracing:
         """Return the scope of a run that has its parent, and not yet a span of its own."""
         inherited = NOBODY
         if run.parent is not None:
-            inherited, run.outbox, run.relations = run.parent.scope, run.parent.outbox, run.parent.relations
-        run.relations = run.relations or Relations()
+            inherited, run.outbox, run.tool_call_links = run.parent.scope, run.parent.outbox, run.parent.tool_call_links
+        run.tool_call_links = run.tool_call_links or ToolCallLinks()
         if self.table.router is not None:
             # A span of the user's may be what is left of an invocation that is over.
             inherited = inherited.joined(self.table.router.scope_of(run.span.get_span_context()))
@@ -113,7 +115,7 @@ def _watch_handlers(provider: TracerProvider) -> None:
     for each in (provider, trace.get_tracer_provider()):
         if hasattr(each, "add_span_processor"):
             # Where nothing takes processors, no SDK is needed.
-            from runspan.runs.handler_span_processor import watch  # noqa: PLC0415  the reason above
+            from runspan.runs.third_party_processor import watch  # noqa: PLC0415  the reason above
 
             watch(each)
 

@@ -54,7 +54,7 @@ class Signals:
 
     def ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None = None) -> None:
         """Tell of a run that ends; ``attributes`` are what its end says. There is nothing to tell of chains."""
-        if semconv.OPERATION in run.told:
+        if semconv.OPERATION in run.start_attributes:
             attempt(self._ended, run, attributes, at_ns, error, default=None)
 
     def happened(self, run: Run, callback: str, args: tuple[Any, ...]) -> None:
@@ -81,7 +81,7 @@ class Signals:
 
     def _ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None) -> None:
         def told() -> Attributes:
-            return {**run.told, **run.attributes, **attributes}
+            return {**run.start_attributes, **run.attributes, **attributes}
 
         if run.is_model:
             self.events.details(run.span, lambda: (told(), _structured(told())))
@@ -90,7 +90,7 @@ class Signals:
         recorder = self.metrics
         if recorder is not None:
             chunks = [(each - run.started_ns) / 1e9 for each in run.chunk_ns]
-            calls = run.work.calls if run.work is not None else None
+            calls = run.agent_usage.calls if run.agent_usage is not None else None
             seconds = (at_ns - run.started_ns) / 1e9
             recorder.record(told(), seconds, chunk_seconds=chunks, calls=calls, span=run.span)
 

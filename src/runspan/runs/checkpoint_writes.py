@@ -22,7 +22,7 @@ _SAVING_METHODS: Final = {
 }
 
 
-def is_saving_on_stack() -> bool:
+def is_checkpoint_write_on_stack() -> bool:
     """Tell whether LangGraph called the checkpointer or cache that is on the present stack, to save a graph."""
     is_saving = False
     for frame in present_stack():

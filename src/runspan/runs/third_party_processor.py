@@ -10,10 +10,10 @@ from opentelemetry.trace import TracerProvider
 
 from runspan._forking import fork_safe_lock
 from runspan.runs.current_span import run_starting
-from runspan.runs.handler_spans import is_in_callback, note
+from runspan.runs.third_party_handlers import is_in_callback, note
 
 
-class HandlerSpanProcessor(SpanProcessor):
+class ThirdPartyHandlerProcessor(SpanProcessor):
     """Notes the spans that start inside the callbacks of handlers other than ours."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -23,7 +23,7 @@ class HandlerSpanProcessor(SpanProcessor):
             note(span, trace.get_current_span())
 
 
-_PROCESSOR: Final = HandlerSpanProcessor()
+_PROCESSOR: Final = ThirdPartyHandlerProcessor()
 _watched: Final[WeakSet[TracerProvider]] = WeakSet()
 _watched_lock: Final = fork_safe_lock()
 
