@@ -9,7 +9,17 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "runspan"
 
 # What everything stands on: knows nothing of runs, spans or payloads.
-BASE = {"_forking", "_guard", "_threads", "_version", "arguments", "callback_event", "semconv", "settings"}
+BASE = {
+    "_forking",
+    "_guard",
+    "_threads",
+    "_version",
+    "arguments",
+    "attributes",
+    "callback_event",
+    "semconv",
+    "settings",
+}
 # A package may import itself, and what is named here; one that is not named here may import anything.
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),

@@ -201,9 +201,9 @@ def test_runs_without_metrics(metrics, attributes):
     assert metrics.recorded() == {}
 
 
-def test_former_names():
+def test_legacy_names():
     """By choice, calls of models are also recorded as older backends know them."""
-    metrics = Metrics(former_names=True)
+    metrics = Metrics(legacy_names=True)
     metrics.runs.record({**CHAT, "gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 4}, 1)
     recorded = metrics.recorded()
     assert recorded["gen_ai.client.operation.duration"] == [(CHAT, 1, 1)]
@@ -216,7 +216,7 @@ def test_former_names():
 
 def test_units_and_buckets():
     """Every instrument has the unit and the buckets of the conventions."""
-    metrics = Metrics(former_names=True)
+    metrics = Metrics(legacy_names=True)
     usage = [name.name for name in semconv.NAMES if name.name.startswith("gen_ai.usage.")]
     for operation in ("chat", "embeddings", "retrieval", "execute_tool", "invoke_agent", "invoke_workflow"):
         attributes = {"gen_ai.operation.name": operation, **dict.fromkeys(usage, 10)}
@@ -287,7 +287,7 @@ def test_one_object_for_a_provider():
     """Handlers of one provider share their instruments, and a provider that nobody needs is collected."""
     provider = MeterProvider(shutdown_on_exit=False)
     assert run_metrics(provider) is run_metrics(provider)
-    assert run_metrics(provider) is not run_metrics(provider, former_names=True)
+    assert run_metrics(provider) is not run_metrics(provider, legacy_names=True)
     gone = weakref.ref(provider)
     provider.shutdown()
     del provider

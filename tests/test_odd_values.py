@@ -190,7 +190,7 @@ def test_endless_parameters_of_a_model_end():
     message.usage_metadata = EndlessDict(input_tokens=3, output_tokens=2, input_token_details=details)
     result = LLMResult(generations=[[ChatGeneration(message=AIMessage(""))]])
     result.generations[0][0].message = message  # only now: LangChain reads what a generation is made with
-    assert payload.answer(result)["gen_ai.usage.cache_read.input_tokens"] == 2
+    assert payload.response_attributes(result)["gen_ai.usage.cache_read.input_tokens"] == 2
     assert '"content":"so"' in payload.output_messages(result)["gen_ai.output.messages"]
 
 

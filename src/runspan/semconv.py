@@ -298,7 +298,7 @@ AGENT_TOOL_CALLS: Final = _metric("gen_ai.invoke_agent.tool_calls", "calls of to
 WORKFLOW_DURATION: Final = _metric("gen_ai.invoke_workflow.duration", "seconds of a graph")
 EMBEDDINGS_DURATION: Final = _metric("gen_ai.client.embeddings.duration", "seconds of an embeddings call")
 EMBEDDINGS_TOKENS: Final = _metric("gen_ai.client.embeddings.operation.input_tokens", "tokens of a call")
-FORMER_TOKEN_USAGE: Final = _metric("gen_ai.client.token.usage", "tokens of a call by their kind, formerly", "1.41.0")
+LEGACY_TOKEN_USAGE: Final = _metric("gen_ai.client.token.usage", "tokens of a call by their kind, formerly", "1.41.0")
 # Of delivery: counters and one gauge, `runspan.spans.waiting`.
 SPANS_TAKEN: Final = _metric("runspan.spans.taken", "spans that ended and were sampled", _OURS)
 SPANS_SENT: Final = _metric("runspan.spans.sent", "spans that the receiver took", _OURS)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from runspan import payload
 from runspan._guard import attempt
-from runspan.payload.structure import structured
+from runspan.payload.serialize import structured
 from runspan.payload.usage import usage
 
 
@@ -201,7 +201,7 @@ def main(value):
     generation = ChatGeneration(message=AIMessage(""))
     generation.message = message
     attempt(payload.output_messages, LLMResult(generations=[[generation]]), default={})
-    attempt(payload.answer, LLMResult(generations=[[generation]]), default={})
+    attempt(payload.response_attributes, LLMResult(generations=[[generation]]), default={})
 
 
 if __name__ == "__main__":

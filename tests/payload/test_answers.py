@@ -4,7 +4,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, LLMResult
 
-from runspan.payload import answer
+from runspan.payload import response_attributes
 
 
 def chat(message, llm_output=None, **generation_info):
@@ -304,4 +304,4 @@ COMPLETION = LLMResult(
 )
 def test_an_answer_tells_what_the_provider_told(response, attributes):
     """Id, model, reasons and counts are the provider's; what it did not tell is left out, zeros of no meaning too."""
-    assert answer(response) == attributes
+    assert response_attributes(response) == attributes

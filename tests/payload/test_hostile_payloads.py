@@ -102,7 +102,7 @@ def test_messages_and_answers_never_fail(asked, answered):
     """Messages and answers with anything inside them are mapped without an error."""
     exportable(payload.input_messages(asked))
     exportable(payload.output_messages(answered))
-    exportable(payload.answer(answered))
+    exportable(payload.response_attributes(answered))
 
 
 @given(junk, st.lists(st.builds(Document, page_content=text, metadata=metadata), max_size=3))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from runspan.payload import chat_start, completion_start
-from runspan.payload.request import request
+from runspan.payload.parameters import model_parameters
 
 
 class Answer:
@@ -177,7 +177,7 @@ class Answer:
 )
 def test_parameters_as_sent(invocation_params, told):
     """Each parameter has the convention's name and type; what has another type, or was not sent, is left out."""
-    found = request(invocation_params)
+    found = model_parameters(invocation_params)
     assert found == {f"gen_ai.{name}": value for name, value in told.items()}
     assert {name: type(value) for name, value in found.items()} == {
         f"gen_ai.{name}": type(value) for name, value in told.items()
@@ -187,12 +187,12 @@ def test_parameters_as_sent(invocation_params, told):
 def test_the_metadata_tells_what_the_parameters_do_not():
     """Models whose parameters LangChain does not show have some in the metadata; what is sent goes before it."""
     metadata = {"ls_temperature": 0.1, "ls_max_tokens": 9, "ls_stop": ["s"], "temperature": 2.0, "seed": 1}
-    assert request({"_type": "amazon_bedrock_converse_chat"}, metadata) == {
+    assert model_parameters({"_type": "amazon_bedrock_converse_chat"}, metadata) == {
         "gen_ai.request.temperature": 0.1,
         "gen_ai.request.max_tokens": 9,
         "gen_ai.request.stop_sequences": ["s"],
     }
-    assert request({"temperature": 0.5, "max_tokens": 5, "stop": ["a"]}, metadata) == {
+    assert model_parameters({"temperature": 0.5, "max_tokens": 5, "stop": ["a"]}, metadata) == {
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.max_tokens": 5,
         "gen_ai.request.stop_sequences": ["a"],
@@ -204,7 +204,7 @@ def test_structured_output_is_json():
     options = {"stop": None, "ls_structured_output_format": {"kwargs": {"method": "function_calling"}, "schema": {}}}
     told = chat_start(None, None, None, {"tools": []}, options).attributes
     assert told["gen_ai.output.type"] == "json"
-    assert request(None, None, {"stop": None, "ls_structured_output_format": None}) == {}
+    assert model_parameters(None, None, {"stop": None, "ls_structured_output_format": None}) == {}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.types import Command
 
 from runspan.payload import documents, query, tool_arguments, tool_result
-from runspan.payload.inputs_outputs import soft_error
+from runspan.payload.inputs_outputs import returned_tool_error
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ GOOD = ToolMessage("Rain", tool_call_id="2")
 )
 def test_a_result_that_says_that_the_tool_failed(output, error_type):
     """A message with an error status is a soft error, wherever a tool may put it; a word in a result is none."""
-    assert soft_error(output) == error_type
+    assert returned_tool_error(output) == error_type
 
 
 @pytest.mark.parametrize("text", ["Äpfel und Öl", "東京の天気", "погода 🌧", "\u2028"])

@@ -11,10 +11,10 @@ from langchain_core.outputs import LLMResult
 from runspan import semconv
 from runspan._guard import faults
 from runspan.payload import Kind
-from runspan.rebuild import Told, end_event, kind_of, start_event
+from runspan.rebuild import SpanData, end_event, kind_of, start_event
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.response import answer_of
-from tests.rebuild.telling import told
+from runspan.rebuild.recorded_response import recorded_response
+from tests.rebuild.span_events import told
 
 text = st.text(st.characters(), max_size=4)
 scalars = (
@@ -119,7 +119,7 @@ EVENTS = ("gen_ai.user.message", "gen_ai.tool.message", "gen_ai.assistant.messag
 events = st.lists(
     st.tuples(st.sampled_from((*EVENTS, "gen_ai.content.prompt", "gen_ai.content.completion")), bodies), max_size=3
 )
-spans = st.builds(Told, text, attributes, events, st.none() | text)
+spans = st.builds(SpanData, text, attributes, events, st.none() | text)
 
 ARGUMENTS = {
     "on_chain_start": (dict, object),
@@ -160,10 +160,10 @@ def check(event, expected):
 @pytest.mark.parametrize("kind", Kind)
 @settings(max_examples=20)
 @given(span=spans)
-@example(Told("", dict.fromkeys(NAMES, "\ud800"), [], "\ud800"))
-@example(Told("", dict.fromkeys(NAMES, b"\xff"), []))
-@example(Told("", dict.fromkeys(NAMES, 2.5), []))
-@example(Told("", {semconv.INPUTS: "[" * 900 + "]" * 900, semconv.OUTPUTS: "[" * 2000}, []))
+@example(SpanData("", dict.fromkeys(NAMES, "\ud800"), [], "\ud800"))
+@example(SpanData("", dict.fromkeys(NAMES, b"\xff"), []))
+@example(SpanData("", dict.fromkeys(NAMES, 2.5), []))
+@example(SpanData("", {semconv.INPUTS: "[" * 900 + "]" * 900, semconv.OUTPUTS: "[" * 2000}, []))
 def test_any_span(kind, span):
     """Any value of any type gives an event of the right name with arguments of the right types, and no fault inside."""
     before = faults()
@@ -205,7 +205,7 @@ def test_what_can_be_read_is():
 def test_attributes_are_left_alone():
     """Reading flattened attributes changes none of them."""
     whole = {"role": "user"}
-    span = Told("", {"gen_ai.prompt.0": whole, "gen_ai.prompt.0.content": "hi", "llm.request.type": "chat"})
+    span = SpanData("", {"gen_ai.prompt.0": whole, "gen_ai.prompt.0.content": "hi", "llm.request.type": "chat"})
 
     assert start_event(Kind.CHAT, span).args[1] == [[HumanMessage("hi")]]
     assert whole == {"role": "user"}
@@ -214,7 +214,7 @@ def test_attributes_are_left_alone():
 @pytest.mark.parametrize("absurd", [2**63 - 100, 2**70, -1, True, 2.5, "3"])
 def test_what_is_no_count_is_no_usage(absurd):
     """A number of tokens that no call can have used is left out, also where a model's span gets it from its SDK's."""
-    span = Told("", {"gen_ai.usage.input_tokens": absurd, "gen_ai.usage.output_tokens": 2})
+    span = SpanData("", {"gen_ai.usage.input_tokens": absurd, "gen_ai.usage.output_tokens": 2})
 
-    assert answer_of(span) == {"gen_ai.usage.output_tokens": 2}
+    assert recorded_response(span) == {"gen_ai.usage.output_tokens": 2}
     assert end_event(Kind.CHAT, span).args[0].llm_output == {"token_usage": {"completion_tokens": 2}}

@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 
 from devtools.anthropic_server import Answer, AnthropicServer, Failure, ToolUse, Usage
 from runspan.payload import Kind
-from runspan.rebuild import Told, end_event, kind_of, start_event
+from runspan.rebuild import SpanData, end_event, kind_of, start_event
 from tests.demo.asking import MODEL, SUM
-from tests.rebuild.telling import told_of
+from tests.rebuild.span_events import told_of
 from tests.tracing import Tracing
 
 ANSWER = Answer("3", tool_uses=[ToolUse("add", {"a": 1}, id="toolu_1")], usage=Usage(5, 7, 100, 20, 4))
@@ -28,10 +28,10 @@ class Starts(SpanProcessor):
     """Notes what spans say when they start."""
 
     def __init__(self) -> None:
-        self.told: list[Told] = []
+        self.told: list[SpanData] = []
 
     def on_start(self, span: Span, parent_context=None) -> None:
-        self.told.append(Told(span.name, dict(span.attributes)))
+        self.told.append(SpanData(span.name, dict(span.attributes)))
 
 
 def ask(answer, content_mode, **request):

@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import end_event, kind_of, start_event
-from tests.rebuild.telling import rebuilt, told
+from tests.rebuild.span_events import rebuilt, told
 
 KINDS = {
     "chat": Kind.CHAT,

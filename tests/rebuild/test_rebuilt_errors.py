@@ -8,7 +8,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from runspan.payload import Kind
 from runspan.rebuild import SpanError, end_event
-from tests.rebuild.telling import told
+from tests.rebuild.span_events import told
 
 EXCEPTION = ("exception", {"exception.type": "httpx.ReadTimeout", "exception.message": "too slow"})
 TOLD = {

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, System
 
 from runspan.payload import Kind
 from runspan.rebuild import start_event
-from tests.rebuild.telling import rebuilt, told
+from tests.rebuild.span_events import rebuilt, told
 
 
 def said(*parts, role="user"):

@@ -7,8 +7,8 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from runspan.payload import Kind
-from runspan.rebuild import Told, kind_of
-from tests.rebuild.telling import rebuilt
+from runspan.rebuild import SpanData, kind_of
+from tests.rebuild.span_events import rebuilt
 
 KINDS = {
     "LLM": Kind.CHAT,
@@ -69,12 +69,12 @@ LLM = {
 @pytest.mark.parametrize(("span_kind", "kind"), KINDS.items())
 def test_kinds(span_kind, kind):
     """The kind of the span says what it is; kinds without callbacks are nothing."""
-    assert kind_of(Told("", {"openinference.span.kind": span_kind})) is kind
+    assert kind_of(SpanData("", {"openinference.span.kind": span_kind})) is kind
 
 
 def test_model():
     """Flattened messages are read in order, with their parts and calls of tools, usage and parameters."""
-    start, end = rebuilt(Told("ChatOpenAI", LLM))
+    start, end = rebuilt(SpanData("ChatOpenAI", LLM))
 
     assert start.args[0]["name"] == "gpt-5"
     assert start.args[1] == [
@@ -121,7 +121,7 @@ def test_model_with_plain_texts():
     """Where there are no messages, a plain text given and got is one; a raw request in JSON is not."""
     values = {"input.value": "1 + 2?", "output.value": '{"choices":[]}', "output.mime_type": "application/json"}
 
-    start, end = rebuilt(Told("", {"openinference.span.kind": "LLM", **values}))
+    start, end = rebuilt(SpanData("", {"openinference.span.kind": "LLM", **values}))
 
     assert start.args[1] == [[HumanMessage("1 + 2?")]]
     assert end.args[0].generations[0][0].message == AIMessage("")
@@ -130,7 +130,7 @@ def test_model_with_plain_texts():
 def test_chain():
     """The values of a chain are what their type says: JSON or plain text."""
     start, end = rebuilt(
-        Told(
+        SpanData(
             "RunnableSequence",
             {
                 "openinference.span.kind": "CHAIN",
@@ -148,7 +148,7 @@ def test_chain():
 def test_tool():
     """A tool has its name, description and values; what describes its parameters is not taken for arguments."""
     start, end = rebuilt(
-        Told(
+        SpanData(
             "add",
             {
                 "openinference.span.kind": "TOOL",
@@ -178,7 +178,9 @@ def test_retriever():
         "retrieval.documents.1.document.content": "B",
     }
 
-    start, end = rebuilt(Told("Retriever", {"openinference.span.kind": "RETRIEVER", "input.value": "q", **documents}))
+    start, end = rebuilt(
+        SpanData("Retriever", {"openinference.span.kind": "RETRIEVER", "input.value": "q", **documents})
+    )
 
     assert (start.name, start.args[1]) == ("on_retriever_start", "q")
     assert end.args == ([Document("A", id="1", metadata={"source": "s", "score": 0.98}), Document("B")],)

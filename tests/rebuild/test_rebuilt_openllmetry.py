@@ -7,8 +7,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.outputs import Generation
 
 from runspan.payload import Kind
-from runspan.rebuild import Told, kind_of
-from tests.rebuild.telling import rebuilt
+from runspan.rebuild import SpanData, kind_of
+from tests.rebuild.span_events import rebuilt
 
 KINDS = {
     ("llm.request.type", "chat"): Kind.CHAT,
@@ -52,12 +52,12 @@ CHAT = {
 @pytest.mark.parametrize(("attribute", "kind"), KINDS.items())
 def test_kinds(attribute, kind):
     """The type of request or the kind of entity says what a span is."""
-    assert kind_of(Told("", dict([attribute]))) is kind
+    assert kind_of(SpanData("", dict([attribute]))) is kind
 
 
 def test_chat():
     """Flattened messages are read with content blocks, calls of tools and usage."""
-    start, end = rebuilt(Told("openai.chat", CHAT))
+    start, end = rebuilt(SpanData("openai.chat", CHAT))
 
     assert start.args[1] == [
         [
@@ -95,7 +95,7 @@ def test_thoughts():
         "gen_ai.completion.1.role": "assistant",
         "gen_ai.completion.1.content": "3",
     }
-    _, end = rebuilt(Told("anthropic.chat", {"llm.request.type": "chat", **choices}))
+    _, end = rebuilt(SpanData("anthropic.chat", {"llm.request.type": "chat", **choices}))
 
     assert [generation.message for generation in end.args[0].generations[0]] == [
         AIMessage([{"type": "reasoning", "reasoning": "A sum."}, {"type": "text", "text": "3"}])
@@ -106,7 +106,7 @@ def test_thoughts_alone():
     """Thoughts without an answer are an answer."""
     choice = {"gen_ai.completion.0.role": "thinking", "gen_ai.completion.0.content": "Hm."}
 
-    _, end = rebuilt(Told("anthropic.chat", {"llm.request.type": "chat", **choice}))
+    _, end = rebuilt(SpanData("anthropic.chat", {"llm.request.type": "chat", **choice}))
 
     assert end.args[0].generations[0][0].message == AIMessage([{"type": "reasoning", "reasoning": "Hm."}])
 
@@ -115,7 +115,7 @@ def test_thoughts_alone():
 def test_completion(name):
     """A completion has its prompt as content, or under the role alone."""
     start, end = rebuilt(
-        Told("completion", {"llm.request.type": "completion", name: "1 + 2 =", "gen_ai.completion.0.content": " 3"})
+        SpanData("completion", {"llm.request.type": "completion", name: "1 + 2 =", "gen_ai.completion.0.content": " 3"})
     )
 
     assert (start.name, start.args[1]) == ("on_llm_start", ["1 + 2 ="])
@@ -126,7 +126,7 @@ def test_prompt_that_is_json():
     """A text of the user's that happens to be JSON stays a text."""
     prompt = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": '[{"type": "restaurant"}]'}
 
-    start, _ = rebuilt(Told("openai.chat", {"llm.request.type": "chat", **prompt}))
+    start, _ = rebuilt(SpanData("openai.chat", {"llm.request.type": "chat", **prompt}))
 
     assert start.args[1] == [[HumanMessage('[{"type": "restaurant"}]')]]
 
@@ -148,7 +148,7 @@ def test_workflow(value, inputs):
         "traceloop.entity.output": '{"outputs": {"y": 3}, "kwargs": {}}',
     }
 
-    start, end = rebuilt(Told("sums.workflow", entity))
+    start, end = rebuilt(SpanData("sums.workflow", entity))
 
     assert (start.kwargs["name"], start.args[0]["name"], start.args[1]) == ("sums", "sums", inputs)
     assert end.args == ({"y": 3},)
@@ -160,7 +160,7 @@ def test_tools():
     entity = {"traceloop.span.kind": "tool", "traceloop.entity.name": "look"}
 
     start, end = rebuilt(
-        Told(
+        SpanData(
             "look.tool",
             {
                 **entity,
@@ -169,7 +169,7 @@ def test_tools():
             },
         )
     )
-    _, function_end = rebuilt(Told("look.tool", {**entity, "traceloop.entity.output": '"seen"'}))
+    _, function_end = rebuilt(SpanData("look.tool", {**entity, "traceloop.entity.output": '"seen"'}))
 
     assert (start.args[0]["name"], start.args[1], start.kwargs["inputs"]) == ("look", "what?", None)
     assert end.args == function_end.args == ("seen",)

@@ -17,9 +17,9 @@ from langchain_core.tools import tool
 from runspan import payload, semconv
 from runspan.callback_event import Event
 from runspan.payload import Kind
-from runspan.rebuild import Told, end_event, start_event
+from runspan.rebuild import SpanData, end_event, start_event
 from tests.context.shapes import body, straight_graph
-from tests.rebuild.telling import Notes, rebuilt, told_of
+from tests.rebuild.span_events import Notes, rebuilt, told_of
 from tests.tracing import Tracing
 
 USAGE = {
@@ -241,7 +241,7 @@ VALUES = {
 def test_inputs_and_outputs(kind, value):
     """What goes into a chain and comes out of it comes back from JSON, messages and prompts as objects."""
     json = payload.to_json(value)
-    told = Told("run", {semconv.RUN_TYPE: str(kind), semconv.INPUTS: json, semconv.OUTPUTS: json})
+    told = SpanData("run", {semconv.RUN_TYPE: str(kind), semconv.INPUTS: json, semconv.OUTPUTS: json})
 
     assert end_event(kind, told).args == (value,)
     if kind is not Kind.PROMPT:
@@ -252,7 +252,7 @@ def test_chunks_come_back_whole():
     """The outputs of a stream come back as whole messages, with their texts."""
     json = payload.to_json([AIMessageChunk("thr"), AIMessageChunk("ee")])
 
-    outputs = end_event(Kind.CHAIN, Told("run", {semconv.OUTPUTS: json})).args[0]
+    outputs = end_event(Kind.CHAIN, SpanData("run", {semconv.OUTPUTS: json})).args[0]
 
     assert outputs == [AIMessage("thr"), AIMessage("ee")]
 
@@ -264,7 +264,7 @@ def test_real_prompts():
         PromptTemplate.from_template("{x}"),
     ):
         made = template.invoke({"x": "hi"})
-        assert end_event(Kind.PROMPT, Told("", {semconv.OUTPUTS: payload.to_json(made)})).args == (made,)
+        assert end_event(Kind.PROMPT, SpanData("", {semconv.OUTPUTS: payload.to_json(made)})).args == (made,)
 
 
 def test_run_names():

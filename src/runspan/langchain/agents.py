@@ -1,7 +1,8 @@
 """Which agent runs a tool."""
 
 from runspan import semconv
-from runspan.runs.run import Attributes, Run
+from runspan.attributes import Attributes
+from runspan.runs.run import Run
 
 
 def executing_agent(run: Run) -> Attributes:

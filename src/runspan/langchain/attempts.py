@@ -22,10 +22,11 @@ from typing import Any, Final, NamedTuple
 from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
+from runspan.attributes import Attributes
 from runspan.payload.metadata import attempt_of
 from runspan.runs.execution import Style
 from runspan.runs.invocation_state import Failed
-from runspan.runs.run import Attributes, Run
+from runspan.runs.run import Run
 
 _FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _FALLBACKS_NAME: Final = "RunnableWithFallbacks"

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 
 from runspan import payload, semconv
 from runspan._guard import attempt
+from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.langchain import links, run_ends
 from runspan.langchain.agents import executing_agent
@@ -22,11 +23,11 @@ from runspan.langchain.langgraph import receives_graph_events
 from runspan.langchain.run_kinds import CHAT, TOOL, RunKind, with_name
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.payload import Start
-from runspan.payload.former import former_names
+from runspan.payload.providers import legacy_names
+from runspan.payload.serialize import is_structure_recorded, structured
 from runspan.payload.stored import stored_items
-from runspan.payload.structure import is_structure_recorded, structured
 from runspan.payload.tools import tool_definitions
-from runspan.runs.run import Attributes, Audience, Run, RunTable
+from runspan.runs.run import Audience, Run, RunTable
 from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.tracing import Tracing
 from runspan.settings import Settings
@@ -233,7 +234,7 @@ class Bridge:
         attributes = self._attributes(start, event)
         answered_calls: Sequence[str] = ()
         if kind is CHAT and content is not None:
-            answered_calls = attempt(_called_with, payload.calls_answered, content, default=())
+            answered_calls = attempt(_called_with, payload.answered_call_ids, content, default=())
         run = tracing.begin(
             caller,
             event["run_id"],
@@ -264,9 +265,11 @@ class Bridge:
         if metadata is not None and semconv.OPERATION in start.attributes:
             attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
         if self.settings.semconv == "latest_and_legacy":
-            attributes.update(former_names(start.attributes))
+            attributes.update(legacy_names(start.attributes))
         if metadata is not None and self.settings.metadata_keys:
-            attributes.update(attempt(payload.chosen, metadata, self.settings.metadata_keys, default=_NOTHING))
+            attributes.update(
+                attempt(payload.selected_metadata, metadata, self.settings.metadata_keys, default=_NOTHING)
+            )
         return attributes
 
     def _is_hidden(self, start: Start, event: _Event) -> bool:
@@ -316,7 +319,7 @@ class Bridge:
 
     def _end(self, run: Run, describe: Callable[..., Attributes] | None, value: object, at_ns: int) -> None:
         attributes = run_ends.describe_result(run, describe, value, captures=run.captures and _takes_attributes(run))
-        requested_calls = attempt(payload.calls_asked, value, default=()) if run.is_model else ()
+        requested_calls = attempt(payload.requested_call_ids, value, default=()) if run.is_model else ()
         attributes = {**attributes, **attempt(links.finish_links, run, requested_calls, attributes, default=_NOTHING)}
         is_error = semconv.ERROR_TYPE in attributes and self.settings.returned_tool_errors == "error_status"
         self.signals.ended(run, attributes, at_ns)

@@ -86,7 +86,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self.logger_provider = logger_provider
         self._listeners = _listeners(callbacks, span_processors)
         scope = self._listeners.scope if self._listeners is not None else NOBODY
-        signals = Signals(meter_provider, logger_provider, former_names=self.settings.semconv == "latest_and_legacy")
+        signals = Signals(meter_provider, logger_provider, legacy_names=self.settings.semconv == "latest_and_legacy")
         self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
 
     def __copy__(self) -> Self:
@@ -219,7 +219,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_llm_end(self, response: Any = None, **event: Any) -> None:
         """End a model of either kind; ``response`` is an ``LLMResult``."""
-        self._bridge.end("on_llm_end", (response,), event, payload.answer)
+        self._bridge.end("on_llm_end", (response,), event, payload.response_attributes)
 
     def on_tool_end(self, output: Any = None, **event: Any) -> None:
         """End a tool."""

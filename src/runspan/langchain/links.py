@@ -7,10 +7,10 @@ from typing import Any, Final
 from opentelemetry.trace import Link
 
 from runspan import semconv
+from runspan.attributes import Attributes, is_count
 from runspan.langchain.attempts import note_failure, number_attempt
-from runspan.payload.content import is_count
 from runspan.runs.invocation_state import AgentUsage, ToolCallLinks, Usage
-from runspan.runs.run import Attributes, Run
+from runspan.runs.run import Run
 
 _OPERATIONS_WITH_WORK: Final = ("invoke_agent", "invoke_workflow")
 _NOTHING: Final[Attributes] = {}

@@ -9,9 +9,10 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResu
 
 from runspan import payload, semconv
 from runspan._guard import attempt
+from runspan.attributes import Attributes
 from runspan.payload import Failure
-from runspan.payload.inputs_outputs import soft_error
-from runspan.runs.run import Attributes, Run
+from runspan.payload.inputs_outputs import returned_tool_error
+from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
@@ -26,7 +27,7 @@ def describe_result(
     attributes = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
     if _is_tool(run):
         transfer = attempt(payload.transfer, value, default=_NOTHING)
-        kind = attempt(soft_error, value, default=None)
+        kind = attempt(returned_tool_error, value, default=None)
         return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
     return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.site.was_left() else attributes
 
@@ -78,6 +79,6 @@ def _is_tool(run: Run) -> bool:
 
 
 def _answer(response: object, *, captures: bool) -> Attributes:
-    answer = attempt(payload.answer, response, default=_NOTHING)
+    answer = attempt(payload.response_attributes, response, default=_NOTHING)
     messages = attempt(payload.output_messages, response, default=_NOTHING) if captures else _NOTHING
     return {**answer, **messages}

@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 from opentelemetry.trace import SpanKind
 
 from runspan import payload
-from runspan.payload import Attributes, Kind, Start
+from runspan.attributes import Attributes
+from runspan.payload import Kind, Start
 
 
 class RunKind(NamedTuple):

@@ -18,7 +18,7 @@ from runspan.callback_event import Event
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.listeners.live_spans import LiveSpans
 from runspan.payload import Kind
-from runspan.rebuild import Told
+from runspan.rebuild import SpanData
 from runspan.runs.current_span import runs_around
 from runspan.runs.run import Run
 from runspan.runs.scope import only_new
@@ -59,7 +59,7 @@ class Call:
     parent_run_id: UUID | None
     is_within_model: bool
 
-    def __init__(self, span_data: Told, run_id: UUID, parent: "Call | None" = None, run: Run | None = None) -> None:
+    def __init__(self, span_data: SpanData, run_id: UUID, parent: "Call | None" = None, run: Run | None = None) -> None:
         self.run_id = run_id
         self.parent = parent
         self.callbacks: tuple[BaseCallbackHandler, ...] = ()
@@ -78,14 +78,14 @@ class Call:
         """Whether it is announced as a call of a model."""
         return self.kind in _MODELS
 
-    def start(self, span_data: Told, callbacks: tuple[BaseCallbackHandler, ...]) -> None:
+    def start(self, span_data: SpanData, callbacks: tuple[BaseCallbackHandler, ...]) -> None:
         """Tell handlers, once each, that the call starts, if it means something by now."""
         new = only_new(callbacks, self.callbacks)
         self.callbacks += new
         if self.kind is not None and new:
             self._announce(attempt(rebuild.start_event, self.kind, span_data, default=None), new)
 
-    def end(self, span_data: Told) -> None:
+    def end(self, span_data: SpanData) -> None:
         """Tell those who heard it start that the call ends; one whose meaning came late starts and ends now."""
         if self.kind is None:
             callbacks, self.callbacks = self.callbacks, ()
@@ -94,7 +94,7 @@ class Call:
         if self.kind is not None:
             self._announce(attempt(rebuild.end_event, self.kind, span_data, default=None), self.callbacks)
 
-    def _kind(self, span_data: Told) -> Kind | None:
+    def _kind(self, span_data: SpanData) -> Kind | None:
         kind = attempt(rebuild.kind_of, span_data, default=None)
         if kind not in _MODELS:
             return kind
@@ -145,7 +145,7 @@ class ThirdPartySpans:
         for call in self._calls.values():
             call.outbox = None
 
-    def _new_call(self, span: "Span", span_data: Told, context: Context) -> Call:
+    def _new_call(self, span: "Span", span_data: SpanData, context: Context) -> Call:
         parent = self._calls.get(span.parent)
         run = next(iter(runs_around(span.parent, context)), None) if parent is None else None
         ids = span.get_span_context()
@@ -161,7 +161,7 @@ THIRD_PARTY_SPANS: Final = ThirdPartySpans()
 in_forked_child(THIRD_PARTY_SPANS.inherit)
 
 
-def run_id_of(span_data: Told, trace_id: int, span_id: int) -> UUID:
+def run_id_of(span_data: SpanData, trace_id: int, span_id: int) -> UUID:
     """Return the id of the run that a span was recorded for, else one made of the ids of the span."""
     recorded = span_data.attributes.get(semconv.RUN_ID)
     if isinstance(recorded, str):
@@ -177,10 +177,10 @@ def _announced_id(run: Run | None) -> UUID | None:
     return run.run_id if run is not None else None
 
 
-def _span_data(span: "ReadableSpan") -> Told:
+def _span_data(span: "ReadableSpan") -> SpanData:
     status = span.status
     is_error = status.status_code is StatusCode.ERROR
-    return Told(
+    return SpanData(
         span.name,
         span.attributes or {},
         [(event.name, event.attributes or {}) for event in span.events],

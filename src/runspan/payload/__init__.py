@@ -1,17 +1,16 @@
 """What LangChain hands to callbacks, as names and attributes of spans."""
 
-from runspan.payload.calls import calls_answered, calls_asked
-from runspan.payload.chains import chain_start
 from runspan.payload.commands import handoff, transfer
-from runspan.payload.content import Attributes, AttributeValue, to_json
 from runspan.payload.errors import Failure, failure
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import input_messages, input_prompts, output_messages
-from runspan.payload.metadata import chosen, conversation, origin
-from runspan.payload.response import answer
+from runspan.payload.metadata import conversation, origin, selected_metadata
+from runspan.payload.response import response_attributes
+from runspan.payload.serialize import to_json
 from runspan.payload.start import (
     Kind,
     Start,
+    chain_start,
     chat_start,
     completion_start,
     retriever_start,
@@ -19,19 +18,15 @@ from runspan.payload.start import (
     unknown_start,
 )
 from runspan.payload.text import clean
+from runspan.payload.tools import answered_call_ids, requested_call_ids
 
 __all__ = [
-    "AttributeValue",
-    "Attributes",
     "Failure",
     "Kind",
     "Start",
-    "answer",
-    "calls_answered",
-    "calls_asked",
+    "answered_call_ids",
     "chain_start",
     "chat_start",
-    "chosen",
     "clean",
     "completion_start",
     "conversation",
@@ -45,7 +40,10 @@ __all__ = [
     "output_messages",
     "outputs",
     "query",
+    "requested_call_ids",
+    "response_attributes",
     "retriever_start",
+    "selected_metadata",
     "to_json",
     "tool_arguments",
     "tool_result",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runspan import semconv
-from runspan.payload.content import Attributes
+from runspan.attributes import PlainAttributes
 from runspan.payload.stored import stored_items
 from runspan.payload.text import text_in
 
@@ -22,13 +22,13 @@ def is_of_langgraph(kind: type, module: str, name: str) -> bool:
     return any(base.__name__ == name and base.__module__ == module for base in kind.__mro__)
 
 
-def handoff(error: BaseException) -> Attributes:
+def handoff(error: BaseException) -> PlainAttributes:
     """Return where a run hands control to that raised LangGraph's ``ParentCommand``: names of nodes, each once."""
     targets = _targets(error.args[0]) if error.args else []
     return {semconv.HANDOFF_TARGETS: targets} if targets else {}
 
 
-def transfer(output: object) -> Attributes:
+def transfer(output: object) -> PlainAttributes:
     """Return that a tool passes control on, and to whom if that is one; nothing if it answers its caller.
 
     Such a tool returns ``Command(graph=Command.PARENT, goto=...)``, also in a list.

@@ -10,8 +10,9 @@ from langchain_core.messages import ToolMessage
 
 from runspan import semconv
 from runspan._guard import attempt
+from runspan.attributes import PlainAttributes
 from runspan.payload.commands import MOST_ITEMS, first_items, is_command
-from runspan.payload.content import Attributes, to_json
+from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import clean, is_text, unprintable
 
@@ -24,7 +25,7 @@ _SCORES: Final = ("score", "relevance_score", "similarity_score", "_score")
 _SOFT_ERROR: Final = "tool_error"
 
 
-def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> Attributes:
+def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> PlainAttributes:
     """Return a tool's arguments as a JSON object; a text that is none is told as ``{"input": text}``."""
     if inputs is not None:
         arguments = to_json(inputs)
@@ -35,13 +36,13 @@ def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> Attribut
     return {semconv.TOOL_ARGUMENTS: arguments}
 
 
-def tool_result(output: object) -> Attributes:
+def tool_result(output: object) -> PlainAttributes:
     """Return a tool's result: text as it is, also the text of a ``ToolMessage``; all else as JSON."""
     result = output.content if isinstance(output, ToolMessage) else output
     return {semconv.TOOL_RESULT: clean(result) if is_text(result) else to_json(result)}
 
 
-def soft_error(output: object) -> str | None:
+def returned_tool_error(output: object) -> str | None:
     """Return ``tool_error`` if a tool's result says that it failed, else None.
 
     That is a ``ToolMessage(status="error")``, also one among the first hundred items of a list, or in the update of a
@@ -69,22 +70,22 @@ def _channels(update: object) -> Iterator[object]:
         yield from (pair[-1] for pair in first_items(update) if type(pair) is tuple and pair)
 
 
-def inputs(value: object) -> Attributes:
+def inputs(value: object) -> PlainAttributes:
     """Return what a chain, prompt, parser, graph or node is given."""
     return {semconv.INPUTS: to_json(value)}
 
 
-def outputs(value: object) -> Attributes:
+def outputs(value: object) -> PlainAttributes:
     """Return what a chain, prompt, parser, graph or node gives."""
     return {semconv.OUTPUTS: to_json(value)}
 
 
-def query(text: str) -> Attributes:
+def query(text: str) -> PlainAttributes:
     """Return what a retriever is asked."""
     return {semconv.QUERY: clean(text) if is_text(text) else to_json(text)}
 
 
-def documents(documents: Sequence[Document]) -> Attributes:
+def documents(documents: Sequence[Document]) -> PlainAttributes:
     """Return what a retriever found, with a score where there is one, also as pairs of a document and its score.
 
     At most 100 documents of at most 10,000 characters each; what is shortened says ``"truncated": true``, and so does a

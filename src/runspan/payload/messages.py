@@ -12,9 +12,10 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
 from runspan._guard import attempt
-from runspan.payload.content import Attributes, to_json
+from runspan.attributes import PlainAttributes
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.response import finish_reason
+from runspan.payload.serialize import to_json
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import describe, text_in
@@ -35,17 +36,17 @@ _ROLES: Final = {
 }
 
 
-def input_messages(messages: Sequence[BaseMessage]) -> Attributes:
+def input_messages(messages: Sequence[BaseMessage]) -> PlainAttributes:
     """Return what a chat model is asked, in the order sent."""
     return {semconv.INPUT_MESSAGES: to_json(list(map(_message, messages)))}
 
 
-def input_prompts(prompts: Sequence[str]) -> Attributes:
+def input_prompts(prompts: Sequence[str]) -> PlainAttributes:
     """Return what a completion model is asked."""
     return {semconv.INPUT_MESSAGES: to_json([{"role": "user", "parts": _content(prompt)} for prompt in prompts])}
 
 
-def output_messages(response: LLMResult) -> Attributes:
+def output_messages(response: LLMResult) -> PlainAttributes:
     """Return what a model answered, one message for each generation."""
     answers = [_answer(generation) for batch in response.generations for generation in batch]
     return {semconv.OUTPUT_MESSAGES: to_json(answers)}

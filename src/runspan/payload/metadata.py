@@ -7,7 +7,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from runspan import semconv
-from runspan.payload.content import Attributes, is_int64, to_json
+from runspan.attributes import PlainAttributes, is_int64
+from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, is_text, text_at
 
@@ -15,9 +16,9 @@ _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
 
-def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> Attributes:
+def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> PlainAttributes:
     """Return the run's id, its tags, and the node, step and checkpoint namespace of the graph that it runs in."""
-    attributes: Attributes = {semconv.RUN_ID: str(run_id)}
+    attributes: PlainAttributes = {semconv.RUN_ID: str(run_id)}
     if told := stored_items(tags):
         attributes[semconv.TAGS] = list(map(describe, told))
     if isinstance(metadata, dict) and "langgraph_node" in metadata:
@@ -30,7 +31,7 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
     return attributes
 
 
-def conversation(metadata: Mapping[str, Any] | None) -> Attributes:
+def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
     # Its ids may be numbers.
     found = map(metadata.get, _CONVERSATION_KEYS) if isinstance(metadata, dict) else ()
@@ -38,7 +39,7 @@ def conversation(metadata: Mapping[str, Any] | None) -> Attributes:
     return {semconv.CONVERSATION_ID: told} if told is not None else {}
 
 
-def chosen(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> Attributes:
+def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> PlainAttributes:
     """Return the metadata that a setting allows: text and numbers as they are, all else as JSON."""
     found = {key: metadata[key] for key in keys if key in metadata} if metadata else {}
     return {f"{semconv.METADATA}{key}": _plain(value) for key, value in found.items()}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from runspan import semconv
+from runspan.attributes import PlainAttributes
 from runspan.payload.stored import stored_items
 from runspan.payload.text import text_at
 
@@ -70,6 +72,14 @@ _TYPES: Final = {
     "google-generative-ai": "gcp.gen_ai",
     "google_gemini": "gcp.gen_ai",
 }
+# What the conventions called providers before 1.37.
+_LEGACY: Final = {
+    "azure.ai.inference": "az.ai.inference",
+    "azure.ai.openai": "az.ai.openai",
+    "gcp.gemini": "gemini",
+    "gcp.vertex_ai": "vertex_ai",
+    "x_ai": "xai",
+}
 _AROUND_TYPES: Final = ("-chat", "_chat", "-llm", "_llm")
 _GOOGLE: Final = "gcp.gen_ai"
 _KEYS_OF_ENDPOINTS: Final = ("base_url", "api_endpoint")
@@ -134,3 +144,9 @@ def _google(serialized: _Given) -> str:
 def _path(serialized: _Given) -> list[str] | None:
     path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
     return path if path and all(type(each) is str for each in path) else None
+
+
+def legacy_names(attributes: PlainAttributes) -> PlainAttributes:
+    """Return the attributes of a run's start by the names that they had before."""
+    provider = attributes.get(semconv.PROVIDER)
+    return {semconv.SYSTEM: _LEGACY.get(provider, provider)} if isinstance(provider, str) else {}

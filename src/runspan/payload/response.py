@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
-from runspan.payload.content import Attributes
+from runspan.attributes import PlainAttributes
 from runspan.payload.text import text_at, text_in
 from runspan.payload.usage import usage
 
@@ -16,7 +16,7 @@ _OWN_IDS: Final = ("run-", "lc_")
 _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 
 
-def answer(response: LLMResult) -> Attributes:
+def response_attributes(response: LLMResult) -> PlainAttributes:
     """Return response id and model, finish reasons and usage, as far as the provider tells them."""
     generations = [generation for batch in response.generations for generation in batch]
     message = next((found for each in generations if (found := _message(each)) is not None), None)
@@ -61,7 +61,7 @@ def _speaks_openai(source: Mapping[str, Any] | None) -> bool:
     return text_at(source, "model_provider") == "openai"
 
 
-def _add_openai(attributes: Attributes, *sources: Mapping[str, Any] | None) -> None:
+def _add_openai(attributes: PlainAttributes, *sources: Mapping[str, Any] | None) -> None:
     for source in sources:
         if tier := text_at(source, "service_tier"):
             attributes[semconv.OPENAI_RESPONSE_TIER] = tier

@@ -1,33 +1,60 @@
-"""Values of any kind as what JSON has: dictionaries, lists, text and numbers."""
+"""Values of any kind as JSON, and as what JSON has: dictionaries, lists, text and numbers."""
 
 import base64
 import dataclasses
 import datetime as dt
 import decimal
 import enum
+import functools
+import logging
 import numbers
 import pathlib
 import uuid
 from collections import UserDict
-from functools import singledispatch
+from collections.abc import Mapping
+from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
 from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue
 from pydantic import BaseModel
 
+from runspan import semconv
 from runspan._guard import attempt
+from runspan.attributes import is_int64
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import clean, describe, is_text, unprintable
 
-_DEEPEST: Final = 100
+_MAX_DEPTH: Final = 100
 _MOST_VALUES: Final = 1_000_000
 # What a value costs of that number if its own code is called.
 _PRICE_OF_AN_OBJECT: Final = 10
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
+_JSON: Final = frozenset(
+    (
+        semconv.INPUT_MESSAGES,
+        semconv.OUTPUT_MESSAGES,
+        semconv.TOOL_DEFINITIONS,
+        semconv.TOOL_ARGUMENTS,
+        semconv.DOCUMENTS,
+        semconv.INPUTS,
+        semconv.OUTPUTS,
+    )
+)
+# Readers of protobuf (C++'s, Java's, Python's; Go's takes 10,000) stop at a hundred messages within each other. A value
+# of an attribute is the fifth, each dictionary in it three more: these are 77, which leaves room for who wraps them.
+MAX_STRUCTURE_DEPTH: Final = 24
+
+
+def to_json(value: object) -> str:
+    """Return any value as JSON; what JSON has no form for is described in words. Never raises."""
+    # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
+    # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.
+    return orjson.dumps(plain_copy(value)).decode()
 
 
 def plain_copy(value: object) -> Any:
@@ -54,7 +81,7 @@ class _Copier:
             return value if _SMALLEST_INT <= value <= _LARGEST_INT else describe(value)
         if kind is float or kind is bool or value is None:
             return value
-        if depth >= _DEEPEST:
+        if depth >= _MAX_DEPTH:
             return "<too deep>"
         if id(value) in self._around:
             return "<cycle>"
@@ -101,7 +128,7 @@ def _nearer(value: object) -> object:
     return _simpler.dispatch(type(value))(value)
 
 
-@singledispatch
+@functools.singledispatch
 def _simpler(value: Any) -> object:
     """Return a value in a form that is nearer to JSON."""
     if dataclasses.is_dataclass(type(value)):
@@ -144,7 +171,7 @@ def _hidden(value: Any, depth: int = 0) -> dict[Any, Any]:
     kind = type(value)
     if kind in _SCALARS:
         return {}
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise RecursionError
     shown: dict[Any, bool] = {}
     if issubclass(kind, BaseModel):
@@ -204,3 +231,41 @@ def _(moment: dt.date | dt.time) -> object:
 @_simpler.register(uuid.UUID)
 def _(value: object) -> object:
     return describe(value)
+
+
+@functools.cache
+def is_structure_recorded() -> bool:
+    """Tell whether OpenTelemetry's spans take lists and objects, as they do from 1.45 on; warn if they do not."""
+    found = version("opentelemetry-api")
+    if tuple(int(part) for part in found.split(".")[:2]) >= (1, 45):
+        return True
+    logging.getLogger("runspan").warning(
+        "content_form is 'structured', but spans of OpenTelemetry %s take no structured values, so content is recorded"
+        " as JSON. Install opentelemetry-api and opentelemetry-sdk 1.45 or newer.",
+        found,
+    )
+    return False
+
+
+def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes in which what is JSON is lists and objects."""
+    return {name: _loaded(value) if name in _JSON else value for name, value in attributes.items()}
+
+
+def _loaded(value: object) -> Any:
+    try:
+        return _sendable(orjson.loads(value)) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        return value
+
+
+def _sendable(value: Any, depth: int = 0) -> Any:
+    """Return plain JSON as OTLP holds it: what is nested too deeply as JSON, too large integers as text."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return value if kind is not int or is_int64(value) else str(value)
+    if depth == MAX_STRUCTURE_DEPTH:
+        return to_json(value)
+    if kind is dict:
+        return {key: _sendable(each, depth + 1) for key, each in value.items()}
+    return [_sendable(each, depth + 1) for each in value]

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from runspan import semconv
-from runspan.payload.content import Attributes
+from runspan.attributes import PlainAttributes
+from runspan.payload.parameters import model_parameters, service_tier
 from runspan.payload.providers import provider
-from runspan.payload.request import request, service_tier
 from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, text_at, text_in
 
@@ -35,7 +35,7 @@ class Start(NamedTuple):
 
     kind: Kind
     name: str
-    attributes: Attributes
+    attributes: PlainAttributes
 
 
 _OPERATIONS: Final = {
@@ -44,6 +44,11 @@ _OPERATIONS: Final = {
     Kind.TOOL: "execute_tool",
     Kind.RETRIEVER: "retrieval",
 }
+_CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
+# What LangGraph calls a graph that its user gave no name.
+_UNNAMED: Final = "LangGraph"
+# What makers of agents bind into the metadata of their graphs.
+_AGENT_INTEGRATIONS: Final = ("langchain_create_agent", "deepagents")
 
 
 def unknown_start(kind: Kind) -> Start:
@@ -104,7 +109,7 @@ def _model_start(  # noqa: PLR0917  what LangChain tells, one by one
     options: _Parameters,
 ) -> Start:
     attributes = _attributes(kind, text_in(run_name) or serialized_name(serialized))
-    attributes.update(request(invocation_params, metadata, options))
+    attributes.update(model_parameters(invocation_params, metadata, options))
     if name := provider(metadata, serialized, invocation_params):
         attributes[semconv.PROVIDER] = name
         if name == "openai" and (tier := service_tier(invocation_params)):
@@ -115,13 +120,13 @@ def _model_start(  # noqa: PLR0917  what LangChain tells, one by one
     return _start(kind, model, attributes)
 
 
-def _start(kind: Kind, target: str | None, attributes: Attributes) -> Start:
+def _start(kind: Kind, target: str | None, attributes: PlainAttributes) -> Start:
     operation = _OPERATIONS[kind]
     return Start(kind, f"{operation} {target}" if target else operation, attributes)
 
 
-def _attributes(kind: Kind, name: str | None) -> Attributes:
-    attributes: Attributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: str(kind)}
+def _attributes(kind: Kind, name: str | None) -> PlainAttributes:
+    attributes: PlainAttributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: str(kind)}
     if name:
         attributes[semconv.RUN_NAME] = name
     return attributes
@@ -133,3 +138,48 @@ def serialized_name(serialized: _Serialized) -> str | None:
         return name
     path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
     return describe(path[-1]) if path else None
+
+
+def chain_start(
+    serialized: Mapping[str, Any] | None,
+    run_name: str | None,
+    run_type: str | None,
+    graph: object = None,
+) -> Start:
+    """Start a chain, prompt or parser, which have no operation of the conventions; or an agent or a graph.
+
+    Args:
+        serialized: what LangChain tells of the object.
+        run_name: the name of the run.
+        run_type: LangChain's word for prompts and parsers.
+        graph: the compiled graph that starts, if it is one.
+    """
+    if graph is not None:
+        return _graph_start(text_in(run_name), graph)
+    kind_name = text_in(run_type)
+    kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
+    name = text_in(run_name) or serialized_name(serialized) or kind_name or "chain"
+    return Start(kind, name, {semconv.RUN_TYPE: str(kind)})
+
+
+def _graph_start(run_name: str | None, graph: object) -> Start:
+    """Start a compiled graph: an agent or a workflow, named only if its user named it.
+
+    What tells an agent is bound to the graph itself. The metadata of its run is mixed with that of the runs around it.
+    """
+    name = run_name if run_name != _UNNAMED else None
+    config = getattr(graph, "config", None)
+    bound = config.get("metadata") if isinstance(config, dict) else None
+    agent_name = text_at(bound, "lc_agent_name")
+    if agent_name or text_at(bound, "ls_integration") in _AGENT_INTEGRATIONS:
+        return _operation(Kind.AGENT, "invoke_agent", semconv.AGENT_NAME, agent_name or name, run_name)
+    return _operation(Kind.GRAPH, "invoke_workflow", semconv.WORKFLOW_NAME, name, run_name)
+
+
+def _operation(kind: Kind, operation: str, name_key: str, name: str | None, run_name: str | None) -> Start:
+    attributes = {semconv.OPERATION: operation, semconv.RUN_TYPE: str(kind)}
+    if name:
+        attributes[name_key] = name
+    if run_name:
+        attributes[semconv.RUN_NAME] = run_name
+    return Start(kind, f"{operation} {name}" if name else operation, {**attributes})

@@ -1,12 +1,16 @@
-"""The tools that a model may call, in the shapes of the providers."""
+"""The tools that a model may call, in the shapes of the providers; the calls that it asks for, and their answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.outputs import LLMResult
+
 from runspan import semconv
-from runspan.payload.content import Attributes, to_json
+from runspan.attributes import PlainAttributes
+from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import text_at
+from runspan.payload.text import text_at, text_in
 
 _Tool = dict[str, Any]
 
@@ -20,7 +24,7 @@ _FUNCTION_TYPES: Final = (None, "function", "custom")
 _NO_TOOL: Final = "cachePoint"
 
 
-def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool = False) -> Attributes:
+def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool = False) -> PlainAttributes:
     """Return the tools that a model may call, by type and name; nothing if there are none.
 
     Args:
@@ -81,3 +85,27 @@ def _of_provider(tool: _Tool, kind: str | None, name: str | None) -> _Tool | Non
     if kind is None:
         return None
     return {"type": kind, "name": name or text_at(tool, "server_label") or text_at(tool.get(kind), "name") or kind}
+
+
+def requested_call_ids(response: LLMResult) -> list[str]:
+    """Return the ids of the calls of tools in a model's answer."""
+    found = (text_in(call["id"]) for message in _answers(response) for call in message.tool_calls)
+    return [call_id for call_id in found if call_id]
+
+
+def answered_call_ids(messages: Sequence[object]) -> list[str]:
+    """Return the ids of the calls whose results a model reads for the first time: its last messages."""
+    found: list[str] = []
+    for message in reversed(messages):
+        if not isinstance(message, ToolMessage):
+            break
+        found.append(message.tool_call_id)
+    return found[::-1]
+
+
+def _answers(response: LLMResult) -> Iterator[AIMessage]:
+    for batch in response.generations:
+        for generation in batch:
+            message = getattr(generation, "message", None)
+            if isinstance(message, AIMessage):
+                yield message

@@ -10,7 +10,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage
 
 from runspan import semconv
-from runspan.payload.content import Attributes, is_count
+from runspan.attributes import PlainAttributes, is_count
 from runspan.payload.stored import stored_pairs
 
 _Counts = Mapping[str, Any]
@@ -28,7 +28,7 @@ _OUTPUT_MODALITIES: Final = {
 _NOTHING: Final[_Counts] = {}
 
 
-def usage(message: AIMessage | None, llm_output: _Counts | None) -> Attributes:
+def usage(message: AIMessage | None, llm_output: _Counts | None) -> PlainAttributes:
     """Return the counts of a message, which LangChain has made to include cached tokens; else the provider's own."""
     if message is not None and message.usage_metadata:
         return _told(message.usage_metadata)
@@ -40,13 +40,13 @@ def usage(message: AIMessage | None, llm_output: _Counts | None) -> Attributes:
     return {}
 
 
-def _told(counts: _Counts) -> Attributes:
+def _told(counts: _Counts) -> PlainAttributes:
     read, written = _details(counts, "input_token_details"), _details(counts, "output_token_details")
     thoughts = _detail(written, "reasoning")
     taken, given = _count(counts, "input_tokens"), _count(counts, "output_tokens")
     if thoughts and _count(counts, "total_tokens") == taken + given + thoughts:
         given += thoughts  # Vertex AI counts thoughts beside the output
-    attributes: Attributes = {}
+    attributes: PlainAttributes = {}
     if taken:
         attributes[semconv.INPUT_TOKENS] = taken
     if given or (taken and is_count(counts.get("output_tokens"))):
@@ -62,7 +62,7 @@ def _told(counts: _Counts) -> Attributes:
     return attributes
 
 
-def _add_parts(attributes: Attributes, total: int, parts: Mapping[str, int]) -> None:
+def _add_parts(attributes: PlainAttributes, total: int, parts: Mapping[str, int]) -> None:
     if sum(parts.values()) <= total:
         attributes.update({name: count for name, count in parts.items() if count})
 

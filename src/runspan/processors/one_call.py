@@ -13,8 +13,14 @@ from runspan._guard import attempt
 from runspan.listeners.live_spans import LiveSpans
 from runspan.payload import Kind
 from runspan.processors.wrapper import DelegatingSpanProcessor, SpanCopy
-from runspan.rebuild import Told
-from runspan.rebuild.response import answer_of, has_usage, joined, without_meaning, without_usage
+from runspan.rebuild import SpanData
+from runspan.rebuild.recorded_response import (
+    has_usage,
+    merged_responses,
+    recorded_response,
+    without_model_attributes,
+    without_usage,
+)
 from runspan.runs.current_span import runs_around
 from runspan.runs.run import Run
 
@@ -88,9 +94,9 @@ class OneCallSpanProcessor(DelegatingSpanProcessor):
         if inner is None:
             return span
         attributes = dict(span.attributes or {})  # to look into the span's own many times is slow
-        span_data = Told(span.name, attributes)
-        is_bare = rebuild.kind_of(span_data) in _MODELS and inner.hand_over(answer_of(span_data))
-        return SpanCopy(span, attributes=without_meaning(attributes)) if is_bare else span
+        span_data = SpanData(span.name, attributes)
+        is_bare = rebuild.kind_of(span_data) in _MODELS and inner.hand_over(recorded_response(span_data))
+        return SpanCopy(span, attributes=without_model_attributes(attributes)) if is_bare else span
 
 
 class _Call:
@@ -111,7 +117,9 @@ class _Call:
         """Have the span get what it would lack; what the run's own answer says comes after it, and counts."""
         self._answers.append(answer)
         added = {
-            name: value for name, value in joined(self._answers.copy()).items() if name not in run.start_attributes
+            name: value
+            for name, value in merged_responses(self._answers.copy()).items()
+            if name not in run.start_attributes
         }
         run.attributes = {**run.attributes, **added}
 

@@ -7,7 +7,7 @@ from typing import Final
 from runspan import semconv
 from runspan.payload import clean
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.span_data import Told, text, text_in
+from runspan.rebuild.span_data import SpanData, text, text_in
 
 
 class SpanError(Exception):
@@ -30,12 +30,12 @@ _OUTCOMES: Final[dict[str, Callable[[], BaseException]]] = {
 }
 
 
-def error_of(told: Told) -> BaseException | None:
+def error_of(told: SpanData) -> BaseException | None:
     """Return the error that ended a run; None if the run returned."""
     if make := _OUTCOMES.get(text_in(told.attributes.get(semconv.RUN_OUTCOME)) or ""):
         return make()
     if told.error is None:
         return None
-    recorded = Told("", next((event for name, event in reversed(told.events) if name == "exception"), {}))
+    recorded = SpanData("", next((event for name, event in reversed(told.events) if name == "exception"), {}))
     message = clean(told.error) or text(recorded, ("exception.message",)) or ""
     return SpanError(message, text(told, WORDS.error_type) or text(recorded, ("exception.type",)))

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 from opentelemetry.util.types import AnyValue
 
+from runspan.attributes import is_count
 from runspan.payload import clean, to_json
-from runspan.payload.content import is_count
 
 _DEEPEST: Final = 64
 _MOST_DOTS: Final = 15
@@ -18,7 +18,7 @@ Names = tuple[str, ...]
 """Attributes that say the same; the first that can be read counts."""
 
 
-class Told(NamedTuple):
+class SpanData(NamedTuple):
     """What a span says."""
 
     name: str
@@ -29,29 +29,29 @@ class Told(NamedTuple):
     """Description of the status ERROR; None for any other status."""
 
 
-def text(told: Told, names: Names) -> str | None:
+def text(told: SpanData, names: Names) -> str | None:
     """Return the first text that is not empty."""
     return next(filter(None, (text_in(told.attributes.get(name)) for name in names)), None)
 
 
-def texts(told: Told, names: Names) -> list[str]:
+def texts(told: SpanData, names: Names) -> list[str]:
     """Return the first list of texts; a text alone is a list of one."""
     return next(filter(None, (texts_in(told.attributes.get(name)) for name in names)), [])
 
 
-def count(told: Told, names: Names) -> int | None:
+def count(told: SpanData, names: Names) -> int | None:
     """Return the first number that can count tokens or steps."""
     values = (told.attributes.get(name) for name in names)
     return next((value for value in values if is_count(value)), None)
 
 
-def number(told: Told, names: Names) -> int | float | None:
+def number(told: SpanData, names: Names) -> int | float | None:
     """Return the first number."""
     values = (told.attributes.get(name) for name in names)
     return next((value for value in values if isinstance(value, int | float) and not isinstance(value, bool)), None)
 
 
-def value(told: Told, names: Names) -> Any:
+def value(told: SpanData, names: Names) -> Any:
     """Return the first value that is not None, texts as they are."""
     found = (told.attributes.get(name) for name in names)
     return plain(next((each for each in found if each is not None), None))
@@ -108,7 +108,7 @@ def _plain_parts(value: Mapping[Any, object] | Sequence[object], depth: int) -> 
     return [plain(item, depth) for item in value]
 
 
-def tree(told: Told, prefix: str) -> dict[str, Any]:
+def tree(told: SpanData, prefix: str) -> dict[str, Any]:
     """Return the attributes below a prefix as nested dictionaries: their names are split at the dots."""
     found: dict[str, Any] = {}
     start = f"{prefix}."

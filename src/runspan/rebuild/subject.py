@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from runspan.payload import Kind
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.span_data import Told, count, from_json, number, text, text_in, texts, value
+from runspan.rebuild.span_data import SpanData, count, from_json, number, text, text_in, texts, value
 
 _MODEL_TYPES: Final = {Kind.CHAT: "chat", Kind.COMPLETION: "llm"}
 
@@ -33,7 +33,7 @@ _NUMBERS: Final = {
 }
 
 
-def name(kind: Kind, told: Told) -> str | None:
+def name(kind: Kind, told: SpanData) -> str | None:
     """Return the name of a run; a model has none but that which it was given, as in LangChain."""
     if run_name := text(told, WORDS.run_name):
         return run_name
@@ -48,7 +48,7 @@ def name(kind: Kind, told: Told) -> str | None:
             return text_in(told.name)
 
 
-def serialized(kind: Kind, told: Told) -> dict[str, Any]:
+def serialized(kind: Kind, told: SpanData) -> dict[str, Any]:
     """Return what LangChain says of an object that it can't serialize; a model without a name goes by the model's."""
     names = WORDS.tool_name if kind is Kind.TOOL else WORDS.run_name
     if kind in _MODEL_TYPES:
@@ -60,12 +60,12 @@ def serialized(kind: Kind, told: Told) -> dict[str, Any]:
     return found
 
 
-def tags(told: Told) -> list[str]:
+def tags(told: SpanData) -> list[str]:
     """Return the tags of a run."""
     return texts(told, WORDS.tags)
 
 
-def metadata(kind: Kind, told: Told) -> dict[str, Any]:
+def metadata(kind: Kind, told: SpanData) -> dict[str, Any]:
     """Return the metadata of a run: where it belongs, and for a model what is known of it beforehand."""
     recorded = from_json(value(told, WORDS.metadata))
     found = {
@@ -81,13 +81,13 @@ def metadata(kind: Kind, told: Told) -> dict[str, Any]:
     }
 
 
-def provider(told: Told) -> str | None:
+def provider(told: SpanData) -> str | None:
     """Return LangChain's name for the provider of a model."""
     found = (text(told, WORDS.provider) or "").lower()
     return _LANGCHAIN_PROVIDERS.get(found, found) or None
 
 
-def parameters(told: Told) -> dict[str, Any]:
+def parameters(told: SpanData) -> dict[str, Any]:
     """Return what is sent to a model beside the messages."""
     recorded = from_json(value(told, WORDS.parameters))
     tools = from_json(value(told, WORDS.tools))
@@ -106,7 +106,7 @@ def parameters(told: Told) -> dict[str, Any]:
     }
 
 
-def _model_metadata(kind: Kind, told: Told) -> dict[str, Any]:
+def _model_metadata(kind: Kind, told: SpanData) -> dict[str, Any]:
     sent = parameters(told)
     return {
         "ls_provider": provider(told),

@@ -5,10 +5,10 @@ from typing import Any
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.span_data import Told, count
+from runspan.rebuild.span_data import SpanData, count
 
 
-def usage_metadata(told: Told) -> UsageMetadata | None:
+def usage_metadata(told: SpanData) -> UsageMetadata | None:
     """Return the usage of a message; None unless input and output are both counted, as LangChain wants them."""
     read, written, total = _counts(told)
     if read is None or written is None:
@@ -28,7 +28,7 @@ def usage_metadata(told: Told) -> UsageMetadata | None:
     return usage
 
 
-def token_usage(told: Told) -> dict[str, Any]:
+def token_usage(told: SpanData) -> dict[str, Any]:
     """Return the usage in ``llm_output``, as far as it is counted."""
     read, written, total = _counts(told)
     if total is None and read is not None and written is not None:
@@ -37,5 +37,5 @@ def token_usage(told: Told) -> dict[str, Any]:
     return {key: each for key, each in found.items() if each is not None}
 
 
-def _counts(told: Told) -> tuple[int | None, int | None, int | None]:
+def _counts(told: SpanData) -> tuple[int | None, int | None, int | None]:
     return count(told, WORDS.input_tokens), count(told, WORDS.output_tokens), count(told, WORDS.total_tokens)

@@ -25,6 +25,7 @@ from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AnyValue
 
 from runspan.arguments import shown
+from runspan.attributes import Attributes
 
 _logger = logging.getLogger("runspan")
 
@@ -38,8 +39,6 @@ _JSON: Final = re.compile(rb'\{|\s+\{"')
 _COMPRESSED: Final = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x8b": "gzip"}
 # What JSON of another shape runs into.
 _WRONG_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
-
-Attributes = Mapping[str, AnyValue]
 
 
 class RecordedSpan(NamedTuple):

@@ -8,7 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from runspan.arguments import shown
 from runspan.listeners.third_party import Call, run_id_of
 from runspan.listeners.validation import checked_callbacks
-from runspan.rebuild import Told
+from runspan.rebuild import SpanData
 from runspan.recording.otlp_file import RecordedSpan, in_order, read_recording
 
 _Key = tuple[int, int]
@@ -40,7 +40,7 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
         )
     for moment, span in in_order(spans):
         key = span.trace_id, span.span_id
-        span_data = Told(span.name, span.attributes, span.events, span.error)
+        span_data = SpanData(span.name, span.attributes, span.events, span.error)
         # An exporter that tried twice may have delivered twice.
         if moment == "start" and key not in calls:
             calls[key] = _call(span, span_data, calls)
@@ -50,6 +50,6 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
             calls[key].end(span_data)
 
 
-def _call(span: RecordedSpan, span_data: Told, calls: dict[_Key, Call]) -> Call:
+def _call(span: RecordedSpan, span_data: SpanData, calls: dict[_Key, Call]) -> Call:
     parent = calls.get((span.trace_id, span.parent_id)) if span.parent_id is not None else None
     return Call(span_data, run_id_of(span_data, span.trace_id, span.span_id), parent)

@@ -6,17 +6,17 @@ of the table is atomic, and whoever takes it out ends its span.
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 from weakref import WeakValueDictionary, ref
 
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode
-from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
 from runspan._guard import attempt
+from runspan.attributes import Attributes
 from runspan.runs import reaper
 from runspan.runs.execution import ExecutionSite, Style
 from runspan.runs.scope import NOBODY, Scope
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _REMEMBERED_RUNS: Final = 4096
 
-Attributes = Mapping[str, AnyValue]
 _NOTHING: Final[Attributes] = {}
 _OF_ONE_FRAME: Final = (Style.ORDINARY, Style.GENERATOR)
 

@@ -14,17 +14,14 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan._version import __version__
 from runspan.arguments import shown
+from runspan.attributes import Attributes, is_int64
 from runspan.payload import clean, failure, to_json
-from runspan.payload.content import is_int64
-from runspan.payload.serialize import plain_copy
-from runspan.payload.structure import DEEPEST
+from runspan.payload.serialize import MAX_STRUCTURE_DEPTH, plain_copy
 from runspan.signals import private_names
 
 # The operations whose failures the conventions have an event for that we could read.
 _CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
 _LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
-
-_Attributes = Mapping[str, Any]
 
 
 class _Logger(Protocol):
@@ -63,7 +60,7 @@ class RunEvents:
     def __init__(self, logger_provider: object | None) -> None:
         self._logger = _logger(logger_provider)
 
-    def details(self, span: Span, describe: Callable[[], tuple[_Attributes, _Attributes]]) -> None:
+    def details(self, span: Span, describe: Callable[[], tuple[Attributes, Attributes]]) -> None:
         """Tell of a model's call, when it has ended.
 
         Args:
@@ -73,13 +70,13 @@ class RunEvents:
                 them as JSON.
         """
 
-        def told() -> _Attributes:
+        def told() -> Attributes:
             attributes, content = describe()
             return {**attributes, **_structured(content)}
 
         self._emit(span, semconv.DETAILS_EVENT, "DEBUG", told)
 
-    def exception(self, span: Span, error: BaseException, attributes: _Attributes, *, captures: bool) -> None:
+    def exception(self, span: Span, error: BaseException, attributes: Attributes, *, captures: bool) -> None:
         """Tell of an error that ended a call of a model, an embeddings model or a retriever.
 
         Nothing is told of other operations, of cancellations, and of LangGraph's control flow.
@@ -129,7 +126,7 @@ class RunEvents:
         """Tell that a graph goes on; ``payload`` is what it was given, None if that is not known."""
         self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures))
 
-    def _emit(self, span: Span, name: str, severity: str, describe: Callable[[], _Attributes]) -> None:
+    def _emit(self, span: Span, name: str, severity: str, describe: Callable[[], Attributes]) -> None:
         if self._logger is not None:
             attempt(_emit_to, self._logger, span, name, severity, describe, default=None)
 
@@ -145,7 +142,7 @@ def _logger(provider: object | None) -> _Logger | None:
     return provider.get_logger("runspan", __version__, semconv.SCHEMA_URL)
 
 
-def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Callable[[], _Attributes]) -> None:
+def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Callable[[], Attributes]) -> None:
     severities = private_names.find(private_names.SEVERITY_NUMBER)
     number = severities[severity] if severities is not None else None
     context = trace.set_span_in_context(span)
@@ -160,7 +157,7 @@ def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Ca
         )
 
 
-def _exception(error: BaseException, *, captures: bool) -> _Attributes:
+def _exception(error: BaseException, *, captures: bool) -> Attributes:
     told = failure(error)
     if not captures:
         # Without messages: they stand in the last line of a trace, and in those of the causes.
@@ -180,19 +177,19 @@ def _last_of(stacktrace: str) -> str:
     return clean(stacktrace[-_LONGEST_STACKTRACE:])
 
 
-def _retry(state: Any) -> _Attributes:
+def _retry(state: Any) -> Attributes:
     error = state.outcome.exception() if state.outcome is not None else None
     told: dict[str, AnyValue] = {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep)}
     return told if error is None else {**told, semconv.ERROR_TYPE: failure(error).error_type}
 
 
-def _checkpoint(checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, captures: bool) -> _Attributes:
+def _checkpoint(checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, captures: bool) -> Attributes:
     path = namespace if isinstance(namespace, str) else "|".join(namespace)
     place = {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: path}
     return {**place, **_data(payload, captures and payload is not None)}
 
 
-def _data(data: object, captures: bool) -> _Attributes:
+def _data(data: object, captures: bool) -> Attributes:
     """Return data as an attribute: as it is if OpenTelemetry has such values, else as JSON."""
     if not captures:
         return {}
@@ -202,7 +199,7 @@ def _data(data: object, captures: bool) -> _Attributes:
     return {semconv.EVENT_DATA: plain_copy(data) if _is_value(data) else to_json(data)}
 
 
-def _structured(content: _Attributes) -> _Attributes:
+def _structured(content: Attributes) -> Attributes:
     """Return content as lists and dictionaries of what OpenTelemetry has; as JSON if it nests too deeply."""
     copies = {name: plain_copy(value) for name, value in content.items()}
     return {name: copy if _is_value(copy) else to_json(copy) for name, copy in copies.items()}
@@ -214,7 +211,7 @@ def _is_value(value: object, depth: int = 0) -> bool:
         return _is_text(value)
     if value is None or type(value) is bool or type(value) is float or is_int64(value):
         return True
-    if depth >= DEEPEST:
+    if depth >= MAX_STRUCTURE_DEPTH:
         return False
     if type(value) is dict:
         return all(_is_key(key) and _is_value(each, depth + 1) for key, each in value.items())

@@ -14,7 +14,7 @@ from opentelemetry.util.types import AnyValue
 from runspan import semconv
 from runspan._forking import fork_safe_lock
 from runspan._version import __version__
-from runspan.payload.content import is_count, is_int64
+from runspan.attributes import is_count, is_int64
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.
@@ -72,11 +72,11 @@ class RunMetrics:
 
     Args:
         meter_provider: where the instruments are made, once.
-        former_names: whether ``gen_ai.client.token.usage`` and ``gen_ai.client.operation.duration`` are recorded for
+        legacy_names: whether ``gen_ai.client.token.usage`` and ``gen_ai.client.operation.duration`` are recorded for
             models and embeddings, too.
     """
 
-    def __init__(self, meter_provider: MeterProvider, *, former_names: bool = False) -> None:
+    def __init__(self, meter_provider: MeterProvider, *, legacy_names: bool = False) -> None:
         meter = meter_provider.get_meter("runspan", __version__, semconv.SCHEMA_URL)
         self._bounded = _BoundedLabels()
         self._durations = {
@@ -89,7 +89,7 @@ class RunMetrics:
             _histogram(meter, semconv.AGENT_INFERENCES, "{inference_call}", _CALLS),
             _histogram(meter, semconv.AGENT_TOOL_CALLS, "{tool_call}", _CALLS),
         )
-        self._former = _FormerMetrics(meter) if former_names else None
+        self._former = _FormerMetrics(meter) if legacy_names else None
 
     def record(
         self,
@@ -134,16 +134,16 @@ _shared: Final[WeakKeyDictionary[MeterProvider, dict[bool, RunMetrics]]] = WeakK
 _shared_lock: Final = fork_safe_lock()
 
 
-def run_metrics(meter_provider: MeterProvider, *, former_names: bool = False) -> RunMetrics:
+def run_metrics(meter_provider: MeterProvider, *, legacy_names: bool = False) -> RunMetrics:
     """Return the metrics of a provider: one object for all handlers, so that one per request costs nothing."""
-    made = _shared.get(meter_provider, {}).get(former_names)
+    made = _shared.get(meter_provider, {}).get(legacy_names)
     if made is not None:  # no lock where a run ends: a finalizer may end one in the middle of what follows
         return made
     with _shared_lock:
         of_provider = _shared.setdefault(meter_provider, {})
-        if former_names not in of_provider:
-            of_provider[former_names] = RunMetrics(meter_provider, former_names=former_names)
-        return of_provider[former_names]
+        if legacy_names not in of_provider:
+            of_provider[legacy_names] = RunMetrics(meter_provider, legacy_names=legacy_names)
+        return of_provider[legacy_names]
 
 
 class _BoundedLabels:
@@ -257,7 +257,7 @@ class _FormerMetrics:
 
     def __init__(self, meter: Meter) -> None:
         self._duration = _histogram(meter, semconv.RETRIEVAL_DURATION, "s", _SECONDS)
-        self._tokens = _histogram(meter, semconv.FORMER_TOKEN_USAGE, "{token}", _TOKENS)
+        self._tokens = _histogram(meter, semconv.LEGACY_TOKEN_USAGE, "{token}", _TOKENS)
 
     def record(
         self,

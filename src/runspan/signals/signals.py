@@ -9,7 +9,8 @@ from opentelemetry.metrics import MeterProvider
 
 from runspan import semconv
 from runspan._guard import attempt
-from runspan.runs.run import Attributes, Run
+from runspan.attributes import Attributes
+from runspan.runs.run import Run
 from runspan.signals.events import RunEvents
 from runspan.signals.metrics import RunMetrics, run_metrics
 
@@ -24,18 +25,18 @@ class Signals:
     Args:
         meter_provider: where metrics go; the global provider, whichever it is by then, if None.
         logger_provider: where events go; the global provider if None.
-        former_names: whether the metrics of before are recorded, too.
+        legacy_names: whether the metrics of before are recorded, too.
 
     Raises:
         TypeError: if the logger provider is none.
     """
 
     def __init__(
-        self, meter_provider: MeterProvider | None, logger_provider: object | None, *, former_names: bool
+        self, meter_provider: MeterProvider | None, logger_provider: object | None, *, legacy_names: bool
     ) -> None:
         self.events = RunEvents(logger_provider)
         self._meter_provider = meter_provider
-        self._former_names = former_names
+        self._legacy_names = legacy_names
         self._tellers: dict[str, Callable[..., None]] = {
             "on_custom_event": self._custom,
             "on_text": self._text,
@@ -50,7 +51,7 @@ class Signals:
         provider = self._meter_provider or metrics.get_meter_provider()
         if type(provider).__module__.startswith(_API):
             return None
-        return run_metrics(provider, former_names=self._former_names)
+        return run_metrics(provider, legacy_names=self._legacy_names)
 
     def ended(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None = None) -> None:
         """Tell of a run that ends; ``attributes`` are what its end says. There is nothing to tell of chains."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runspan.payload import Kind
-from runspan.rebuild.span_data import Names, Told
+from runspan.rebuild.span_data import Names, SpanData
 
 Said = dict[str, Any]
 """A message in the form of the GenAI conventions: ``role``, ``parts``, perhaps ``name`` and ``finish_reason``."""
@@ -57,15 +57,15 @@ class Words(NamedTuple):
     error_type: Names = ()
 
 
-def _no_kind(_: Told) -> Kind | None:
+def _no_kind(_: SpanData) -> Kind | None:
     return None
 
 
-def _no_messages(_: Told) -> list[Said]:
+def _no_messages(_: SpanData) -> list[Said]:
     return []
 
 
-def _nothing(_: Kind, __: Told) -> None:
+def _nothing(_: Kind, __: SpanData) -> None:
     return None
 
 
@@ -73,12 +73,12 @@ class Dialect(NamedTuple):
     """How one family of instrumentations says what a run is, what it got and what came of it."""
 
     words: Words
-    kind: Callable[[Told], Kind | None] = _no_kind
-    asked: Callable[[Told], list[Said]] = _no_messages
+    kind: Callable[[SpanData], Kind | None] = _no_kind
+    asked: Callable[[SpanData], list[Said]] = _no_messages
     """What a model was asked."""
-    answered: Callable[[Told], list[Said]] = _no_messages
+    answered: Callable[[SpanData], list[Said]] = _no_messages
     """What it answered, one message for each choice."""
-    given: Callable[[Kind, Told], Any] = _nothing
+    given: Callable[[Kind, SpanData], Any] = _nothing
     """The inputs of a chain, the arguments of a tool, the query of a retriever; None if they are not said."""
-    returned: Callable[[Kind, Told], Any] = _nothing
+    returned: Callable[[Kind, SpanData], Any] = _nothing
     """The outputs of a chain, the result of a tool, the documents of a retriever; None if they are not said."""

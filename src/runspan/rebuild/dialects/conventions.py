@@ -6,7 +6,7 @@ from runspan import semconv
 from runspan.payload import Kind
 from runspan.rebuild.bodies import said
 from runspan.rebuild.dialects.base import Dialect, Said, Words
-from runspan.rebuild.span_data import Told, dicts_in, from_json, structure_in, text_in, value
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, structure_in, text_in, value
 
 _KINDS: Final = {
     "chat": Kind.CHAT,
@@ -53,17 +53,17 @@ WORDS: Final = Words(
 )
 
 
-def _kind(told: Told) -> Kind | None:
+def _kind(told: SpanData) -> Kind | None:
     return _KINDS.get(text_in(told.attributes.get(semconv.OPERATION)) or "")
 
 
-def _asked(told: Told) -> list[Said]:
+def _asked(told: SpanData) -> list[Said]:
     instructions = _parts(structure_in(told.attributes.get(_SYSTEM_INSTRUCTIONS)))
     system = [{"role": "system", "parts": instructions}] if instructions else []
     return system + _messages(told, semconv.INPUT_MESSAGES, "user")
 
 
-def _answered(told: Told) -> list[Said]:
+def _answered(told: SpanData) -> list[Said]:
     return _messages(told, semconv.OUTPUT_MESSAGES, "assistant")
 
 
@@ -73,7 +73,7 @@ def _parts(instructions: Any) -> list[Any]:
     return dicts_in([instructions] if isinstance(instructions, dict) else instructions)
 
 
-def _messages(told: Told, name: str, role: str) -> list[Said]:
+def _messages(told: SpanData, name: str, role: str) -> list[Said]:
     found = structure_in(told.attributes.get(name))
     if isinstance(found, str):
         return [said({"content": found}, role)] if found else []
@@ -81,7 +81,7 @@ def _messages(told: Told, name: str, role: str) -> list[Said]:
     return [{"role": role, **each} if isinstance(each.get("parts"), list) else said(each, role) for each in found]
 
 
-def _given(kind: Kind, told: Told) -> Any:
+def _given(kind: Kind, told: SpanData) -> Any:
     if kind is Kind.TOOL:
         return value(told, (semconv.TOOL_ARGUMENTS,))
     if kind is Kind.RETRIEVER:
@@ -89,7 +89,7 @@ def _given(kind: Kind, told: Told) -> Any:
     return None
 
 
-def _returned(kind: Kind, told: Told) -> Any:
+def _returned(kind: Kind, told: SpanData) -> Any:
     if kind is Kind.TOOL:
         return value(told, (semconv.TOOL_RESULT, "anthropic.tool_result.content"))
     if kind is Kind.RETRIEVER:

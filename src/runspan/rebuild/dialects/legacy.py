@@ -11,7 +11,7 @@ from opentelemetry.util.types import AnyValue
 
 from runspan.rebuild.bodies import said
 from runspan.rebuild.dialects.base import Dialect, Said, Words
-from runspan.rebuild.span_data import Told, dicts_in, plain, structure_in
+from runspan.rebuild.span_data import SpanData, dicts_in, plain, structure_in
 
 WORDS: Final = Words(
     provider=("gen_ai.system",),
@@ -30,12 +30,12 @@ _PROMPT: Final = "gen_ai.prompt"
 _COMPLETION: Final = "gen_ai.completion"
 
 
-def _asked(told: Told) -> list[Said]:
+def _asked(told: SpanData) -> list[Said]:
     one_each = [said(_body(event), _ASKED[name]) for name, event in told.events if name in _ASKED]
     return one_each or _all_at_once(told, "gen_ai.content.prompt", _PROMPT, "user")
 
 
-def _answered(told: Told) -> list[Said]:
+def _answered(told: SpanData) -> list[Said]:
     one_each = [_choice(_body(event)) for name, event in told.events if name == _CHOICE]
     return one_each or _all_at_once(told, "gen_ai.content.completion", _COMPLETION, "assistant")
 
@@ -57,7 +57,7 @@ def _choice(body: dict[str, Any]) -> Said:
     return said({**inner, "tool_calls": calls, "finish_reason": body.get("finish_reason")}, "assistant")
 
 
-def _all_at_once(told: Told, event_name: str, name: str, role: str) -> list[Said]:
+def _all_at_once(told: SpanData, event_name: str, name: str, role: str) -> list[Said]:
     sources = [*(event for each, event in told.events if each == event_name), told.attributes]
     for source in sources:
         found = structure_in(source.get(name))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from runspan.payload import Kind
 from runspan.rebuild.bodies import said
 from runspan.rebuild.dialects.base import Dialect, Said, Words
-from runspan.rebuild.span_data import Told, at, dicts_in, from_json, text_in, tree, value
+from runspan.rebuild.span_data import SpanData, at, dicts_in, from_json, text_in, tree, value
 
 _KIND: Final = "openinference.span.kind"
 _KINDS: Final = {
@@ -43,24 +43,24 @@ WORDS: Final = Words(
 )
 
 
-def _kind(told: Told) -> Kind | None:
+def _kind(told: SpanData) -> Kind | None:
     return _KINDS.get(text_in(told.attributes.get(_KIND)) or "")
 
 
-def _asked(told: Told) -> list[Said]:
+def _asked(told: SpanData) -> list[Said]:
     return _messages(told, "llm.input_messages", "user") or _plain_text(told, "input", "user")
 
 
-def _answered(told: Told) -> list[Said]:
+def _answered(told: SpanData) -> list[Said]:
     return _messages(told, "llm.output_messages", "assistant") or _plain_text(told, "output", "assistant")
 
 
-def _messages(told: Told, prefix: str, role: str) -> list[Said]:
+def _messages(told: SpanData, prefix: str, role: str) -> list[Said]:
     found = (at(each, "message") for each in dicts_in(tree(told, prefix)))
     return [said(_body(message), role) for message in found if isinstance(message, dict)]
 
 
-def _plain_text(told: Told, side: str, role: str) -> list[Said]:
+def _plain_text(told: SpanData, side: str, role: str) -> list[Said]:
     content = _value(told, side) if told.attributes.get(_KIND) == "LLM" else None
     is_text = isinstance(content, str) and told.attributes.get(f"{side}.mime_type") != "application/json"
     return [said({"content": content}, role)] if is_text and content else []
@@ -91,11 +91,11 @@ def _part(item: dict[str, Any]) -> dict[str, Any]:
     return {**part, "type": kind}
 
 
-def _given(_: Kind, told: Told) -> Any:
+def _given(_: Kind, told: SpanData) -> Any:
     return _value(told, "input")
 
 
-def _returned(kind: Kind, told: Told) -> Any:
+def _returned(kind: Kind, told: SpanData) -> Any:
     if kind is not Kind.RETRIEVER:
         return _value(told, "output")
     found = (at(each, "document") for each in dicts_in(tree(told, "retrieval.documents")))
@@ -103,7 +103,7 @@ def _returned(kind: Kind, told: Told) -> Any:
     return documents or None
 
 
-def _value(told: Told, side: str) -> Any:
+def _value(told: SpanData, side: str) -> Any:
     found = value(told, (f"{side}.value",))
     return from_json(found) if told.attributes.get(f"{side}.mime_type") == "application/json" else found
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from runspan.payload import Kind
 from runspan.rebuild.bodies import said
 from runspan.rebuild.dialects.base import Dialect, Said, Words
-from runspan.rebuild.span_data import Told, dicts_in, from_json, text_in, tree
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, text_in, tree
 
 _KINDS: Final = {"workflow": Kind.CHAIN, "task": Kind.CHAIN, "agent": Kind.CHAIN, "tool": Kind.TOOL}
 _MODELS: Final = {"chat": Kind.CHAT, "completion": Kind.COMPLETION}
@@ -25,18 +25,18 @@ WORDS: Final = Words(
 )
 
 
-def _kind(told: Told) -> Kind | None:
+def _kind(told: SpanData) -> Kind | None:
     kind = _MODELS.get(text_in(told.attributes.get("llm.request.type")) or "")
     return kind or _KINDS.get(text_in(told.attributes.get("traceloop.span.kind")) or "")
 
 
-def _asked(told: Told) -> list[Said]:
+def _asked(told: SpanData) -> list[Said]:
     found = dicts_in(tree(told, "gen_ai.prompt"))
     # Anthropic's completions have their prompt under the role alone.
     return [said({"content": each.get("user"), **each}, "user") for each in found]
 
 
-def _answered(told: Told) -> list[Said]:
+def _answered(told: SpanData) -> list[Said]:
     """Return the choices; what an Anthropic model thought stands in a choice of its own before the answer."""
     choices: list[Said] = []
     thoughts: list[Any] = []
@@ -50,7 +50,7 @@ def _answered(told: Told) -> list[Said]:
     return [*choices, {"role": "assistant", "parts": thoughts}] if thoughts else choices
 
 
-def _given(_: Kind, told: Told) -> Any:
+def _given(_: Kind, told: SpanData) -> Any:
     """Return the input of an entity: ``inputs`` of a LangChain run, or ``args`` and ``kwargs`` of a function."""
     found = from_json(told.attributes.get("traceloop.entity.input"))
     if not isinstance(found, dict):
@@ -61,7 +61,7 @@ def _given(_: Kind, told: Told) -> Any:
     return found["kwargs"] if is_call else found
 
 
-def _returned(kind: Kind, told: Told) -> Any:
+def _returned(kind: Kind, told: SpanData) -> Any:
     found = from_json(told.attributes.get("traceloop.entity.output"))
     name = "output" if kind is Kind.TOOL else "outputs"
     return found[name] if isinstance(found, dict) and found.keys() == {name, "kwargs"} else found

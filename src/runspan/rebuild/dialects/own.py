@@ -9,8 +9,8 @@ from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from runspan import semconv
 from runspan.payload import Kind
 from runspan.rebuild.dialects.base import Dialect, Words
-from runspan.rebuild.messages import split_calls
-from runspan.rebuild.span_data import Told, dicts_in, from_json, text_in
+from runspan.rebuild.langchain_messages import split_calls
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, text_in
 
 # Agents and graphs are chains to callback handlers.
 _KINDS: Final = {str(kind): kind for kind in Kind} | {str(Kind.AGENT): Kind.CHAIN, str(Kind.GRAPH): Kind.CHAIN}
@@ -26,15 +26,15 @@ WORDS: Final = Words(
 _FIELDS: Final = frozenset(AIMessage.model_fields) | frozenset(ToolMessage.model_fields)
 
 
-def _kind(told: Told) -> Kind | None:
+def _kind(told: SpanData) -> Kind | None:
     return _KINDS.get(text_in(told.attributes.get(semconv.RUN_TYPE)) or "")
 
 
-def _given(kind: Kind, told: Told) -> Any:
+def _given(kind: Kind, told: SpanData) -> Any:
     return revived(from_json(told.attributes.get(semconv.INPUTS))) if kind in _CHAINS else None
 
 
-def _returned(kind: Kind, told: Told) -> Any:
+def _returned(kind: Kind, told: SpanData) -> Any:
     found = revived(from_json(told.attributes.get(semconv.OUTPUTS))) if kind in _CHAINS else None
     return _prompt_value(found) if kind is Kind.PROMPT and isinstance(found, dict) else found
 

@@ -7,21 +7,21 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from runspan.callback_event import IGNORED_BY, Event
-from runspan.rebuild import Told, end_event, kind_of, start_event
+from runspan.rebuild import SpanData, end_event, kind_of, start_event
 
 
-def told(name: str = "span", error: str | None = None, events=(), **attributes: Any) -> Told:
+def told(name: str = "span", error: str | None = None, events=(), **attributes: Any) -> SpanData:
     """Tell of a span; of the names of attributes, double underscores stand for dots."""
-    return Told(name, {key.replace("__", "."): value for key, value in attributes.items()}, events, error)
+    return SpanData(name, {key.replace("__", "."): value for key, value in attributes.items()}, events, error)
 
 
-def told_of(span: ReadableSpan) -> Told:
+def told_of(span: ReadableSpan) -> SpanData:
     """Tell of a finished span."""
     error = (span.status.description or "") if span.status.status_code is StatusCode.ERROR else None
-    return Told(span.name, span.attributes, [(event.name, event.attributes) for event in span.events], error)
+    return SpanData(span.name, span.attributes, [(event.name, event.attributes) for event in span.events], error)
 
 
-def rebuilt(told: Told) -> tuple[Event, Event]:
+def rebuilt(told: SpanData) -> tuple[Event, Event]:
     """Return the events of a span that has ended."""
     kind = kind_of(told)
     assert kind is not None

@@ -14,15 +14,15 @@ from runspan.rebuild import subject
 from runspan.rebuild.dialects.base import Said
 from runspan.rebuild.error import error_of
 from runspan.rebuild.facts import WORDS, answered, returned
-from runspan.rebuild.messages import answer, state, text_of, tool_message
-from runspan.rebuild.span_data import Told, as_text, dicts_in, structure_in, text, text_in, texts
+from runspan.rebuild.langchain_messages import answer, state, text_of, tool_message
+from runspan.rebuild.span_data import SpanData, as_text, dicts_in, structure_in, text, text_in, texts
 from runspan.rebuild.usage import token_usage, usage_metadata
 
 _EVENTS: Final = {Kind.CHAT: "llm", Kind.COMPLETION: "llm", Kind.TOOL: "tool", Kind.RETRIEVER: "retriever"}
 _SCORES: Final = ("score", "relevance_score")
 
 
-def end_event(kind: Kind, told: Told) -> Event:
+def end_event(kind: Kind, told: SpanData) -> Event:
     """Return the end of a run or its error, without ids; what the span does not say is empty."""
     name = _EVENTS.get(kind, "chain")
     kwargs: dict[str, Any] = {"tags": subject.tags(told)}
@@ -37,22 +37,22 @@ def end_event(kind: Kind, told: Told) -> Event:
     return Event(f"on_{name}_error", (error,), kwargs)
 
 
-def _outputs(kind: Kind, told: Told) -> Any:
+def _outputs(kind: Kind, told: SpanData) -> Any:
     outputs = returned(kind, told)
     return state(answered(told)) if outputs is None else outputs
 
 
-def _response(kind: Kind, told: Told) -> LLMResult:
+def _response(kind: Kind, told: SpanData) -> LLMResult:
     # A model has answered something, if only a message of which nothing is said.
     said = answered(told) or [{"role": "assistant", "parts": []}]
     return _result(kind, told, said)
 
 
-def _partial(kind: Kind, told: Told) -> LLMResult:
+def _partial(kind: Kind, told: SpanData) -> LLMResult:
     return _result(kind, told, answered(told))
 
 
-def _result(kind: Kind, told: Told, said: list[Said]) -> LLMResult:
+def _result(kind: Kind, told: SpanData, said: list[Said]) -> LLMResult:
     reasons = texts(told, WORDS.finish_reasons)
     generations: list[Generation] = []
     for index, each in enumerate(said):
@@ -65,7 +65,7 @@ def _result(kind: Kind, told: Told, said: list[Said]) -> LLMResult:
     return LLMResult(generations=[generations], llm_output=_llm_output(told))
 
 
-def _chat_generation(told: Told, said: Said, reason: str | None, *, is_first: bool) -> ChatGeneration:
+def _chat_generation(told: SpanData, said: Said, reason: str | None, *, is_first: bool) -> ChatGeneration:
     """Return a choice; the usage is that of the whole answer, and told once."""
     fields = {
         "id": text(told, WORDS.response_id),
@@ -76,7 +76,7 @@ def _chat_generation(told: Told, said: Said, reason: str | None, *, is_first: bo
     return ChatGeneration(message=message)
 
 
-def _response_metadata(told: Told, reason: str | None) -> dict[str, Any]:
+def _response_metadata(told: SpanData, reason: str | None) -> dict[str, Any]:
     found = {
         "id": text(told, WORDS.response_id),
         "model_name": text(told, WORDS.response_model),
@@ -85,7 +85,7 @@ def _response_metadata(told: Told, reason: str | None) -> dict[str, Any]:
     return {key: each for key, each in found.items() if each is not None}
 
 
-def _llm_output(told: Told) -> dict[str, Any]:
+def _llm_output(told: SpanData) -> dict[str, Any]:
     found = {
         "id": text(told, WORDS.response_id),
         "model_name": text(told, WORDS.response_model),
@@ -94,7 +94,7 @@ def _llm_output(told: Told) -> dict[str, Any]:
     return {key: each for key, each in found.items() if each is not None}
 
 
-def _tool_output(kind: Kind, told: Told) -> Any:
+def _tool_output(kind: Kind, told: SpanData) -> Any:
     """Return the result: a message if a model asked for the call, as LangChain's tools return it."""
     result = returned(kind, told)
     if call_id := text(told, WORDS.tool_call_id):
@@ -102,7 +102,7 @@ def _tool_output(kind: Kind, told: Told) -> Any:
     return "" if result is None else structure_in(result)
 
 
-def _documents(kind: Kind, told: Told) -> list[Document]:
+def _documents(kind: Kind, told: SpanData) -> list[Document]:
     return [_document(found) for found in dicts_in(returned(kind, told))]
 
 
@@ -121,7 +121,7 @@ def _document(found: dict[str, Any]) -> Document:
     )
 
 
-_RESULTS: Final[dict[Kind, Callable[[Kind, Told], Any]]] = {
+_RESULTS: Final[dict[Kind, Callable[[Kind, SpanData], Any]]] = {
     Kind.CHAT: _response,
     Kind.COMPLETION: _response,
     Kind.TOOL: _tool_output,

@@ -7,7 +7,7 @@ from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
 from runspan.rebuild.facts import WORDS
-from runspan.rebuild.span_data import Names, Told, count, text, texts
+from runspan.rebuild.span_data import Names, SpanData, count, text, texts
 
 _Attributes = dict[str, AnyValue]
 
@@ -50,7 +50,7 @@ _MEANING: Final = ("gen_ai.", "llm.", "openinference.span.kind")
 _CONTENT: Final = ("input.value", "input.mime_type", "output.value", "output.mime_type")
 
 
-def answer_of(told: Told) -> _Attributes:
+def recorded_response(told: SpanData) -> _Attributes:
     """Return response id and model, finish reasons, usage and service tier, as far as a span says them."""
     usage = {name: count(told, names) for name, names in _USAGE.items()}
     finer = {name: count(told, names) or None for name, names in _FINER_USAGE.items()}
@@ -75,7 +75,7 @@ def without_usage(answer: Mapping[str, AnyValue]) -> _Attributes:
     return {name: value for name, value in answer.items() if name not in _USAGE and name not in _FINER_USAGE}
 
 
-def joined(answers: Iterable[Mapping[str, AnyValue]]) -> _Attributes:
+def merged_responses(answers: Iterable[Mapping[str, AnyValue]]) -> _Attributes:
     """Return what several answers say together: tokens add up, for the rest the latest counts."""
     found: _Attributes = {}
     for answer in answers:
@@ -86,6 +86,6 @@ def joined(answers: Iterable[Mapping[str, AnyValue]]) -> _Attributes:
     return found
 
 
-def without_meaning(attributes: Mapping[str, AnyValue]) -> _Attributes:
+def without_model_attributes(attributes: Mapping[str, AnyValue]) -> _Attributes:
     """Return what is left of a model's call: HTTP, the provider's own attributes, errors, not the call itself."""
     return {name: value for name, value in attributes.items() if not name.startswith(_MEANING) and name not in _CONTENT}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from runspan import semconv
-from runspan.payload.content import Attributes, AttributeValue, is_int64
+from runspan.attributes import AttributeValue, PlainAttributes, is_int64
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import text_at, text_in
 
@@ -13,7 +13,7 @@ _Given = Mapping[str, Any] | None
 _Reader = Callable[[Any], AttributeValue | None]
 
 
-def request(invocation_params: _Given, metadata: _Given = None, options: _Given = None) -> Attributes:
+def model_parameters(invocation_params: _Given, metadata: _Given = None, options: _Given = None) -> PlainAttributes:
     """Return the parameters of a call of a model; a value of another type than the conventions' is left out.
 
     Args:
@@ -21,7 +21,7 @@ def request(invocation_params: _Given, metadata: _Given = None, options: _Given 
         metadata: of the run, with LangChain's own ``ls_temperature``, ``ls_max_tokens``, ``ls_stop``.
         options: of the call, with ``ls_structured_output_format`` where structured output is asked for.
     """
-    attributes: Attributes = {}
+    attributes: PlainAttributes = {}
     _read(metadata, _OF_METADATA, attributes)
     _read(invocation_params, _OF_PARAMETERS, attributes)
     if isinstance(options, dict) and options.get("ls_structured_output_format") is not None:
@@ -35,7 +35,9 @@ def service_tier(invocation_params: _Given) -> str | None:
     return tier if tier != "auto" else None
 
 
-def _read(given: object, readers: Mapping[str, tuple[str, _Reader]], attributes: Attributes, depth: int = 0) -> None:
+def _read(
+    given: object, readers: Mapping[str, tuple[str, _Reader]], attributes: PlainAttributes, depth: int = 0
+) -> None:
     # Along what is given, not along all that could be: this is done at each call of a model.
     for key, value in stored_pairs(given) or ():
         if value is None or type(key) is not str:
