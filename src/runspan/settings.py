@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runspan.arguments import shown
@@ -27,13 +27,47 @@ _CAPTURE_CONTENT: Final = {
 }
 
 
-class Settings(BaseSettings):
+class _OneLineErrors(BaseSettings):
+    """Settings whose mistakes are one line each, where pydantic's are several with an address.
+
+    The constructor stands here and not in ``Settings``, so that type checkers make that one from its fields.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(" ".join(map(_explain, error.errors()))) from None
+
+
+class Settings(_OneLineErrors):
     """The options of a handler, each from its argument, else from its environment variable, else the default.
 
-    A variable that is empty is as good as unset.
+    The variables are named as the options, in capitals after ``RUNSPAN_``. One that is empty is as good as unset.
+
+    Args:
+        capture_content: where messages, tool arguments and results, queries, documents, tags and texts of errors go:
+            ``span`` puts them on the spans, ``none`` leaves them out. Where ``RUNSPAN_CAPTURE_CONTENT`` is unset,
+            ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` counts.
+        capture_chains: whether content includes what goes into chains, prompts, parsers, graphs and nodes and comes out
+            of them: ``langchain.inputs`` and ``langchain.outputs``, as JSON. Each node of a graph repeats its state.
+        content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
+            backends read today, or ``structured`` values, which the conventions prefer. Events always have the latter.
+        detail: which runs have spans: ``minimal`` are models, tools, retrievers, agents, graphs and what is at the top;
+            ``normal`` is what LangChain and LangGraph show; ``all`` are also those that they hide. The children of a
+            run without a span move up.
+        metadata_keys: the keys of metadata that go onto each span, as ``langchain.metadata.*``; in the variable as
+            JSON, ``["user_id"]``.
+        semconv: which names of the GenAI conventions are written: the ``latest``, or ``latest_and_legacy``, with those
+            that older backends read: ``gen_ai.system``, and the metrics ``gen_ai.client.token.usage`` and
+            ``gen_ai.client.operation.duration``.
+        returned_tool_errors: how a tool is recorded that returned an error message instead of raising:
+            ``error_status`` sets the status of its span to error, and ``error.type``; ``error_type_only`` sets
+            ``error.type`` alone. The spans above it stay as they are.
 
     Raises:
-        ValueError: if a value is not allowed; it names the argument or variable, the value and what is allowed.
+        ValueError: if there is no such option, or a value is not allowed; one line names the argument or variable, the
+            value and what is allowed.
 
     Example:
         ``OpenTelemetryCallbackHandler(settings=Settings(capture_content="none"))``
@@ -42,69 +76,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True)
 
     capture_content: CaptureContent = Field(
-        default="span",
-        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
-        description=(
-            "Where messages, tool arguments and results, queries, documents, tags and texts of errors go:"
-            " `span` puts them on the spans, `none` leaves them out."
-        ),
+        default="span", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE)
     )
-
-    capture_chains: bool = Field(
-        default=False,
-        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"),
-        description=(
-            "Whether content includes what goes into chains, prompts, parsers, graphs and nodes and comes out of them:"
-            " `langchain.inputs` and `langchain.outputs`, as JSON. A graph's state is told again at each node."
-        ),
-    )
-
-    content_form: ContentForm = Field(
-        default="json",
-        validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"),
-        description=(
-            "The form in which spans have messages, tool arguments, documents and the like: `json`, which backends read"
-            " today, or `structured` values, which the conventions prefer. Events have structured values always."
-        ),
-    )
-    detail: Detail = Field(
-        default="normal",
-        validation_alias=AliasChoices("RUNSPAN_DETAIL"),
-        description=(
-            "Which runs have spans: `minimal` are models, tools, retrievers, agents, graphs and what is at the top;"
-            " `normal` is what LangChain and LangGraph show; `all` are also those that they hide. The children of a run"
-            " without a span move up."
-        ),
-    )
+    capture_chains: bool = Field(default=False, validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
+    content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
+    detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
     metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS"),
-        description='Keys of metadata that go onto each span, as `langchain.metadata.*`; in JSON: `["user_id"]`.',
+        default=(), validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
     )
-    semconv: Semconv = Field(
-        default="latest",
-        validation_alias=AliasChoices("RUNSPAN_SEMCONV"),
-        description=(
-            "Which names of the GenAI conventions are written: the `latest`, or `latest_and_legacy`, with those that"
-            " older backends read: `gen_ai.system`, and the metrics `gen_ai.client.token.usage` and"
-            " `gen_ai.client.operation.duration`."
-        ),
-    )
+    semconv: Semconv = Field(default="latest", validation_alias=AliasChoices("RUNSPAN_SEMCONV"))
     returned_tool_errors: ReturnedToolErrors = Field(
-        default="error_status",
-        validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS"),
-        description=(
-            "How a tool is recorded that returned an error message instead of raising: `error_status` sets the status"
-            " of its span to error, and `error.type`; `error_type_only` sets `error.type` alone. What is above it is"
-            " not concerned."
-        ),
+        default="error_status", validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS")
     )
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ValueError(_explain(error)) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -161,10 +144,10 @@ def checked_settings(settings: object) -> Settings:
     return settings
 
 
-def _explain(error: ValidationError) -> str:
-    """Return one line for all mistakes."""
-    return " ".join(
-        f"Settings: {'.'.join(map(str, problem['loc']))} = {shown(problem['input'])} is not allowed."
-        f" {problem['msg'].removeprefix('Value error, ')}."
-        for problem in error.errors()
-    )
+def _explain(problem: ErrorDetails) -> str:
+    """Return a line that says which option has which value, and what is allowed."""
+    option = ".".join(map(str, problem["loc"]))
+    remedy = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        remedy = f"There is no such option; those there are: {', '.join(Settings.model_fields)}"
+    return f"Settings: {option} = {shown(problem['input'])} is not allowed. {remedy}."
