@@ -166,10 +166,11 @@ def _fallback_in(frame: FrameType) -> int:
 
 def _frames_around(run: Run, caller: FrameType) -> Iterator[FrameType]:
     """Yield the frames that called a run, up to those of the runs around it."""
-    around = {each.site.frame_id for each in run.lineage()}
+    # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
+    around = {(each.site.frame_id, each.site.module) for each in run.lineage()}
     frame = caller.f_back
     for _ in range(_NEAR):
-        if frame is None or id(frame) in around:
+        if frame is None or (id(frame), frame.f_globals.get("__name__")) in around:
             return
         yield frame
         frame = frame.f_back

@@ -142,7 +142,8 @@ class ExecutionSite:
 
     def is_same_frame(self, other: "ExecutionSite") -> bool:
         """Tell whether one frame started both; ``other`` is the later."""
-        return self.frame_id == other.frame_id and not self.is_collected()
+        # The manager of a node of LangGraph lives longer than the frame that started it.
+        return self.frame_id == other.frame_id and self.module == other.module and not self.is_collected()
 
     def is_on_present_stack(self) -> bool:
         """Tell whether the starting frame is on the stack of the caller, or on one that waits for it."""
