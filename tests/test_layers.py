@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,
 }
-ENTRY_POINTS = {"__init__", "_configure", "_invocation"}
+ENTRY_POINTS = {"__init__", "_configure", "_handle", "_invocation"}
 FILES = {
     ".".join(["runspan", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
     for path in SOURCE.rglob("*.py")

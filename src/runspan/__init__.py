@@ -1,14 +1,15 @@
 """LangChain runs as OpenTelemetry spans, and spans as callbacks, by a callback handler passed at runtime."""
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from runspan._version import __version__
 from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.settings import Settings
 
 if TYPE_CHECKING:
-    from runspan._configure import Handle, configure
+    from runspan._configure import configure
+    from runspan._handle import Handle
     from runspan._invocation import invocation
     from runspan.export.counts import Stats
     from runspan.export.otlp_processor import OtlpSpanProcessor
@@ -42,7 +43,7 @@ __all__ = [
 _IMPORTED_WHEN_ASKED_FOR: Final = {
     "AiOnlySpanProcessor": "runspan.processors.ai_only",
     "CallbackSpanProcessor": "runspan.listeners.callback_processor",
-    "Handle": "runspan._configure",
+    "Handle": "runspan._handle",
     "OneCallSpanProcessor": "runspan.processors.one_call",
     "OtlpSpanProcessor": "runspan.export.otlp_processor",
     "Spool": "runspan.export.spool.files",
@@ -55,7 +56,9 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if module := _IMPORTED_WHEN_ASKED_FOR.get(name):
-        return getattr(importlib.import_module(module), name)
-    raise AttributeError(f"module 'runspan' has no attribute {name!r}")
+if not TYPE_CHECKING:  # so that type checkers know each name, and refuse others
+
+    def __getattr__(name: str) -> object:
+        if module := _IMPORTED_WHEN_ASKED_FOR.get(name):
+            return getattr(importlib.import_module(module), name)
+        raise AttributeError(f"module 'runspan' has no attribute {name!r}")

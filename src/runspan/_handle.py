@@ -1,0 +1,109 @@
+"""What ``configure`` returns."""
+
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from opentelemetry.trace import TracerProvider
+
+from runspan.export.alive import begin_ending, live_on
+from runspan.export.closing import close_all
+from runspan.export.counts import Stats
+from runspan.export.direct import DirectSpanProcessor
+from runspan.export.exiting import at_exit, not_at_exit
+from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.sigterm import SigtermWatch
+from runspan.runs.tracing import end_open_runs
+
+ConfiguredProcessor = DeliveringSpanProcessor | DirectSpanProcessor
+
+
+class Handle:
+    """What ``configure`` has set up, to flush it, shut it down and count its spans; never made by hand.
+
+    As a context manager it shuts down at the end of the block. At the end of the process it delivers by itself.
+
+    Attributes:
+        tracer_provider: the provider whose spans are delivered: the application's if it had set one, else a new one.
+        is_open: False once ``shutdown`` was called; then ``configure`` may be called anew.
+
+    Example:
+        >>> handle = configure(service_name="shop")
+        >>> chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
+        >>> assert handle.force_flush(timeout=5), handle.stats().dropped
+    """
+
+    def __init__(
+        self, tracer_provider: TracerProvider, processors: Sequence[ConfiguredProcessor], exit_timeout: float
+    ) -> None:
+        self.tracer_provider = tracer_provider
+        self.is_open = True
+        self._processors = processors
+        self._exit_timeout = exit_timeout
+        self._sigterm_watch: SigtermWatch | None = None
+        at_exit(self._close_everything)
+
+    def force_flush(self, timeout: float = 10) -> bool:
+        """Send the spans that have ended so far.
+
+        Args:
+            timeout: seconds, for all of it.
+
+        Returns:
+            Whether all of them were delivered, in time.
+        """
+        deadline = time.monotonic() + timeout
+        flushed = [each.force_flush(_milliseconds_until(deadline)) for each in self._processors]
+        return all(flushed)
+
+    def stats(self) -> Stats:
+        """Return how many spans were taken, sent, retried, shortened, spooled and dropped, by reason."""
+        delivering = [each for each in self._processors if isinstance(each, DeliveringSpanProcessor)]
+        return sum((each.stats() for each in delivering), Stats())
+
+    def shutdown(self, timeout: float = 4) -> bool:
+        """Deliver what can be delivered in time, and stop; the tracer provider stays in place.
+
+        Args:
+            timeout: seconds, for all of it.
+
+        Returns:
+            Whether all was delivered, as ``force_flush`` has it.
+        """
+        self.is_open = False
+        deadline = time.monotonic() + timeout
+        delivered = [processor.close(max(deadline - time.monotonic(), 0)) for processor in self._processors]
+        not_at_exit(self._close_everything)
+        if self._sigterm_watch is not None:
+            self._sigterm_watch.stop()
+        return all(delivered)
+
+    def watch_sigterm(self) -> SigtermWatch:
+        """Deliver before SIGTERM ends the process, until ``shutdown``; ``configure`` calls it.
+
+        Returns:
+            What watches: a span processor that belongs on the tracer provider.
+        """
+        self._sigterm_watch = SigtermWatch(
+            begin_ending=begin_ending,
+            live_on=live_on,
+            deliver=self._close_everything,
+            timeout_seconds=self._exit_timeout,
+        )
+        self._sigterm_watch.start()
+        return self._sigterm_watch
+
+    def _close_everything(self) -> None:
+        end_open_runs(self.tracer_provider)
+        close_all(self._exit_timeout)
+        self.shutdown(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+
+def _milliseconds_until(deadline: float) -> int:
+    return max(int((deadline - time.monotonic()) * 1000), 0)
