@@ -15,14 +15,15 @@ messages tell, too. Other loops leave no evidence: who asks again may ask someth
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
 from runspan.attributes import Attributes
+from runspan.langchain.run_kinds import StartEvent
 from runspan.payload.metadata import attempt_of
 from runspan.runs.execution import Style
 from runspan.runs.invocation_state import Failed
@@ -55,13 +56,13 @@ class _Position(NamedTuple):
     before: Failed | None = None
 
 
-def number_attempt(run: Run, caller: FrameType, event: Mapping[str, Any], content: object) -> None:
-    """Number a run that has begun, if it is an attempt, and link it to the one before; ``content`` is its input."""
+def number_attempt(run: Run, event: StartEvent) -> None:
+    """Number a run that has begun, if it is an attempt, and link it to the one before."""
     parent = run.parent
     if parent is None or not run.owns_span:
         return
-    run.attempt_key = _works_on(run, parent, event.get("name"), content)
-    position = _position(run, parent, caller, attempt_of(event.get("tags")))
+    run.attempt_key = _works_on(run, parent, event)
+    position = _position(run, parent, event.caller, attempt_of(event.tags))
     run.fallback = position.fallback
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
@@ -121,20 +122,19 @@ def _has_fallbacks(parent: Run) -> bool:
     return parent.site.style is Style.OWN_TASK and getattr(parent.span, "name", None) == _FALLBACKS_NAME
 
 
-def _works_on(run: Run, parent: Run, name: object, content: object) -> object:
+def _works_on(run: Run, parent: Run, event: StartEvent) -> object:
     """Return what tells that a run works on the same as another of its parent.
 
     That is a call of a tool, a task of a graph, or the messages to an agent's model.
     """
     if run.is_model:
-        return content if _is_model_node(parent) else None
+        return event.content if _is_model_node(parent) else None
     if (call_id := run.start_attributes.get(semconv.TOOL_CALL_ID)) is not None:
         return call_id
     namespace = run.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)
-    # What runs within a task is told its namespace, too.
-    is_task = name == run.start_attributes.get(semconv.GRAPH_NODE) and namespace != parent.start_attributes.get(
-        semconv.CHECKPOINT_NAMESPACE
-    )
+    is_node = event.name == run.start_attributes.get(semconv.GRAPH_NODE)
+    # What runs within a task has its namespace, too.
+    is_task = is_node and namespace != parent.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)
     return namespace if is_task else None
 
 

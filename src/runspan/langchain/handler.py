@@ -1,4 +1,4 @@
-"""What LangChain calls: each callback hands its event to the bridge."""
+"""What LangChain calls: each callback hands its event to what starts runs, ends runs or forwards events."""
 
 import sys
 import time
@@ -15,9 +15,13 @@ from opentelemetry.trace import TracerProvider
 from runspan import payload
 from runspan._guard import attempt
 from runspan.arguments import check_provider, shown
+from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge
+from runspan.langchain.ending import RunEnder
+from runspan.langchain.forwarding import EventForwarder
 from runspan.langchain.langgraph import note_interrupt, note_resume, receive_graph_events
-from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
+from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL, StartEvent
+from runspan.langchain.starting import RunStarter
 from runspan.listeners.flush import flush
 from runspan.runs.execution import graph_starting
 from runspan.runs.run import Run
@@ -88,6 +92,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         scope = self._listeners.scope if self._listeners is not None else NOBODY
         signals = Signals(meter_provider, logger_provider, legacy_names=self.settings.semconv == "latest_and_legacy")
         self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
+        self._ender = RunEnder(self._bridge)
+        self._starter = RunStarter(self._bridge, self._ender)
+        self._forwarder = EventForwarder(self._bridge)
 
     def __copy__(self) -> Self:
         """Return the same handler: LangChain copies handlers with the objects that hold them."""
@@ -172,7 +179,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def open_block(self, caller: FrameType) -> Run:
         """Start a run that has no span and no events, for ``runspan.invocation``; ``caller`` is where the block is."""
-        return self._bridge.open_block(caller)
+        return self._starter.start_block(caller)
 
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
@@ -180,98 +187,91 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         graph = graph_starting(caller)
         if graph is not None:
             attempt(receive_graph_events, OpenTelemetryCallbackHandler, default=None)
-        facts = serialized, event.get("name"), event.get("run_type"), graph
-        content = (inputs,) if self.settings.capture_chains else None
-        self._bridge.start(caller, CHAIN, (serialized, inputs), event, facts=facts, content=content)
+        self._starter.start(StartEvent(CHAIN, caller, serialized, inputs, event, graph))
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
-        facts = _model_facts(serialized, event)
-        self._bridge.start(_frame_at(1), CHAT, (serialized, messages), event, facts=facts, content=messages)
+        self._starter.start(StartEvent(CHAT, _frame_at(1), serialized, messages, event))
 
     def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
         """Start a completion model; LangChain gives one prompt in a list."""
-        facts = _model_facts(serialized, event)
-        self._bridge.start(_frame_at(1), COMPLETION, (serialized, prompts), event, facts=facts, content=(prompts,))
+        self._starter.start(StartEvent(COMPLETION, _frame_at(1), serialized, prompts, event))
 
     def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
         """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
-        facts = serialized, event.get("name"), event.get("tool_call_id")
-        content = event.get("inputs"), input_str
-        self._bridge.start(_frame_at(1), TOOL, (serialized, input_str), event, facts=facts, content=content)
+        self._starter.start(StartEvent(TOOL, _frame_at(1), serialized, input_str, event))
 
     def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
         """Start a retriever."""
-        facts = serialized, event.get("name"), event.get("metadata")
-        self._bridge.start(_frame_at(1), RETRIEVER, (serialized, query), event, facts=facts, content=(query,))
+        self._starter.start(StartEvent(RETRIEVER, _frame_at(1), serialized, query, event))
 
     def on_llm_new_token(self, *args: Any, **event: Any) -> None:
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
-        self._bridge.pass_on("on_llm_new_token", args, event, event.get("chunk"), is_chunk=True)
+        self._forwarder.forward_chunk(Event("on_llm_new_token", args, event), event.get("chunk"))
 
     def on_stream_event(self, *args: Any, **event: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""
-        self._bridge.pass_on("on_stream_event", args, event, is_chunk=True)
+        self._forwarder.forward_chunk(Event("on_stream_event", args, event))
 
     def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
         """End a chain, prompt, parser, graph or node."""
-        self._bridge.end("on_chain_end", (outputs,), event, payload.outputs if self.settings.capture_chains else None)
+        self._ender.end(Event("on_chain_end", (outputs,), event), payload.outputs)
 
     def on_llm_end(self, response: Any = None, **event: Any) -> None:
         """End a model of either kind; ``response`` is an ``LLMResult``."""
-        self._bridge.end("on_llm_end", (response,), event, payload.response_attributes)
+        self._ender.end(Event("on_llm_end", (response,), event), payload.response_attributes)
 
     def on_tool_end(self, output: Any = None, **event: Any) -> None:
         """End a tool."""
-        self._bridge.end("on_tool_end", (output,), event, payload.tool_result)
+        self._ender.end(Event("on_tool_end", (output,), event), payload.tool_result)
 
     def on_retriever_end(self, documents: Any = None, **event: Any) -> None:
         """End a retriever."""
-        self._bridge.end("on_retriever_end", (documents,), event, payload.documents)
+        self._ender.end(Event("on_retriever_end", (documents,), event), payload.documents)
 
     def on_chain_error(self, error: Any = None, **event: Any) -> None:
         """End a chain that raised."""
-        self._bridge.fail("on_chain_error", (error,), event)
+        self._ender.fail(Event("on_chain_error", (error,), event))
 
     def on_tool_error(self, error: Any = None, **event: Any) -> None:
         """End a tool that raised."""
-        self._bridge.fail("on_tool_error", (error,), event)
+        self._ender.fail(Event("on_tool_error", (error,), event))
 
     def on_retriever_error(self, error: Any = None, **event: Any) -> None:
         """End a retriever that raised."""
-        self._bridge.fail("on_retriever_error", (error,), event)
+        self._ender.fail(Event("on_retriever_error", (error,), event))
 
     def on_llm_error(self, error: Any = None, **event: Any) -> None:
         """End a model that raised or was left early; ``response`` is an ``LLMResult`` of what had come until then."""
-        self._bridge.fail("on_llm_error", (error,), event)
+        self._ender.fail(Event("on_llm_error", (error,), event))
 
     def on_text(self, *args: Any, **event: Any) -> None:
-        """Pass on a text that a run gives."""
-        self._bridge.pass_on("on_text", args, event)
+        """Forward a text that a run gives."""
+        self._forwarder.forward(Event("on_text", args, event))
 
     def on_retry(self, *args: Any, **event: Any) -> None:
-        """Pass on that a run is retried."""
-        self._bridge.pass_on("on_retry", args, event)
+        """Forward that a run is retried."""
+        self._forwarder.forward(Event("on_retry", args, event))
 
     def on_custom_event(self, *args: Any, **event: Any) -> None:
-        """Pass on an event that the application dispatched within a run."""
-        self._bridge.pass_on("on_custom_event", args, event)
+        """Forward an event that the application dispatched within a run."""
+        self._forwarder.forward(Event("on_custom_event", args, event))
 
     def on_interrupt(self, event: Any) -> None:
         """Note that a graph waits for its user, as LangGraph reports."""
-        self._bridge.lifecycle("on_interrupt", event, note_interrupt)
+        self._forwarder.forward_graph_event("on_interrupt", event, note_interrupt)
 
     def on_resume(self, event: Any) -> None:
         """Note that a graph goes on from a checkpoint, as LangGraph reports."""
-        self._bridge.lifecycle("on_resume", event, note_resume)
+        self._forwarder.forward_graph_event("on_resume", event, note_resume)
 
     def on_agent_action(self, *args: Any, **event: Any) -> Any:
-        """Pass on what an agent of the classic kind is going to do."""
-        self._bridge.pass_on("on_agent_action", args, event)
+        """Forward what an agent of the classic kind is going to do."""
+        self._forwarder.forward(Event("on_agent_action", args, event))
 
     def on_agent_finish(self, *args: Any, **event: Any) -> Any:
-        """Pass on that an agent of the classic kind has finished."""
-        self._bridge.pass_on("on_agent_finish", args, event)
+        """Forward that an agent of the classic kind has finished."""
+        self._forwarder.forward(Event("on_agent_finish", args, event))
 
 
 def _run_id(value: object) -> UUID:
@@ -294,13 +294,3 @@ def _listeners(
     from runspan.listeners.listeners import Listeners  # noqa: PLC0415  who brings no listeners needs no SDK
 
     return Listeners(callbacks, span_processors)
-
-
-def _model_facts(serialized: object, event: dict[str, Any]) -> tuple[object, ...]:
-    return (
-        serialized,
-        event.get("name"),
-        event.get("metadata"),
-        event.get("invocation_params"),
-        event.get("options"),
-    )

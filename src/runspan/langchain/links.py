@@ -1,14 +1,15 @@
 """Links a run to others of its invocation: span links, attempts, what an agent's subtree used."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from opentelemetry.trace import Link
 
-from runspan import semconv
+from runspan import payload, semconv
+from runspan._guard import attempt
 from runspan.attributes import Attributes, is_count
 from runspan.langchain.attempts import note_failure, number_attempt
+from runspan.langchain.run_kinds import CHAT, StartEvent
 from runspan.runs.invocation_state import AgentUsage, ToolCallLinks, Usage
 from runspan.runs.run import Run
 
@@ -16,38 +17,38 @@ _OPERATIONS_WITH_WORK: Final = ("invoke_agent", "invoke_workflow")
 _NOTHING: Final[Attributes] = {}
 
 
-def links_to(asked: str | None, answered: Sequence[str]) -> Callable[[Run], Sequence[Link]] | None:
+def links_to(event: StartEvent) -> Callable[[Run], Sequence[Link]] | None:
     """Return what finds the links of a run: a tool's to the model that asked, a model's to the tools it reads."""
-    if asked is not None:
-        return lambda run: _tool_call_links(run).links_of_tool(asked)
-    if answered:
-        return lambda run: _tool_call_links(run).links_of_model(answered)
+    if (call_id := event.tool_call_id) is not None:
+        return lambda run: _tool_call_links(run).links_of_tool(call_id)
+    if event.kind is CHAT and (call_ids := attempt(_answered_calls, event, default=())):
+        return lambda run: _tool_call_links(run).links_of_model(call_ids)
     return None
 
 
-def link_run(run: Run, caller: FrameType, event: Mapping[str, Any], content: object, call_id: str | None) -> None:
+def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     operation = run.start_attributes.get(semconv.OPERATION)
     if operation in _OPERATIONS_WITH_WORK:
         run.agent_usage = AgentUsage()
-    if call_id is not None:
-        _tool_call_links(run).note_worked(call_id, run.span)
+    if event.tool_call_id is not None:
+        _tool_call_links(run).note_worked(event.tool_call_id, run.span)
     if operation == "execute_tool" or run.is_model:
         _count_call(run)
-    number_attempt(run, caller, event, content)
+    number_attempt(run, event)
 
 
-def finish_links(run: Run, asked: Sequence[str], attributes: Attributes) -> Attributes:
+def finish_links(run: Run, requested_calls: Sequence[str], attributes: Attributes) -> Attributes:
     """Note the end of a run for the runs around it, and return what is known of the runs within.
 
     Args:
         run: the run, still open.
-        asked: the calls of tools that it asks for, if it is a model.
+        requested_calls: the calls of tools that it asks for, if it is a model.
         attributes: what its span gets.
     """
     note_failure(run, attributes)
     if run.is_model:
-        _tool_call_links(run).note_asked(asked, run.span)
+        _tool_call_links(run).note_asked(requested_calls, run.span)
         _add_usage(run, attributes)
     if run.agent_usage is None or any(each.agent_usage is not None for each in run.lineage()):
         return _NOTHING
@@ -58,6 +59,11 @@ def finish_links(run: Run, asked: Sequence[str], attributes: Attributes) -> Attr
         semconv.SUBTREE_INPUT_TOKENS: total.input_tokens,
         semconv.SUBTREE_OUTPUT_TOKENS: total.output_tokens,
     }
+
+
+def _answered_calls(event: StartEvent) -> Sequence[str]:
+    (messages,) = event.content
+    return payload.answered_call_ids(messages)
 
 
 def _tool_call_links(run: Run) -> ToolCallLinks:

@@ -1,7 +1,7 @@
-"""How each kind of run becomes a span."""
+"""The kinds of runs: the event that starts one, and how it becomes a span."""
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import SpanKind
 
@@ -9,35 +9,147 @@ from runspan import payload
 from runspan.attributes import Attributes
 from runspan.payload import Kind, Start
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
 
 class RunKind(NamedTuple):
-    """One kind of run: the callback that starts it, and how its span is made."""
+    """How the runs that one callback starts become spans."""
 
     callback: str
-    """The callback that starts one."""
-    describe_start: Callable[..., Start]
     run_type: Kind
-    """What is known of the run if nothing can be read from its start event."""
-    describe_input: Callable[..., Attributes]
+    """What is known of a run if nothing can be read from its event."""
+    describe_start: "Callable[[StartEvent], Start]"
+    describe_content: "Callable[[StartEvent], Attributes]"
     span_kind: SpanKind = SpanKind.CLIENT
     is_chain: bool = False
     is_model: bool = False
 
 
-CHAIN: Final = RunKind(
-    "on_chain_start", payload.chain_start, Kind.CHAIN, payload.inputs, SpanKind.INTERNAL, is_chain=True
-)
-CHAT: Final = RunKind("on_chat_model_start", payload.chat_start, Kind.CHAT, payload.input_messages, is_model=True)
-COMPLETION: Final = RunKind(
-    "on_llm_start", payload.completion_start, Kind.COMPLETION, payload.input_prompts, is_model=True
-)
-TOOL: Final = RunKind("on_tool_start", payload.tool_start, Kind.TOOL, payload.tool_arguments, SpanKind.INTERNAL)
-RETRIEVER: Final = RunKind("on_retriever_start", payload.retriever_start, Kind.RETRIEVER, payload.query)
+class StartEvent:
+    """One call of an ``on_*_start``: which run starts, of what kind, and what it is given.
+
+    Args:
+        kind: the kind of the run.
+        caller: the frame that called the handler.
+        serialized: LangChain's description of the object that runs; None for a runnable.
+        content: what the run is given: messages, prompts, a query or a chain's inputs; a tool's arguments as text.
+        keywords: the other arguments, as LangChain gave them, for callback handlers.
+        graph: the compiled graph that starts, if it is one.
+    """
+
+    __slots__ = (
+        "arguments",
+        "caller",
+        "content",
+        "graph",
+        "invocation_params",
+        "keywords",
+        "kind",
+        "metadata",
+        "name",
+        "options",
+        "parent_run_id",
+        "run_id",
+        "run_type",
+        "serialized",
+        "tags",
+        "tool_call_id",
+    )
+
+    def __init__(  # noqa: PLR0917  what LangChain gives, in its order
+        self,
+        kind: RunKind,
+        caller: FrameType,
+        serialized: Any,
+        content: Any,
+        keywords: dict[str, Any],
+        graph: object = None,
+    ) -> None:
+        self.kind = kind
+        self.caller = caller
+        self.serialized = serialized
+        self.content = content
+        self.keywords = keywords
+        self.graph = graph
+        get = keywords.get
+        self.run_id: UUID | None = get("run_id")
+        self.parent_run_id: UUID | None = get("parent_run_id")
+        self.name: str | None = get("name")
+        self.run_type: str | None = get("run_type")
+        """LangChain's word for prompts and parsers."""
+        self.metadata: dict[str, Any] | None = get("metadata")
+        self.tags: list[str] | None = get("tags")
+        self.invocation_params: dict[str, Any] | None = get("invocation_params")
+        self.options: dict[str, Any] | None = get("options")
+        self.arguments: dict[str, Any] | None = get("inputs")
+        """A tool's arguments, where LangChain knows them apart."""
+        call_id = get("tool_call_id")
+        self.tool_call_id = call_id if isinstance(call_id, str) else None
+
+    def described_object(self) -> object:
+        """Return ``serialized`` with a name, which callback handlers read."""
+        if isinstance(self.serialized, dict):
+            return self.serialized if "name" in self.serialized else {**self.serialized, "name": self.name}
+        return {"lc": 1, "type": "not_implemented", "id": [self.name], "name": self.name}
 
 
-def with_name(serialized: object, name: str | None) -> object:
-    """Return LangChain's description of the object that runs, with a name, which handlers read; a runnable has none."""
-    if isinstance(serialized, dict):
-        return serialized if "name" in serialized else {**serialized, "name": name}
-    unknown: dict[str, Any] = {"lc": 1, "type": "not_implemented", "id": [name], "name": name}
-    return unknown
+def _chain_start(event: StartEvent) -> Start:
+    return payload.chain_start(event.serialized, event.name, event.run_type, event.graph)
+
+
+def _chat_start(event: StartEvent) -> Start:
+    return payload.chat_start(
+        serialized=event.serialized,
+        run_name=event.name,
+        metadata=event.metadata,
+        invocation_params=event.invocation_params,
+        options=event.options,
+    )
+
+
+def _completion_start(event: StartEvent) -> Start:
+    return payload.completion_start(
+        serialized=event.serialized,
+        run_name=event.name,
+        metadata=event.metadata,
+        invocation_params=event.invocation_params,
+        options=event.options,
+    )
+
+
+def _tool_start(event: StartEvent) -> Start:
+    return payload.tool_start(event.serialized, event.name, event.tool_call_id)
+
+
+def _retriever_start(event: StartEvent) -> Start:
+    return payload.retriever_start(event.serialized, event.name, event.metadata)
+
+
+def _inputs(event: StartEvent) -> Attributes:
+    return payload.inputs(event.content)
+
+
+def _messages(event: StartEvent) -> Attributes:
+    (messages,) = event.content
+    return payload.input_messages(messages)
+
+
+def _prompts(event: StartEvent) -> Attributes:
+    return payload.input_prompts(event.content)
+
+
+def _tool_arguments(event: StartEvent) -> Attributes:
+    return payload.tool_arguments(event.arguments, event.content)
+
+
+def _query(event: StartEvent) -> Attributes:
+    return payload.query(event.content)
+
+
+CHAIN: Final = RunKind("on_chain_start", Kind.CHAIN, _chain_start, _inputs, SpanKind.INTERNAL, is_chain=True)
+CHAT: Final = RunKind("on_chat_model_start", Kind.CHAT, _chat_start, _messages, is_model=True)
+COMPLETION: Final = RunKind("on_llm_start", Kind.COMPLETION, _completion_start, _prompts, is_model=True)
+TOOL: Final = RunKind("on_tool_start", Kind.TOOL, _tool_start, _tool_arguments, SpanKind.INTERNAL)
+RETRIEVER: Final = RunKind("on_retriever_start", Kind.RETRIEVER, _retriever_start, _query)

@@ -1,0 +1,112 @@
+"""Ends runs: notifies callback handlers of LangChain's end event, then ends the span with what the event says."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from runspan import payload, semconv
+from runspan._guard import attempt
+from runspan.attributes import Attributes
+from runspan.callback_event import Event
+from runspan.langchain import run_ends
+from runspan.langchain.bridge import Bridge, notify, takes_attributes
+from runspan.langchain.links import finish_links
+from runspan.langchain.run_kinds import StartEvent
+from runspan.runs.run import Audience, Run
+
+_NOTHING: Final[Attributes] = {}
+_Describe = Callable[[Any], Attributes]
+
+
+class RunEnder:
+    """Ends the runs of one handler."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def end(self, event: Event, describe: _Describe) -> None:
+        """End the run of an event; ``describe`` returns the attributes of its result, the event's only argument.
+
+        Raises:
+            Exception: what a sync callback handler with ``raise_error`` raised; the run ends all the same.
+        """
+        at_ns = time.time_ns()
+        self._notify_and_end(event, lambda run: self._end(run, describe, event.args[0], at_ns))
+
+    def fail(self, event: Event) -> None:
+        """End the run of an event without a result; of a model, ``response`` is what had come until then.
+
+        Raises:
+            Exception: as ``end`` does.
+        """
+        at_ns = time.time_ns()
+        response = event.kwargs.get("response")
+        self._notify_and_end(event, lambda run: self._fail(run, event.args[0], response, at_ns))
+
+    def end_failed_start(self, start: StartEvent, error: BaseException) -> None:
+        """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
+        table = self._bridge.table
+        run = attempt(table.take, start.run_id, start, default=None)
+        if run is not None:
+            attempt(self._fail, run, error, None, time.time_ns(), default=None)
+            table.finish(run, start)
+
+    def describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
+        """Return the attributes of a run that LangChain will not end."""
+        attributes = run_ends.describe_partial_response(run) if run.is_model else _NOTHING
+        return self._complete(run, attributes, at_ns)
+
+    def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
+        """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
+        run = attempt(self._bridge.table.find, event.kwargs.get("run_id"), default=None)
+        try:
+            self._take_and_end(event, end)
+        except BaseException as error:
+            if run is not None:
+                run.table.finish(run, event, {semconv.ERROR_TYPE: type(error).__name__})
+            raise
+
+    def _take_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
+        # The span ends last: what an exporter prints comes after what handlers print.
+        run, audience = attempt(self._take, event, default=(None, None))
+        try:
+            if audience is not None:
+                notify(audience, event)
+        finally:
+            if run is not None:
+                attempt(end, run, default=None)
+                run.table.finish(run, event)
+
+    def _take(self, event: Event) -> tuple[Run | None, Audience | None]:
+        table, run_id = self._bridge.table, event.kwargs.get("run_id")
+        run = table.take(run_id, event)
+        return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
+
+    def _end(self, run: Run, describe: _Describe, result: object, at_ns: int) -> None:
+        settings = self._bridge.settings
+        captures = run.captures and takes_attributes(run) and (settings.capture_chains or not run.is_chain)
+        attributes = run_ends.describe_result(run, describe, result, captures=captures)
+        requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
+        attributes = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
+        is_error = semconv.ERROR_TYPE in attributes and settings.returned_tool_errors == "error_status"
+        run.table.end(run, attributes, "" if is_error else None, at_ns)
+
+    def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
+        attributes, description = run_ends.describe_failure(run, error, response)
+        attributes = self._complete(run, attributes, at_ns, error=error)
+        run.table.end(run, attributes, description, at_ns)
+
+    def _complete(
+        self,
+        run: Run,
+        attributes: Attributes,
+        at_ns: int,
+        *,
+        error: BaseException | None = None,
+        requested_calls: Sequence[str] = (),
+    ) -> Attributes:
+        """Add what is known of the runs within, record the end in metrics and events, return what the span gets."""
+        within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
+        attributes = {**attributes, **within}
+        self._bridge.signals.ended(run, attributes, at_ns, error)
+        return self._bridge.formatted(attributes)

@@ -1,0 +1,170 @@
+"""Starts runs: makes a run and its span of LangChain's start event, and notifies callback handlers."""
+
+import inspect
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid4
+
+from opentelemetry.trace import SpanKind
+
+from runspan import payload, semconv
+from runspan._guard import attempt
+from runspan.attributes import Attributes
+from runspan.callback_event import Event
+from runspan.langchain.agents import executing_agent
+from runspan.langchain.bridge import Bridge, takes_attributes
+from runspan.langchain.ending import RunEnder
+from runspan.langchain.links import link_run, links_to
+from runspan.langchain.run_kinds import TOOL, StartEvent
+from runspan.listeners.dispatch import dispatch, outbox_here
+from runspan.payload import Start
+from runspan.payload.providers import legacy_names
+from runspan.payload.stored import stored_items
+from runspan.payload.tools import tool_definitions
+from runspan.runs.run import Run
+from runspan.runs.scope import NOBODY
+from runspan.runs.tracing import Tracing
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
+
+_HIDDEN_TAG: Final = "langsmith:hidden"
+_NOTHING: Final[Attributes] = {}
+# What a span was given can't be taken back, but for another value.
+_NO_TAGS: Final[Attributes] = {semconv.TAGS: []}
+
+
+class RunStarter:
+    """Starts the runs of one handler, and joins those that another handler started."""
+
+    def __init__(self, bridge: Bridge, ender: RunEnder) -> None:
+        self._bridge = bridge
+        self._ender = ender
+        self._settings = bridge.settings
+
+    def start(self, event: StartEvent) -> None:
+        """Start the run of an event, or join it, and notify callback handlers.
+
+        Raises:
+            Exception: what a sync callback handler with ``raise_error`` raised; the run ends then.
+        """
+        try:
+            started = attempt(self._start_or_join, event, default=None)
+            if started is not None:
+                _notify(event, *started)
+        except BaseException as error:
+            self._ender.end_failed_start(event, error)
+            raise
+
+    def start_block(self, caller: FrameType) -> Run:
+        """Start a run without a span and without events, to carry the scope through a block of code."""
+        run_id, tracing = uuid4(), self._bridge.tracing
+        try:
+            run = tracing.begin(
+                caller,
+                run_id,
+                None,
+                name="invocation",
+                kind=SpanKind.INTERNAL,
+                attributes=lambda _: _NOTHING,
+                is_chain=True,
+                is_hidden=True,
+                scope=self._bridge.scope,
+            )
+            run.outbox = run.outbox or outbox_here()
+            return run  # noqa: TRY300  an interrupt may come here, too
+        except BaseException:
+            if (interrupted := tracing.table.find(run_id)) is not None:
+                tracing.table.close(interrupted)
+            raise
+
+    def _start_or_join(self, event: StartEvent) -> "tuple[Run, tuple[BaseCallbackHandler, ...]] | None":
+        """Return the run and the callback handlers to notify of its start, None if there are none."""
+        if event.run_id is None:
+            raise ValueError("LangChain gave no run_id, so no end can be matched to this start")
+        if self._bridge.is_shut_down:
+            return None
+        tracing = self._bridge.tracing
+        run = tracing.table.find(event.run_id)
+        if run is not None:
+            callbacks = self._join(run)
+        else:
+            run = self._start(tracing, event.run_id, event)
+            callbacks = run.scope.callbacks
+        return (run, callbacks) if callbacks else None
+
+    def _join(self, run: Run) -> "tuple[BaseCallbackHandler, ...]":
+        """Add this handler to a run that another one started; the strictest of them decides about content."""
+        bridge = self._bridge
+        run.handlers = (*(each for each in run.handlers if each is not bridge), bridge)
+        if run.captures and not bridge.captures:
+            run.captures, run.attributes = False, _NO_TAGS
+        new = bridge.scope.without(run.scope)
+        if new is not NOBODY:
+            run.scope = run.scope.joined(new)
+            if run.table.router is not None:
+                run.table.router.join(run, new)
+        return new.callbacks
+
+    def _start(self, tracing: Tracing, run_id: UUID, event: StartEvent) -> Run:
+        kind = event.kind
+        start = attempt(kind.describe_start, event, default=None) or payload.unknown_start(kind.run_type)
+        attributes = self._attributes(event, start)
+        run = tracing.begin(
+            event.caller,
+            run_id,
+            event.parent_run_id,
+            name=start.name,
+            kind=kind.span_kind,
+            attributes=lambda run: {**attributes, **executing_agent(run)} if kind is TOOL else attributes,
+            is_chain=kind.is_chain,
+            is_hidden=self._is_hidden(event, start),
+            scope=self._bridge.scope,
+            links=links_to(event),
+        )
+        run.handlers = (self._bridge,)
+        run.captures = self._bridge.captures
+        run.is_model, run.partial = kind.is_model, self._ender.describe_abandoned
+        attempt(link_run, run, event, default=None)
+        self._record_content(run, event)
+        return run
+
+    def _attributes(self, event: StartEvent, start: Start) -> Attributes:
+        """Return what samplers may see."""
+        tags = event.tags if self._bridge.captures else None
+        metadata = event.metadata
+        origin = attempt(payload.origin, event.run_id, metadata, tags, default=_NOTHING)
+        attributes = {**start.attributes, **origin}
+        if metadata is not None and semconv.OPERATION in start.attributes:
+            attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
+        if self._settings.semconv == "latest_and_legacy":
+            attributes.update(legacy_names(start.attributes))
+        if metadata is not None and self._settings.metadata_keys:
+            attributes.update(
+                attempt(payload.selected_metadata, metadata, self._settings.metadata_keys, default=_NOTHING)
+            )
+        return attributes
+
+    def _is_hidden(self, event: StartEvent, start: Start) -> bool:
+        """Return whether a run gets no span at the level of detail that is set."""
+        detail = self._settings.detail
+        if detail == "all":
+            return False
+        # By their type: another kind of tag may have a == that is no truth value, such as an array's.
+        if any(type(tag) is str and tag == _HIDDEN_TAG for tag in stored_items(event.tags) or ()):
+            return True
+        return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
+
+    def _record_content(self, run: Run, event: StartEvent) -> None:
+        is_wanted = self._settings.capture_chains or not run.is_chain
+        if is_wanted and self._bridge.captures and takes_attributes(run):
+            content = attempt(event.kind.describe_content, event, default=_NOTHING)
+            tools = attempt(tool_definitions, event.invocation_params, default=_NOTHING)
+            run.attributes = self._bridge.formatted({**content, **tools} if tools else content)
+
+
+def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:
+    if run.outbox is None and event.caller.f_code.co_flags & inspect.CO_COROUTINE:
+        run.outbox = outbox_here()
+    serialized = attempt(event.described_object, default={})
+    dispatch(callbacks, Event(event.kind.callback, (serialized, event.content), event.keywords), run.outbox)
