@@ -10,22 +10,22 @@ from runspan.callback_event import IGNORED_BY, Event
 from runspan.rebuild import SpanData, end_event, kind_of, start_event
 
 
-def told(name: str = "span", error: str | None = None, events=(), **attributes: Any) -> SpanData:
-    """Tell of a span; of the names of attributes, double underscores stand for dots."""
+def span_data(name: str = "span", error: str | None = None, events=(), **attributes: Any) -> SpanData:
+    """Return the data of a span; of the names of attributes, double underscores stand for dots."""
     return SpanData(name, {key.replace("__", "."): value for key, value in attributes.items()}, events, error)
 
 
-def told_of(span: ReadableSpan) -> SpanData:
-    """Tell of a finished span."""
+def span_data_of(span: ReadableSpan) -> SpanData:
+    """Return the data of a finished span."""
     error = (span.status.description or "") if span.status.status_code is StatusCode.ERROR else None
     return SpanData(span.name, span.attributes, [(event.name, event.attributes) for event in span.events], error)
 
 
-def rebuilt(told: SpanData) -> tuple[Event, Event]:
+def rebuilt(span: SpanData) -> tuple[Event, Event]:
     """Return the events of a span that has ended."""
-    kind = kind_of(told)
+    kind = kind_of(span)
     assert kind is not None
-    return start_event(kind, told), end_event(kind, told)
+    return start_event(kind, span), end_event(kind, span)
 
 
 class Notes(BaseCallbackHandler):

@@ -12,9 +12,9 @@ from runspan import semconv
 from runspan._guard import faults
 from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, kind_of, start_event
-from runspan.rebuild.facts import WORDS
+from runspan.rebuild.facts import NAMES
 from runspan.rebuild.recorded_response import recorded_response
-from tests.rebuild.span_events import told
+from tests.rebuild.span_events import span_data
 
 text = st.text(st.characters(), max_size=4)
 scalars = (
@@ -105,7 +105,7 @@ FURTHER = (
     "output.value",
     "output.mime_type",
 )
-NAMES = (*(name for names in WORDS for name in names), *FURTHER)
+NAMES = (*(name for names in NAMES for name in names), *FURTHER)
 attributes = st.dictionaries(
     st.sampled_from(NAMES) | st.builds(str.format, st.sampled_from(FLAT), index, index), values, max_size=12
 )
@@ -184,7 +184,7 @@ def test_any_span(kind, span):
 
 def test_what_can_be_read_is():
     """What is broken does not cost the rest: one message of three, one count of two, the name."""
-    span = told(
+    span = span_data(
         gen_ai__operation__name="chat",
         gen_ai__request__model=7,
         gen_ai__response__model="gpt-5",

@@ -12,7 +12,7 @@ from devtools.anthropic_server import Answer, AnthropicServer, Failure, ToolUse,
 from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, kind_of, start_event
 from tests.demo.asking import MODEL, SUM
-from tests.rebuild.span_events import told_of
+from tests.rebuild.span_events import span_data_of
 from tests.tracing import Tracing
 
 ANSWER = Answer("3", tool_uses=[ToolUse("add", {"a": 1}, id="toolu_1")], usage=Usage(5, 7, 100, 20, 4))
@@ -28,10 +28,10 @@ class Starts(SpanProcessor):
     """Notes what spans say when they start."""
 
     def __init__(self) -> None:
-        self.told: list[SpanData] = []
+        self.spans: list[SpanData] = []
 
     def on_start(self, span: Span, parent_context=None) -> None:
-        self.told.append(SpanData(span.name, dict(span.attributes)))
+        self.spans.append(SpanData(span.name, dict(span.attributes)))
 
 
 def ask(answer, content_mode, **request):
@@ -46,8 +46,8 @@ def ask(answer, content_mode, **request):
     ):
         client.messages.create(**{**SUM, **request})
     (span,) = tracing.spans
-    assert kind_of(starts.told[0]) is Kind.CHAT
-    return starts.told[0], told_of(span)
+    assert kind_of(starts.spans[0]) is Kind.CHAT
+    return starts.spans[0], span_data_of(span)
 
 
 @pytest.mark.newest

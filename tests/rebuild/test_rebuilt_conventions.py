@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import end_event, kind_of, start_event
-from tests.rebuild.span_events import rebuilt, told
+from tests.rebuild.span_events import rebuilt, span_data
 
 KINDS = {
     "chat": Kind.CHAT,
@@ -66,13 +66,13 @@ CHAT = {
 @pytest.mark.parametrize(("operation", "kind"), KINDS.items())
 def test_kinds(operation, kind):
     """The operation says what a span is; what has no callbacks is nothing."""
-    assert kind_of(told(gen_ai__operation__name=operation)) is kind
+    assert kind_of(span_data(gen_ai__operation__name=operation)) is kind
 
 
 def test_other_spans():
     """Spans of HTTP and databases are nothing."""
-    assert kind_of(told("POST", http__request__method="POST", url__full="http://localhost/")) is None
-    assert kind_of(told("SELECT", db__system__name="postgresql")) is None
+    assert kind_of(span_data("POST", http__request__method="POST", url__full="http://localhost/")) is None
+    assert kind_of(span_data("SELECT", db__system__name="postgresql")) is None
 
 
 def frozen(value):
@@ -89,7 +89,7 @@ def test_chat(form):
         {"role": "assistant", "parts": [{"type": "text", "content": "3"}], "finish_reason": "stop"},
         {"role": "assistant", "parts": [{"type": "text", "content": "thr"}], "finish_reason": "length"},
     ]
-    span = told(
+    span = span_data(
         "chat gpt-5",
         **CHAT,
         gen_ai__input__messages=form(INPUT),
@@ -152,7 +152,7 @@ def test_chat(form):
 
 def test_nothing_said():
     """Of what a span does not say nothing is invented: no messages to the model, an empty one from it."""
-    start, end = rebuilt(told("chat", gen_ai__operation__name="chat"))
+    start, end = rebuilt(span_data("chat", gen_ai__operation__name="chat"))
 
     assert start.args == ({"lc": 1, "type": "not_implemented", "id": ["chat"], "name": "chat"}, [[]])
     assert start.kwargs["metadata"] == {"ls_model_type": "chat"}
@@ -161,7 +161,7 @@ def test_nothing_said():
 
 def test_usage_in_part():
     """A message has a usage only if both counts are known, for a sum of one count would be invented."""
-    _, end = rebuilt(told(gen_ai__operation__name="chat", gen_ai__usage__input_tokens=3))
+    _, end = rebuilt(span_data(gen_ai__operation__name="chat", gen_ai__usage__input_tokens=3))
 
     assert end.args[0].generations[0][0].message.usage_metadata is None
     assert end.args[0].llm_output == {"token_usage": {"prompt_tokens": 3}}
@@ -170,7 +170,7 @@ def test_usage_in_part():
 def test_completion():
     """A call of a completion model has prompts and generations of text."""
     start, end = rebuilt(
-        told(
+        span_data(
             gen_ai__operation__name="text_completion",
             gen_ai__input__messages=json.dumps([{"role": "user", "parts": [{"type": "text", "content": "1 + 2 ="}]}]),
             gen_ai__output__messages=json.dumps(
@@ -195,7 +195,9 @@ TOOL = {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "add", 
 def test_tool():
     """A tool has arguments as object and as text, and returns what the span holds."""
     start, end = rebuilt(
-        told("execute_tool add", **TOOL, gen_ai__tool__call__arguments='{"a": 1}', gen_ai__tool__call__result='{"b":2}')
+        span_data(
+            "execute_tool add", **TOOL, gen_ai__tool__call__arguments='{"a": 1}', gen_ai__tool__call__result='{"b":2}'
+        )
     )
 
     described = {"lc": 1, "type": "not_implemented", "id": ["add"], "name": "add", "description": "Adds."}
@@ -209,7 +211,7 @@ def test_tool():
 
 def test_tool_that_a_model_called():
     """With the id of a call the result is the message to the model, its text as it was."""
-    span = told(
+    span = span_data(
         **TOOL,
         gen_ai__tool__call__id="call_1",
         gen_ai__tool__call__arguments={"a": 1},
@@ -229,12 +231,12 @@ def test_tool_that_a_model_called():
 )
 def test_results_of_tools(result, output):
     """A result that is a JSON object or list is one again; a text stays a text, also one of digits."""
-    assert end_event(Kind.TOOL, told(**TOOL, gen_ai__tool__call__result=result)).args == (output,)
+    assert end_event(Kind.TOOL, span_data(**TOOL, gen_ai__tool__call__result=result)).args == (output,)
 
 
 def test_arguments_that_are_a_text():
     """Arguments that are no object are told as the text that they are."""
-    start = start_event(Kind.TOOL, told(**TOOL, gen_ai__tool__call__arguments="what?"))
+    start = start_event(Kind.TOOL, span_data(**TOOL, gen_ai__tool__call__arguments="what?"))
 
     assert (start.args[1], start.kwargs["inputs"]) == ("what?", None)
 
@@ -247,7 +249,7 @@ def test_retriever():
         {"id": None},
     ]
     start, end = rebuilt(
-        told(
+        span_data(
             "retrieval kb",
             gen_ai__operation__name="retrieval",
             gen_ai__retrieval__query__text="42",
@@ -273,7 +275,7 @@ def test_retriever():
 def test_agent():
     """An agent is a chain by its own name, with messages for inputs and outputs."""
     start, end = rebuilt(
-        told(
+        span_data(
             "invoke_agent Anna",
             gen_ai__operation__name="invoke_agent",
             gen_ai__agent__name="Anna",
@@ -294,7 +296,7 @@ def test_agent():
 
 def test_workflow_of_which_nothing_is_said():
     """A workflow without content is a chain with empty inputs and outputs, by the span's name."""
-    start, end = rebuilt(told("invoke_workflow", gen_ai__operation__name="invoke_workflow"))
+    start, end = rebuilt(span_data("invoke_workflow", gen_ai__operation__name="invoke_workflow"))
 
     assert (start.args[0]["name"], start.kwargs["name"], start.args[1]) == ("invoke_workflow", "invoke_workflow", {})
     assert end.args == ({},)
@@ -306,6 +308,6 @@ def test_workflow_of_which_nothing_is_said():
 )
 def test_providers(provider, expected):
     """Providers go by the names of LangChain's packages."""
-    start = start_event(Kind.CHAT, told(gen_ai__provider__name=provider))
+    start = start_event(Kind.CHAT, span_data(gen_ai__provider__name=provider))
 
     assert start.kwargs["metadata"]["ls_provider"] == expected

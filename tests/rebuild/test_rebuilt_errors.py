@@ -8,15 +8,15 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from runspan.payload import Kind
 from runspan.rebuild import SpanError, end_event
-from tests.rebuild.span_events import told
+from tests.rebuild.span_events import span_data
 
 EXCEPTION = ("exception", {"exception.type": "httpx.ReadTimeout", "exception.message": "too slow"})
 TOLD = {
-    "description and type": (told(error="no", error__type="ValueError"), "no", "ValueError"),
-    "description before exception": (told(error="no", events=[EXCEPTION]), "no", "httpx.ReadTimeout"),
-    "exception": (told(error="", events=[("exception", {}), EXCEPTION]), "too slow", "httpx.ReadTimeout"),
-    "nothing": (told(error=""), "", None),
-    "wrong types": (told(error="", error__type=5, events=[("exception", {"exception.message": b"x"})]), "", None),
+    "description and type": (span_data(error="no", error__type="ValueError"), "no", "ValueError"),
+    "description before exception": (span_data(error="no", events=[EXCEPTION]), "no", "httpx.ReadTimeout"),
+    "exception": (span_data(error="", events=[("exception", {}), EXCEPTION]), "too slow", "httpx.ReadTimeout"),
+    "nothing": (span_data(error=""), "", None),
+    "wrong types": (span_data(error="", error__type=5, events=[("exception", {"exception.message": b"x"})]), "", None),
 }
 NAMES = {
     Kind.CHAIN: "on_chain_error",
@@ -42,7 +42,7 @@ def test_errors(span, message, error_type):
 @pytest.mark.parametrize(("kind", "name"), NAMES.items())
 def test_names(kind, name):
     """Each kind of run has the event of its errors."""
-    assert end_event(kind, told(error="no")).name == name
+    assert end_event(kind, span_data(error="no")).name == name
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_names(kind, name):
 )
 def test_outcomes(outcome, kind):
     """Outcomes of runspan's that are no errors of a span are those that LangChain would have told of."""
-    event = end_event(Kind.TOOL, told(langchain__run__outcome=outcome, langchain__tags=("t",)))
+    event = end_event(Kind.TOOL, span_data(langchain__run__outcome=outcome, langchain__tags=("t",)))
 
     assert event.name == "on_tool_error"
     assert type(event.args[0]) is kind
@@ -65,7 +65,7 @@ def test_outcomes(outcome, kind):
 
 def test_what_had_come_before():
     """A model that fails has said what the span holds, as LangChain tells it."""
-    span = told(
+    span = span_data(
         error="cut",
         gen_ai__output__messages='[{"role":"assistant","parts":[{"type":"text","content":"1 +"}]}]',
     )
@@ -73,4 +73,4 @@ def test_what_had_come_before():
     assert end_event(Kind.CHAT, span).kwargs["response"] == LLMResult(
         generations=[[ChatGeneration(message=AIMessage("1 +"))]], llm_output={}
     )
-    assert end_event(Kind.CHAT, told(error="no")).kwargs["response"] == LLMResult(generations=[[]], llm_output={})
+    assert end_event(Kind.CHAT, span_data(error="no")).kwargs["response"] == LLMResult(generations=[[]], llm_output={})

@@ -5,7 +5,7 @@ import json
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from tests.rebuild.span_events import rebuilt, told
+from tests.rebuild.span_events import rebuilt, span_data
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 ASKED = [
@@ -67,7 +67,7 @@ EVENTS = {
 def test_events(events):
     """Messages in events of the span, usage and provider under older names."""
     start, end = rebuilt(
-        told(
+        span_data(
             gen_ai__operation__name="chat",
             gen_ai__system="az.ai.inference",
             gen_ai__usage__prompt_tokens=3,
@@ -87,7 +87,7 @@ def test_choices():
         ("gen_ai.choice", {"message": "three", "finish_reason": "stop"}),
         ("gen_ai.choice", azure(index=1, message={}, tool_calls=[CALL])),
     ]
-    _, end = rebuilt(told(gen_ai__operation__name="chat", events=choices))
+    _, end = rebuilt(span_data(gen_ai__operation__name="chat", events=choices))
 
     assert [generation.message for generation in end.args[0].generations[0]] == [
         AIMessage("three", response_metadata={"finish_reason": "stop"}),
@@ -97,7 +97,7 @@ def test_choices():
 
 def test_texts_in_attributes():
     """A prompt and a completion may be bare texts, in attributes of the span itself."""
-    start, end = rebuilt(told(gen_ai__operation__name="chat", gen_ai__prompt="1 + 2?", gen_ai__completion="3"))
+    start, end = rebuilt(span_data(gen_ai__operation__name="chat", gen_ai__prompt="1 + 2?", gen_ai__completion="3"))
 
     assert start.args[1] == [[HumanMessage("1 + 2?")]]
     assert end.args[0].generations[0][0].message == AIMessage("3")
@@ -106,7 +106,7 @@ def test_texts_in_attributes():
 def test_today_counts_first():
     """Where a span says a thing in both ways, today's way counts."""
     start, _ = rebuilt(
-        told(
+        span_data(
             gen_ai__operation__name="chat",
             gen_ai__provider__name="aws.bedrock",
             gen_ai__system="aws_bedrock",
@@ -121,7 +121,7 @@ def test_today_counts_first():
 
 def test_conversation_of_an_agent():
     """An agent's events are its inputs and outputs."""
-    start, end = rebuilt(told(gen_ai__operation__name="invoke_agent", events=EVENTS["as JSON"]))
+    start, end = rebuilt(span_data(gen_ai__operation__name="invoke_agent", events=EVENTS["as JSON"]))
 
     assert start.args[1] == {"messages": ASKED}
     assert end.args == ({"messages": [AIMessage("3")]},)

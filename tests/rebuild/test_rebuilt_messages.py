@@ -7,13 +7,13 @@ from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, System
 
 from runspan.payload import Kind
 from runspan.rebuild import start_event
-from tests.rebuild.span_events import rebuilt, told
+from tests.rebuild.span_events import rebuilt, span_data
 
 
 def said(*parts, role="user"):
     """Return the LangChain messages of one message of these parts."""
     messages = json.dumps([{"role": role, "parts": parts}])
-    start, _ = rebuilt(told(gen_ai__operation__name="chat", gen_ai__input__messages=messages))
+    start, _ = rebuilt(span_data(gen_ai__operation__name="chat", gen_ai__input__messages=messages))
     return start.args[1][0]
 
 
@@ -94,8 +94,8 @@ def test_arguments_of_calls(arguments, valid, invalid):
 
 def test_system_instructions():
     """Instructions apart from the history come first; a plain text counts too."""
-    plain = told(gen_ai__operation__name="chat", gen_ai__system_instructions="Add.")
-    parts = told(
+    plain = span_data(gen_ai__operation__name="chat", gen_ai__system_instructions="Add.")
+    parts = span_data(
         gen_ai__operation__name="chat",
         gen_ai__system_instructions='[{"type":"text","content":"Add."}]',
         gen_ai__input__messages="1 + 2?",

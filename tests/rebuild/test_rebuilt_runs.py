@@ -19,7 +19,7 @@ from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, start_event
 from tests.context.shapes import body, straight_graph
-from tests.rebuild.span_events import Notes, rebuilt, told_of
+from tests.rebuild.span_events import Notes, rebuilt, span_data_of
 from tests.tracing import Tracing
 
 USAGE = {
@@ -128,15 +128,15 @@ def live_and_rebuilt(runnable: Any, given: Any, **config: Any) -> tuple[list[dic
     with contextlib.suppress(ValueError):
         runnable.invoke(given, {"callbacks": [tracing.handler, notes], **config})
     (span,) = tracing.spans
-    return list(map(heard, notes.events)), list(map(heard, rebuilt(told_of(span))))
+    return list(map(heard, notes.events)), list(map(heard, rebuilt(span_data_of(span))))
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_chat_model(answer):
     """Messages, calls of tools and usage of a chat model come back."""
-    live, told = live_and_rebuilt(Model(answer=answer), CONVERSATION, tags=["t"], run_name="asker")
+    live, again = live_and_rebuilt(Model(answer=answer), CONVERSATION, tags=["t"], run_name="asker")
 
-    assert told == live
+    assert again == live
     assert live[0]["args"] == ([CONVERSATION],)
 
 
@@ -145,7 +145,7 @@ def test_facts_about_an_answer():
     tracing = Tracing()
     Model(answer=ANSWERS["text"]).invoke("x", tracing.config)
 
-    start, end = rebuilt(told_of(tracing.one("chat m-1")))
+    start, end = rebuilt(span_data_of(tracing.one("chat m-1")))
 
     assert start.kwargs["invocation_params"]["model"] == "m-1"
     message = end.args[0].generations[0][0].message
@@ -157,12 +157,12 @@ def test_facts_about_an_answer():
 
 def test_completion_model():
     """Prompts, texts and usage of a completion model come back."""
-    live, told = live_and_rebuilt(Completion(), "1 + 2 =")
-    assert told == live
+    live, again = live_and_rebuilt(Completion(), "1 + 2 =")
+    assert again == live
 
     tracing = Tracing()
     Completion().invoke("1 + 2 =", tracing.config)
-    _, end = rebuilt(told_of(tracing.one("text_completion")))
+    _, end = rebuilt(span_data_of(tracing.one("text_completion")))
     assert end.args[0].llm_output == {
         "model_name": "m-1-0",
         "token_usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
@@ -175,16 +175,16 @@ def test_completion_model():
 @pytest.mark.newest
 def test_tool(given):
     """Arguments, results and errors of a tool come back, with the message to the model if one called it."""
-    live, told = live_and_rebuilt(look, given, metadata={"thread_id": "t"})
+    live, again = live_and_rebuilt(look, given, metadata={"thread_id": "t"})
 
-    assert told == live
+    assert again == live
 
 
 def test_retriever():
     """Query and documents of a retriever come back."""
-    live, told = live_and_rebuilt(Retriever(), "q", tags=["t"])
+    live, again = live_and_rebuilt(Retriever(), "q", tags=["t"])
 
-    assert told == live
+    assert again == live
 
 
 def test_error_of_a_model():
@@ -193,7 +193,7 @@ def test_error_of_a_model():
     with pytest.raises(ValueError, match="no"):
         Model(answer=ValueError("no")).invoke("x", tracing.config)
 
-    _, end = rebuilt(told_of(tracing.one("chat m-1")))
+    _, end = rebuilt(span_data_of(tracing.one("chat m-1")))
 
     assert (end.name, str(end.args[0]), end.args[0].error_type) == ("on_llm_error", "no", "ValueError")
 
@@ -203,8 +203,8 @@ def test_chain_by_its_span():
     tracing = Tracing()
     (ChatPromptTemplate.from_template("{x}") | Model(answer=AIMessage("3"))).invoke({"x": 1}, tracing.config)
 
-    prompt, _ = rebuilt(told_of(tracing.one("ChatPromptTemplate")))
-    chain, _ = rebuilt(told_of(tracing.one("RunnableSequence")))
+    prompt, _ = rebuilt(span_data_of(tracing.one("ChatPromptTemplate")))
+    chain, _ = rebuilt(span_data_of(tracing.one("RunnableSequence")))
 
     described = {"lc": 1, "type": "not_implemented", "id": ["ChatPromptTemplate"], "name": "ChatPromptTemplate"}
     assert (prompt.name, prompt.args[0]) == ("on_chain_start", described)
@@ -218,7 +218,7 @@ def test_nodes():
     graph = straight_graph(one=body(tracing, "inner", lambda _: {"values": []}))
     graph.invoke({"values": []}, tracing.config)
 
-    start, _ = rebuilt(told_of(tracing.one("one")))
+    start, _ = rebuilt(span_data_of(tracing.one("one")))
 
     assert start.kwargs["metadata"] == {"langgraph_node": "one", "langgraph_step": 1}
     assert start.kwargs["tags"] == ["graph:step:1"]
@@ -241,11 +241,11 @@ VALUES = {
 def test_inputs_and_outputs(kind, value):
     """What goes into a chain and comes out of it comes back from JSON, messages and prompts as objects."""
     json = payload.to_json(value)
-    told = SpanData("run", {semconv.RUN_TYPE: str(kind), semconv.INPUTS: json, semconv.OUTPUTS: json})
+    span = SpanData("run", {semconv.RUN_TYPE: str(kind), semconv.INPUTS: json, semconv.OUTPUTS: json})
 
-    assert end_event(kind, told).args == (value,)
+    assert end_event(kind, span).args == (value,)
     if kind is not Kind.PROMPT:
-        assert start_event(kind, told).args[1] == value
+        assert start_event(kind, span).args[1] == value
 
 
 def test_chunks_come_back_whole():
@@ -273,7 +273,7 @@ def test_run_names():
     RunnableLambda(lambda x: x).with_config(run_name="mine").invoke(1, tracing.config)
     look.invoke({"x": 1}, {**tracing.config, "run_name": "mine"})
 
-    chain, _ = rebuilt(told_of(tracing.one("mine")))
-    called, _ = rebuilt(told_of(tracing.one("execute_tool look")))
+    chain, _ = rebuilt(span_data_of(tracing.one("mine")))
+    called, _ = rebuilt(span_data_of(tracing.one("execute_tool look")))
 
     assert (chain.kwargs["name"], called.kwargs["name"], called.args[0]["name"]) == ("mine", "mine", "look")

@@ -1,13 +1,12 @@
-"""What a span says, read with care: attributes are foreign data, each may be of any type."""
+"""The data of a span, read with care: attributes are foreign, each may be of any type."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
-from opentelemetry.util.types import AnyValue
 
-from runspan.attributes import is_count
+from runspan.attributes import Attributes, is_count
 from runspan.payload import clean, to_json
 
 _DEEPEST: Final = 64
@@ -15,45 +14,45 @@ _MOST_DOTS: Final = 15
 _LONGEST_INDEX: Final = 6  # digits
 
 Names = tuple[str, ...]
-"""Attributes that say the same; the first that can be read counts."""
+"""Attributes of the same meaning; the first that can be read counts."""
 
 
 class SpanData(NamedTuple):
-    """What a span says."""
+    """What is read of a span."""
 
     name: str
-    attributes: Mapping[str, AnyValue]
-    events: Sequence[tuple[str, Mapping[str, AnyValue]]] = ()
+    attributes: Attributes
+    events: Sequence[tuple[str, Attributes]] = ()
     """Names and attributes of the span's events, in their order."""
     error: str | None = None
     """Description of the status ERROR; None for any other status."""
 
 
-def text(told: SpanData, names: Names) -> str | None:
+def text(span: SpanData, names: Names) -> str | None:
     """Return the first text that is not empty."""
-    return next(filter(None, (text_in(told.attributes.get(name)) for name in names)), None)
+    return next(filter(None, (text_in(span.attributes.get(name)) for name in names)), None)
 
 
-def texts(told: SpanData, names: Names) -> list[str]:
+def texts(span: SpanData, names: Names) -> list[str]:
     """Return the first list of texts; a text alone is a list of one."""
-    return next(filter(None, (texts_in(told.attributes.get(name)) for name in names)), [])
+    return next(filter(None, (texts_in(span.attributes.get(name)) for name in names)), [])
 
 
-def count(told: SpanData, names: Names) -> int | None:
+def count(span: SpanData, names: Names) -> int | None:
     """Return the first number that can count tokens or steps."""
-    values = (told.attributes.get(name) for name in names)
+    values = (span.attributes.get(name) for name in names)
     return next((value for value in values if is_count(value)), None)
 
 
-def number(told: SpanData, names: Names) -> int | float | None:
+def number(span: SpanData, names: Names) -> int | float | None:
     """Return the first number."""
-    values = (told.attributes.get(name) for name in names)
+    values = (span.attributes.get(name) for name in names)
     return next((value for value in values if isinstance(value, int | float) and not isinstance(value, bool)), None)
 
 
-def value(told: SpanData, names: Names) -> Any:
+def value(span: SpanData, names: Names) -> Any:
     """Return the first value that is not None, texts as they are."""
-    found = (told.attributes.get(name) for name in names)
+    found = (span.attributes.get(name) for name in names)
     return plain(next((each for each in found if each is not None), None))
 
 
@@ -76,7 +75,7 @@ def as_text(value: object) -> str:
 
 
 def from_json(value: object) -> Any:
-    """Return what a JSON text says; a text that is none as it is, a structured value as dictionaries and lists."""
+    """Return the value of a JSON text; other text as it is, a structured value as dictionaries and lists."""
     if not isinstance(value, str):
         return plain(value)
     try:
@@ -108,19 +107,19 @@ def _plain_parts(value: Mapping[Any, object] | Sequence[object], depth: int) -> 
     return [plain(item, depth) for item in value]
 
 
-def tree(told: SpanData, prefix: str) -> dict[str, Any]:
+def nested(span: SpanData, prefix: str) -> dict[str, Any]:
     """Return the attributes below a prefix as nested dictionaries: their names are split at the dots."""
     found: dict[str, Any] = {}
     start = f"{prefix}."
-    for name, value in told.attributes.items():
+    for name, value in span.attributes.items():
         if name.startswith(start):
-            _plant(found, name.removeprefix(start).split(".", _MOST_DOTS), plain(value))
+            _insert(found, name.removeprefix(start).split(".", _MOST_DOTS), plain(value))
     return found
 
 
-def _plant(branch: dict[str, Any], path: list[str], leaf: object) -> None:
-    *way, last = path
-    for key in way:
+def _insert(branch: dict[str, Any], path: list[str], leaf: object) -> None:
+    *parents, last = path
+    for key in parents:
         if not isinstance(branch.get(key), dict):
             branch[key] = {}
         branch = branch[key]
@@ -136,10 +135,15 @@ def dicts_in(branch: object) -> list[dict[str, Any]]:
     return [item for item in branch if isinstance(item, dict)] if isinstance(branch, list) else []
 
 
-def at(branch: object, *path: str) -> Any:
+def value_at(branch: object, *path: str) -> Any:
     """Return what stands at a path in nested dictionaries; None if nothing does."""
     for key in path:
         if not isinstance(branch, dict):
             return None
         branch = branch.get(key)
     return branch
+
+
+def without_none(**values: Any) -> dict[str, Any]:
+    """Return the values that are not None, by their names."""
+    return {name: each for name, each in values.items() if each is not None}

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runspan.payload import Kind
+from runspan.payload.message_types import MessageDict
 from runspan.rebuild.span_data import Names, SpanData
 
-Said = dict[str, Any]
-"""A message in the form of the GenAI conventions: ``role``, ``parts``, perhaps ``name`` and ``finish_reason``."""
 
-
-class Words(NamedTuple):
-    """The attributes in which a dialect says one thing each."""
+class AttributeNames(NamedTuple):
+    """The names that the attributes of a dialect have."""
 
     run_name: Names = ()
     chain_name: Names = ()
@@ -61,7 +59,7 @@ def _no_kind(_: SpanData) -> Kind | None:
     return None
 
 
-def _no_messages(_: SpanData) -> list[Said]:
+def _no_messages(_: SpanData) -> list[MessageDict]:
     return []
 
 
@@ -70,15 +68,15 @@ def _nothing(_: Kind, __: SpanData) -> None:
 
 
 class Dialect(NamedTuple):
-    """How one family of instrumentations says what a run is, what it got and what came of it."""
+    """How one family of instrumentations records what a run is, its inputs and its outputs."""
 
-    words: Words
+    names: AttributeNames
     kind: Callable[[SpanData], Kind | None] = _no_kind
-    asked: Callable[[SpanData], list[Said]] = _no_messages
-    """What a model was asked."""
-    answered: Callable[[SpanData], list[Said]] = _no_messages
-    """What it answered, one message for each choice."""
-    given: Callable[[Kind, SpanData], Any] = _nothing
-    """The inputs of a chain, the arguments of a tool, the query of a retriever; None if they are not said."""
-    returned: Callable[[Kind, SpanData], Any] = _nothing
-    """The outputs of a chain, the result of a tool, the documents of a retriever; None if they are not said."""
+    input_messages: Callable[[SpanData], list[MessageDict]] = _no_messages
+    """The messages to a model."""
+    output_messages: Callable[[SpanData], list[MessageDict]] = _no_messages
+    """The messages from it, one for each choice."""
+    inputs: Callable[[Kind, SpanData], Any] = _nothing
+    """The inputs of a chain, the arguments of a tool, the query of a retriever; None if there are none."""
+    outputs: Callable[[Kind, SpanData], Any] = _nothing
+    """The outputs of a chain, the result of a tool, the documents of a retriever; None if there are none."""

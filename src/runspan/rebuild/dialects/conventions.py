@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from runspan import semconv
 from runspan.payload import Kind
-from runspan.rebuild.bodies import said
-from runspan.rebuild.dialects.base import Dialect, Said, Words
+from runspan.payload.message_types import MessageDict
+from runspan.rebuild.dialects.base import AttributeNames, Dialect
+from runspan.rebuild.langchain_messages import message_dict
 from runspan.rebuild.span_data import SpanData, dicts_in, from_json, structure_in, text_in, value
 
 _KINDS: Final = {
@@ -22,7 +23,7 @@ _KINDS: Final = {
 
 _SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 
-WORDS: Final = Words(
+NAMES: Final = AttributeNames(
     chain_name=("gen_ai.agent.name", "gen_ai.workflow.name"),
     thread_id=("gen_ai.conversation.id",),
     provider=(semconv.PROVIDER,),
@@ -53,18 +54,18 @@ WORDS: Final = Words(
 )
 
 
-def _kind(told: SpanData) -> Kind | None:
-    return _KINDS.get(text_in(told.attributes.get(semconv.OPERATION)) or "")
+def _kind(span: SpanData) -> Kind | None:
+    return _KINDS.get(text_in(span.attributes.get(semconv.OPERATION)) or "")
 
 
-def _asked(told: SpanData) -> list[Said]:
-    instructions = _parts(structure_in(told.attributes.get(_SYSTEM_INSTRUCTIONS)))
+def _input_messages(span: SpanData) -> list[MessageDict]:
+    instructions = _parts(structure_in(span.attributes.get(_SYSTEM_INSTRUCTIONS)))
     system = [{"role": "system", "parts": instructions}] if instructions else []
-    return system + _messages(told, semconv.INPUT_MESSAGES, "user")
+    return system + _messages(span, semconv.INPUT_MESSAGES, "user")
 
 
-def _answered(told: SpanData) -> list[Said]:
-    return _messages(told, semconv.OUTPUT_MESSAGES, "assistant")
+def _output_messages(span: SpanData) -> list[MessageDict]:
+    return _messages(span, semconv.OUTPUT_MESSAGES, "assistant")
 
 
 def _parts(instructions: Any) -> list[Any]:
@@ -73,28 +74,30 @@ def _parts(instructions: Any) -> list[Any]:
     return dicts_in([instructions] if isinstance(instructions, dict) else instructions)
 
 
-def _messages(told: SpanData, name: str, role: str) -> list[Said]:
-    found = structure_in(told.attributes.get(name))
+def _messages(span: SpanData, name: str, role: str) -> list[MessageDict]:
+    found = structure_in(span.attributes.get(name))
     if isinstance(found, str):
-        return [said({"content": found}, role)] if found else []
+        return [message_dict({"content": found}, role)] if found else []
     found = dicts_in([found] if isinstance(found, dict) else found)
-    return [{"role": role, **each} if isinstance(each.get("parts"), list) else said(each, role) for each in found]
+    return [
+        {"role": role, **each} if isinstance(each.get("parts"), list) else message_dict(each, role) for each in found
+    ]
 
 
-def _given(kind: Kind, told: SpanData) -> Any:
+def _inputs(kind: Kind, span: SpanData) -> Any:
     if kind is Kind.TOOL:
-        return value(told, (semconv.TOOL_ARGUMENTS,))
+        return value(span, (semconv.TOOL_ARGUMENTS,))
     if kind is Kind.RETRIEVER:
-        return value(told, (semconv.QUERY,))
+        return value(span, (semconv.QUERY,))
     return None
 
 
-def _returned(kind: Kind, told: SpanData) -> Any:
+def _outputs(kind: Kind, span: SpanData) -> Any:
     if kind is Kind.TOOL:
-        return value(told, (semconv.TOOL_RESULT, "anthropic.tool_result.content"))
+        return value(span, (semconv.TOOL_RESULT, "anthropic.tool_result.content"))
     if kind is Kind.RETRIEVER:
-        return from_json(told.attributes.get(semconv.DOCUMENTS))
+        return from_json(span.attributes.get(semconv.DOCUMENTS))
     return None
 
 
-CONVENTIONS: Final = Dialect(WORDS, _kind, _asked, _answered, _given, _returned)
+CONVENTIONS: Final = Dialect(NAMES, _kind, _input_messages, _output_messages, _inputs, _outputs)

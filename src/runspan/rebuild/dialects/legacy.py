@@ -4,22 +4,21 @@ A body stands in the event's attributes, or as JSON in its attribute ``gen_ai.ev
 Before 1.28 all messages stood in two events, and before that in two attributes.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry.util.types import AnyValue
-
-from runspan.rebuild.bodies import said
-from runspan.rebuild.dialects.base import Dialect, Said, Words
+from runspan.attributes import Attributes
+from runspan.payload.message_types import MessageDict
+from runspan.rebuild.dialects.base import AttributeNames, Dialect
+from runspan.rebuild.langchain_messages import message_dict
 from runspan.rebuild.span_data import SpanData, dicts_in, plain, structure_in
 
-WORDS: Final = Words(
+NAMES: Final = AttributeNames(
     provider=("gen_ai.system",),
     input_tokens=("gen_ai.usage.prompt_tokens",),
     output_tokens=("gen_ai.usage.completion_tokens",),
 )
 
-_ASKED: Final = {
+_ROLES: Final = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
@@ -30,17 +29,17 @@ _PROMPT: Final = "gen_ai.prompt"
 _COMPLETION: Final = "gen_ai.completion"
 
 
-def _asked(told: SpanData) -> list[Said]:
-    one_each = [said(_body(event), _ASKED[name]) for name, event in told.events if name in _ASKED]
-    return one_each or _all_at_once(told, "gen_ai.content.prompt", _PROMPT, "user")
+def _input_messages(span: SpanData) -> list[MessageDict]:
+    one_each = [message_dict(_body(event), _ROLES[name]) for name, event in span.events if name in _ROLES]
+    return one_each or _in_one_value(span, "gen_ai.content.prompt", _PROMPT, "user")
 
 
-def _answered(told: SpanData) -> list[Said]:
-    one_each = [_choice(_body(event)) for name, event in told.events if name == _CHOICE]
-    return one_each or _all_at_once(told, "gen_ai.content.completion", _COMPLETION, "assistant")
+def _output_messages(span: SpanData) -> list[MessageDict]:
+    one_each = [_choice(_body(event)) for name, event in span.events if name == _CHOICE]
+    return one_each or _in_one_value(span, "gen_ai.content.completion", _COMPLETION, "assistant")
 
 
-def _body(event: Mapping[str, AnyValue]) -> dict[str, Any]:
+def _body(event: Attributes) -> dict[str, Any]:
     body = structure_in(event.get("gen_ai.event.content"))
     if isinstance(body, str):
         return {"content": body}
@@ -49,23 +48,23 @@ def _body(event: Mapping[str, AnyValue]) -> dict[str, Any]:
     return {**body, "tool_calls": structure_in(body.get("tool_calls"))}
 
 
-def _choice(body: dict[str, Any]) -> Said:
+def _choice(body: dict[str, Any]) -> MessageDict:
     """Return a choice: its message stands in it, the calls of tools in the message or beside it."""
     message = structure_in(body.get("message"))
     inner = message if isinstance(message, dict) else {"content": message}
     calls = structure_in(inner.get("tool_calls")) or body.get("tool_calls")
-    return said({**inner, "tool_calls": calls, "finish_reason": body.get("finish_reason")}, "assistant")
+    return message_dict({**inner, "tool_calls": calls, "finish_reason": body.get("finish_reason")}, "assistant")
 
 
-def _all_at_once(told: SpanData, event_name: str, name: str, role: str) -> list[Said]:
-    sources = [*(event for each, event in told.events if each == event_name), told.attributes]
+def _in_one_value(span: SpanData, event_name: str, name: str, role: str) -> list[MessageDict]:
+    sources = [*(event for each, event in span.events if each == event_name), span.attributes]
     for source in sources:
         found = structure_in(source.get(name))
         if isinstance(found, str) and found:
-            return [said({"content": found}, role)]
+            return [message_dict({"content": found}, role)]
         if bodies := dicts_in([found] if isinstance(found, dict) else found):
-            return [said(body, role) for body in bodies]
+            return [message_dict(body, role) for body in bodies]
     return []
 
 
-LEGACY: Final = Dialect(WORDS, asked=_asked, answered=_answered)
+LEGACY: Final = Dialect(NAMES, input_messages=_input_messages, output_messages=_output_messages)

@@ -7,9 +7,10 @@ arguments there. So is a raw request or response in JSON on a model's span, whos
 from typing import Any, Final
 
 from runspan.payload import Kind
-from runspan.rebuild.bodies import said
-from runspan.rebuild.dialects.base import Dialect, Said, Words
-from runspan.rebuild.span_data import SpanData, at, dicts_in, from_json, text_in, tree, value
+from runspan.payload.message_types import MessageDict
+from runspan.rebuild.dialects.base import AttributeNames, Dialect
+from runspan.rebuild.langchain_messages import message_dict
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, nested, text_in, value, value_at
 
 _KIND: Final = "openinference.span.kind"
 _KINDS: Final = {
@@ -21,7 +22,7 @@ _KINDS: Final = {
     "PROMPT": Kind.PROMPT,
 }
 
-WORDS: Final = Words(
+NAMES: Final = AttributeNames(
     chain_name=("agent.name",),
     tags=("tag.tags",),
     metadata=("metadata",),
@@ -43,27 +44,27 @@ WORDS: Final = Words(
 )
 
 
-def _kind(told: SpanData) -> Kind | None:
-    return _KINDS.get(text_in(told.attributes.get(_KIND)) or "")
+def _kind(span: SpanData) -> Kind | None:
+    return _KINDS.get(text_in(span.attributes.get(_KIND)) or "")
 
 
-def _asked(told: SpanData) -> list[Said]:
-    return _messages(told, "llm.input_messages", "user") or _plain_text(told, "input", "user")
+def _input_messages(span: SpanData) -> list[MessageDict]:
+    return _messages(span, "llm.input_messages", "user") or _plain_text(span, "input", "user")
 
 
-def _answered(told: SpanData) -> list[Said]:
-    return _messages(told, "llm.output_messages", "assistant") or _plain_text(told, "output", "assistant")
+def _output_messages(span: SpanData) -> list[MessageDict]:
+    return _messages(span, "llm.output_messages", "assistant") or _plain_text(span, "output", "assistant")
 
 
-def _messages(told: SpanData, prefix: str, role: str) -> list[Said]:
-    found = (at(each, "message") for each in dicts_in(tree(told, prefix)))
-    return [said(_body(message), role) for message in found if isinstance(message, dict)]
+def _messages(span: SpanData, prefix: str, role: str) -> list[MessageDict]:
+    found = (value_at(each, "message") for each in dicts_in(nested(span, prefix)))
+    return [message_dict(_body(message), role) for message in found if isinstance(message, dict)]
 
 
-def _plain_text(told: SpanData, side: str, role: str) -> list[Said]:
-    content = _value(told, side) if told.attributes.get(_KIND) == "LLM" else None
-    is_text = isinstance(content, str) and told.attributes.get(f"{side}.mime_type") != "application/json"
-    return [said({"content": content}, role)] if is_text and content else []
+def _plain_text(span: SpanData, side: str, role: str) -> list[MessageDict]:
+    content = _value(span, side) if span.attributes.get(_KIND) == "LLM" else None
+    is_text = isinstance(content, str) and span.attributes.get(f"{side}.mime_type") != "application/json"
+    return [message_dict({"content": content}, role)] if is_text and content else []
 
 
 def _body(message: dict[str, Any]) -> dict[str, Any]:
@@ -75,37 +76,37 @@ def _body(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
-    return {"id": at(call, "tool_call", "id"), "function": at(call, "tool_call", "function")}
+    return {"id": value_at(call, "tool_call", "id"), "function": value_at(call, "tool_call", "function")}
 
 
 def _part(item: dict[str, Any]) -> dict[str, Any]:
-    part = at(item, "message_content")
+    part = value_at(item, "message_content")
     if not isinstance(part, dict):
         return item
     kind = text_in(part.get("type")) or "text"
     if kind == "reasoning":
         return {"type": kind, "content": part.get("text")}
     # The names of the leaves repeat the type: message_content.image.image.url.
-    if isinstance(url := at(part, kind, kind, "url"), str):
-        return {"type": "uri", "modality": kind, "uri": url, "mime_type": at(part, kind, kind, "mime_type")}
+    if isinstance(url := value_at(part, kind, kind, "url"), str):
+        return {"type": "uri", "modality": kind, "uri": url, "mime_type": value_at(part, kind, kind, "mime_type")}
     return {**part, "type": kind}
 
 
-def _given(_: Kind, told: SpanData) -> Any:
-    return _value(told, "input")
+def _inputs(_: Kind, span: SpanData) -> Any:
+    return _value(span, "input")
 
 
-def _returned(kind: Kind, told: SpanData) -> Any:
+def _outputs(kind: Kind, span: SpanData) -> Any:
     if kind is not Kind.RETRIEVER:
-        return _value(told, "output")
-    found = (at(each, "document") for each in dicts_in(tree(told, "retrieval.documents")))
+        return _value(span, "output")
+    found = (value_at(each, "document") for each in dicts_in(nested(span, "retrieval.documents")))
     documents = [{**each, "metadata": from_json(each.get("metadata"))} for each in found if isinstance(each, dict)]
     return documents or None
 
 
-def _value(told: SpanData, side: str) -> Any:
-    found = value(told, (f"{side}.value",))
-    return from_json(found) if told.attributes.get(f"{side}.mime_type") == "application/json" else found
+def _value(span: SpanData, side: str) -> Any:
+    found = value(span, (f"{side}.value",))
+    return from_json(found) if span.attributes.get(f"{side}.mime_type") == "application/json" else found
 
 
-OPENINFERENCE: Final = Dialect(WORDS, _kind, _asked, _answered, _given, _returned)
+OPENINFERENCE: Final = Dialect(NAMES, _kind, _input_messages, _output_messages, _inputs, _outputs)

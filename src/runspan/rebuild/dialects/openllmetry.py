@@ -3,14 +3,15 @@
 from typing import Any, Final
 
 from runspan.payload import Kind
-from runspan.rebuild.bodies import said
-from runspan.rebuild.dialects.base import Dialect, Said, Words
-from runspan.rebuild.span_data import SpanData, dicts_in, from_json, text_in, tree
+from runspan.payload.message_types import MessageDict
+from runspan.rebuild.dialects.base import AttributeNames, Dialect
+from runspan.rebuild.langchain_messages import message_dict
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, nested, text_in
 
 _KINDS: Final = {"workflow": Kind.CHAIN, "task": Kind.CHAIN, "agent": Kind.CHAIN, "tool": Kind.TOOL}
 _MODELS: Final = {"chat": Kind.CHAT, "completion": Kind.COMPLETION}
 
-WORDS: Final = Words(
+NAMES: Final = AttributeNames(
     chain_name=("traceloop.entity.name",),
     top_k=("llm.top_k",),
     frequency_penalty=("llm.frequency_penalty",),
@@ -25,34 +26,34 @@ WORDS: Final = Words(
 )
 
 
-def _kind(told: SpanData) -> Kind | None:
-    kind = _MODELS.get(text_in(told.attributes.get("llm.request.type")) or "")
-    return kind or _KINDS.get(text_in(told.attributes.get("traceloop.span.kind")) or "")
+def _kind(span: SpanData) -> Kind | None:
+    kind = _MODELS.get(text_in(span.attributes.get("llm.request.type")) or "")
+    return kind or _KINDS.get(text_in(span.attributes.get("traceloop.span.kind")) or "")
 
 
-def _asked(told: SpanData) -> list[Said]:
-    found = dicts_in(tree(told, "gen_ai.prompt"))
+def _input_messages(span: SpanData) -> list[MessageDict]:
+    found = dicts_in(nested(span, "gen_ai.prompt"))
     # Anthropic's completions have their prompt under the role alone.
-    return [said({"content": each.get("user"), **each}, "user") for each in found]
+    return [message_dict({"content": each.get("user"), **each}, "user") for each in found]
 
 
-def _answered(told: SpanData) -> list[Said]:
-    """Return the choices; what an Anthropic model thought stands in a choice of its own before the answer."""
-    choices: list[Said] = []
+def _output_messages(span: SpanData) -> list[MessageDict]:
+    """Return the choices; the thoughts of an Anthropic model stand in a choice of their own before the answer."""
+    choices: list[MessageDict] = []
     thoughts: list[Any] = []
-    for body in dicts_in(tree(told, "gen_ai.completion")):
+    for body in dicts_in(nested(span, "gen_ai.completion")):
         if body.get("role") == "thinking":
             thoughts.append({"type": "reasoning", "content": body.get("content")})
             continue
-        choice = said(body, "assistant")
+        choice = message_dict(body, "assistant")
         choices.append({**choice, "parts": thoughts + choice["parts"]})
         thoughts = []
     return [*choices, {"role": "assistant", "parts": thoughts}] if thoughts else choices
 
 
-def _given(_: Kind, told: SpanData) -> Any:
+def _inputs(_: Kind, span: SpanData) -> Any:
     """Return the input of an entity: ``inputs`` of a LangChain run, or ``args`` and ``kwargs`` of a function."""
-    found = from_json(told.attributes.get("traceloop.entity.input"))
+    found = from_json(span.attributes.get("traceloop.entity.input"))
     if not isinstance(found, dict):
         return found
     if "inputs" in found and "tags" in found:
@@ -61,10 +62,10 @@ def _given(_: Kind, told: SpanData) -> Any:
     return found["kwargs"] if is_call else found
 
 
-def _returned(kind: Kind, told: SpanData) -> Any:
-    found = from_json(told.attributes.get("traceloop.entity.output"))
+def _outputs(kind: Kind, span: SpanData) -> Any:
+    found = from_json(span.attributes.get("traceloop.entity.output"))
     name = "output" if kind is Kind.TOOL else "outputs"
     return found[name] if isinstance(found, dict) and found.keys() == {name, "kwargs"} else found
 
 
-OPENLLMETRY: Final = Dialect(WORDS, _kind, _asked, _answered, _given, _returned)
+OPENLLMETRY: Final = Dialect(NAMES, _kind, _input_messages, _output_messages, _inputs, _outputs)

@@ -8,7 +8,7 @@ from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
 from runspan import semconv
 from runspan.payload import Kind
-from runspan.rebuild.dialects.base import Dialect, Words
+from runspan.rebuild.dialects.base import AttributeNames, Dialect
 from runspan.rebuild.langchain_messages import split_calls
 from runspan.rebuild.span_data import SpanData, dicts_in, from_json, text_in
 
@@ -16,7 +16,7 @@ from runspan.rebuild.span_data import SpanData, dicts_in, from_json, text_in
 _KINDS: Final = {str(kind): kind for kind in Kind} | {str(Kind.AGENT): Kind.CHAIN, str(Kind.GRAPH): Kind.CHAIN}
 _CHAINS: Final = (Kind.CHAIN, Kind.PROMPT, Kind.PARSER)
 
-WORDS: Final = Words(
+NAMES: Final = AttributeNames(
     run_name=(semconv.RUN_NAME,),
     tags=(semconv.TAGS,),
     graph_node=(semconv.GRAPH_NODE,),
@@ -26,26 +26,26 @@ WORDS: Final = Words(
 _FIELDS: Final = frozenset(AIMessage.model_fields) | frozenset(ToolMessage.model_fields)
 
 
-def _kind(told: SpanData) -> Kind | None:
-    return _KINDS.get(text_in(told.attributes.get(semconv.RUN_TYPE)) or "")
+def _kind(span: SpanData) -> Kind | None:
+    return _KINDS.get(text_in(span.attributes.get(semconv.RUN_TYPE)) or "")
 
 
-def _given(kind: Kind, told: SpanData) -> Any:
-    return revived(from_json(told.attributes.get(semconv.INPUTS))) if kind in _CHAINS else None
+def _inputs(kind: Kind, span: SpanData) -> Any:
+    return _with_messages(from_json(span.attributes.get(semconv.INPUTS))) if kind in _CHAINS else None
 
 
-def _returned(kind: Kind, told: SpanData) -> Any:
-    found = revived(from_json(told.attributes.get(semconv.OUTPUTS))) if kind in _CHAINS else None
+def _outputs(kind: Kind, span: SpanData) -> Any:
+    found = _with_messages(from_json(span.attributes.get(semconv.OUTPUTS))) if kind in _CHAINS else None
     return _prompt_value(found) if kind is Kind.PROMPT and isinstance(found, dict) else found
 
 
-def revived(value: Any) -> Any:
+def _with_messages(value: Any) -> Any:
     """Return a value in which the messages are objects again; what a message lost on its way into JSON stays lost."""
     if isinstance(value, list):
-        return [revived(item) for item in value]
+        return [_with_messages(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return _message(value) or {key: revived(item) for key, item in value.items()}
+    return _message(value) or {key: _with_messages(item) for key, item in value.items()}
 
 
 def _message(fields: dict[str, Any]) -> BaseMessage | None:
@@ -96,4 +96,4 @@ def _prompt_value(outputs: dict[str, Any]) -> object:
     return StringPromptValue(text=text) if isinstance(text, str) else outputs
 
 
-OWN: Final = Dialect(WORDS, _kind, given=_given, returned=_returned)
+OWN: Final = Dialect(NAMES, _kind, inputs=_inputs, outputs=_outputs)
