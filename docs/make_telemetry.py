@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from runspan.semconv import NAMES, SCHEMA_URL, Level, Name, What
+from runspan.semconv import NAMES, SCHEMA_URL, Level, Name, NameKind
 
 TARGET: Final = Path(__file__).parent / "telemetry.md"
 
@@ -11,7 +11,7 @@ _HEAD: Final = f"""\
 # Telemetry
 
 Every attribute, event and metric that runspan writes. This file is made from
-[src/runspan/semconv.py](../src/runspan/semconv.py) by `make docs`; the names under `gen_ai` rest on
+[src/runspan/semconv.py](../src/runspan/semconv.py) by `make docs`; the names under `gen_ai` are those of
 `{SCHEMA_URL}`.
 
 ## Spans
@@ -37,21 +37,29 @@ def text() -> str:
     return "\n".join(
         [
             _HEAD,
-            *_section("Attributes of the conventions", _those(What.ATTRIBUTE, ours=False)),
-            *_section("Attributes of our own", _those(What.ATTRIBUTE, ours=True)),
-            *_section("Events", _those(What.EVENT)),
-            *_section("Metrics", _those(What.METRIC)),
+            *_section("Attributes of the conventions", _those(NameKind.ATTRIBUTE, ours=False)),
+            *_section("Attributes of our own", _those(NameKind.ATTRIBUTE, ours=True)),
+            *_section("Events", _those(NameKind.EVENT)),
+            *_section("Metrics", _those(NameKind.METRIC)),
         ]
     )
 
 
-def _those(what: What, *, ours: bool | None = None) -> list[Name]:
-    return [each for each in NAMES if each.what is what and ours in {None, each.level is Level.OURS}]
+def _those(kind: NameKind, *, ours: bool | None = None) -> list[Name]:
+    return [each for each in NAMES if each.kind is kind and ours in {None, each.level is Level.OURS}]
 
 
 def _section(title: str, names: list[Name]) -> list[str]:
-    rows = [f"| `{each.name}` | {each.where} | {each.level} | {each.rests_on} | {each.says} |" for each in names]
-    return [f"## {title}\n", "| name | on | level | rests on | says |", "| --- | --- | --- | --- | --- |", *rows, ""]
+    rows = [
+        f"| `{each.name}` | {each.applies_to} | {each.level} | {each.source} | {each.description} |" for each in names
+    ]
+    return [
+        f"## {title}\n",
+        "| name | on | level | source | description |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
 
 
 if __name__ == "__main__":

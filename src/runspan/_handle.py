@@ -62,7 +62,7 @@ class Handle:
         return sum((each.stats() for each in delivering), Stats())
 
     def shutdown(self, timeout: float = 4) -> bool:
-        """Deliver what can be delivered in time, and stop; the tracer provider stays in place.
+        """Deliver what can be delivered in time, and stop; the tracer provider stays.
 
         Args:
             timeout: seconds, for all of it.

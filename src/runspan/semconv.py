@@ -1,4 +1,4 @@
-"""Every name that runspan writes: attributes, events, metrics, each with its level and what it rests on.
+"""Every name that runspan writes: attributes, events, metrics, each with its level and the source of its definition.
 
 Names under ``gen_ai`` follow the OpenTelemetry GenAI conventions of autumn 2026, which are in Development; the packages
 on PyPI mark theirs deprecated or lack them, so they stand here. Names under ``langchain`` and ``langgraph`` are ours:
@@ -15,7 +15,7 @@ _CORE: Final = "1.44.0"
 _OURS: Final = "runspan"
 
 
-class What(enum.StrEnum):
+class NameKind(enum.StrEnum):
     """What a name is the name of."""
 
     ATTRIBUTE = enum.auto()
@@ -37,12 +37,13 @@ class Name(NamedTuple):
     """A name, and when it is written."""
 
     name: str
-    what: What
+    kind: NameKind
     level: Level
-    rests_on: str
-    where: str
-    """The spans, or the attributes of the metric."""
-    says: str
+    source: str
+    """The version of the conventions that has it, or ``runspan``."""
+    applies_to: str
+    """The spans, events or metrics; empty for a metric."""
+    description: str
 
 
 NAMES: Final[list[Name]] = []
@@ -56,22 +57,22 @@ _NODES: Final = "nodes and what runs in them"
 _ALL: Final = "all"
 
 
-def _attribute(name: str, level: Level, where: str, says: str, rests_on: str = _GENAI) -> str:
-    NAMES.append(Name(name, What.ATTRIBUTE, level, rests_on, where, says))
+def _attribute(name: str, level: Level, applies_to: str, description: str, source: str = _GENAI) -> str:
+    NAMES.append(Name(name, NameKind.ATTRIBUTE, level, source, applies_to, description))
     return name
 
 
-def _ours(name: str, where: str, says: str) -> str:
-    return _attribute(name, Level.OURS, where, says, _OURS)
+def _ours(name: str, applies_to: str, description: str) -> str:
+    return _attribute(name, Level.OURS, applies_to, description, _OURS)
 
 
-def _event(name: str, level: Level, where: str, says: str, rests_on: str = _GENAI) -> str:
-    NAMES.append(Name(name, What.EVENT, level, rests_on, where, says))
+def _event(name: str, level: Level, applies_to: str, description: str, source: str = _GENAI) -> str:
+    NAMES.append(Name(name, NameKind.EVENT, level, source, applies_to, description))
     return name
 
 
-def _metric(name: str, says: str, rests_on: str = _GENAI) -> str:
-    NAMES.append(Name(name, What.METRIC, Level.RECOMMENDED, rests_on, "", says))
+def _metric(name: str, description: str, source: str = _GENAI) -> str:
+    NAMES.append(Name(name, NameKind.METRIC, Level.RECOMMENDED, source, "", description))
     return name
 
 
@@ -141,7 +142,7 @@ CACHE_CREATION_TOKENS: Final = _attribute(
     "gen_ai.usage.cache_creation.input_tokens",
     Level.RECOMMENDED,
     _MODELS,
-    "the same by its former name, which Jaeger's GenAI view reads",
+    "the same by its legacy name, which Jaeger's GenAI view reads",
     "1.41.0",
 )
 REASONING_TOKENS: Final = _attribute(
@@ -215,7 +216,7 @@ TOKEN_TYPE: Final = _attribute(
 
 # Legacy names, written by ``Settings(semconv="latest_and_legacy")``.
 SYSTEM: Final = _attribute(
-    "gen_ai.system", Level.REQUIRED, _MODELS, "`gen_ai.provider.name` by its former name", "1.36.0"
+    "gen_ai.system", Level.REQUIRED, _MODELS, "`gen_ai.provider.name` by its legacy name", "1.36.0"
 )
 
 # Ours.
@@ -223,14 +224,14 @@ RUN_ID: Final = _ours("langchain.run.id", _ALL, "LangChain's id of the run")
 RUN_TYPE: Final = _ours(
     "langchain.run.type", _ALL, "`chain`, `prompt`, `parser`, `chat_model`, `llm`, `tool`, `retriever`"
 )
-RUN_NAME: Final = _ours("langchain.run.name", "models, tools, retrievers", "if the span's name does not tell it")
+RUN_NAME: Final = _ours("langchain.run.name", "models, tools, retrievers", "if the span's name is another")
 RUN_OUTCOME: Final = _ours(
     "langchain.run.outcome", _ALL, "`cancelled`, `abandoned`, `interrupted` or `handed_off`: no errors"
 )
 TAGS: Final = _ours("langchain.tags", _ALL, "content")
 METADATA: Final = "langchain.metadata."
 """Before the keys of metadata that ``Settings.metadata_keys`` allows."""
-NAMES.append(Name(f"{METADATA}*", What.ATTRIBUTE, Level.OURS, _OURS, _ALL, "the keys that a setting allows"))
+NAMES.append(Name(f"{METADATA}*", NameKind.ATTRIBUTE, Level.OURS, _OURS, _ALL, "the keys that a setting allows"))
 # What goes into a chain, prompt, parser, graph or node and comes out of it, as JSON.
 INPUTS: Final = _ours("langchain.inputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
 OUTPUTS: Final = _ours("langchain.outputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
@@ -266,7 +267,7 @@ DETAILS_EVENT: Final = _event(
 )
 EXCEPTION_EVENT: Final = _event("gen_ai.client.operation.exception", Level.RECOMMENDED, _MODELS, "a call that failed")
 CUSTOM_EVENT: Final = _event("langchain.custom", Level.OURS, _ALL, "`dispatch_custom_event`: its name, its data", _OURS)
-RETRY_EVENT: Final = _event("langchain.retry", Level.OURS, _ALL, "another try is going to be made", _OURS)
+RETRY_EVENT: Final = _event("langchain.retry", Level.OURS, _ALL, "another attempt is going to be made", _OURS)
 TEXT_EVENT: Final = _event("langchain.text", Level.OURS, _ALL, "a text that a run gave", _OURS)
 INTERRUPT_EVENT: Final = _event("langgraph.interrupt", Level.OURS, _GRAPHS, "a graph waits for its user", _OURS)
 RESUME_EVENT: Final = _event("langgraph.resume", Level.OURS, _GRAPHS, "a graph goes on", _OURS)
@@ -274,7 +275,7 @@ EVENT_NAME: Final = _ours("langchain.event.name", "`langchain.custom`", "the nam
 EVENT_DATA: Final = _ours(
     "langchain.event.data", "`langchain.custom`, `langchain.text`, `langgraph.interrupt`, `langgraph.resume`", "content"
 )
-RETRY_WAIT: Final = _ours("langchain.retry.wait", "`langchain.retry`", "seconds until the next try")
+RETRY_WAIT: Final = _ours("langchain.retry.wait", "`langchain.retry`", "seconds until the next attempt")
 EMBEDDING_INPUTS: Final = _ours("langchain.embeddings.inputs", "embeddings", "how many texts were given")
 
 # Metrics.
@@ -290,7 +291,7 @@ CALL_INPUT_TOKENS: Final = _metric("gen_ai.client.inference.operation.input_toke
 CALL_OUTPUT_TOKENS: Final = _metric(
     "gen_ai.client.inference.operation.output_tokens", "tokens of a call, as a histogram"
 )
-RETRIEVAL_DURATION: Final = _metric("gen_ai.client.operation.duration", "seconds of a retrieval; of models, formerly")
+RETRIEVAL_DURATION: Final = _metric("gen_ai.client.operation.duration", "seconds of a retrieval; of models: legacy")
 TOOL_DURATION: Final = _metric("gen_ai.execute_tool.duration", "seconds of a call of a tool")
 AGENT_DURATION: Final = _metric("gen_ai.invoke_agent.duration", "seconds of an agent")
 AGENT_INFERENCES: Final = _metric("gen_ai.invoke_agent.inference_calls", "calls of models by an agent itself")
@@ -298,11 +299,11 @@ AGENT_TOOL_CALLS: Final = _metric("gen_ai.invoke_agent.tool_calls", "calls of to
 WORKFLOW_DURATION: Final = _metric("gen_ai.invoke_workflow.duration", "seconds of a graph")
 EMBEDDINGS_DURATION: Final = _metric("gen_ai.client.embeddings.duration", "seconds of an embeddings call")
 EMBEDDINGS_TOKENS: Final = _metric("gen_ai.client.embeddings.operation.input_tokens", "tokens of a call")
-LEGACY_TOKEN_USAGE: Final = _metric("gen_ai.client.token.usage", "tokens of a call by their kind, formerly", "1.41.0")
+LEGACY_TOKEN_USAGE: Final = _metric("gen_ai.client.token.usage", "tokens of a call by their kind; legacy", "1.41.0")
 # Of delivery: counters and one gauge, `runspan.spans.waiting`.
 SPANS_TAKEN: Final = _metric("runspan.spans.taken", "spans that ended and were sampled", _OURS)
 SPANS_SENT: Final = _metric("runspan.spans.sent", "spans that the receiver took", _OURS)
-SPANS_RETRIED: Final = _metric("runspan.spans.retried", "spans to be sent again, once for each failed try", _OURS)
+SPANS_RETRIED: Final = _metric("runspan.spans.retried", "spans to be sent again, once for each failed attempt", _OURS)
 SPANS_SHORTENED: Final = _metric("runspan.spans.shortened", "spans that were too large", _OURS)
 SPANS_SPOOLED: Final = _metric("runspan.spans.spooled", "spans put on disk", _OURS)
 SPANS_DROPPED: Final = _metric("runspan.spans.dropped", "spans that are lost", _OURS)

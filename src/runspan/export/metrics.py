@@ -19,7 +19,7 @@ _COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
     semconv.SPANS_SHORTENED: lambda stats: stats.shortened,
     semconv.SPANS_SPOOLED: lambda stats: stats.spooled,
 }
-_SAYS: Final = {name.name: name.says for name in semconv.NAMES if name.what is semconv.What.METRIC}
+_SAYS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
 _UNIT: Final = "{span}"
 _observed: WeakSet[MeterProvider] = WeakSet()
 _lock = fork_safe_lock()

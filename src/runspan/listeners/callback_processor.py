@@ -36,7 +36,7 @@ class CallbackSpanProcessor(SpanProcessor):
         self.callbacks = checked_callbacks(callbacks)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Tell the handlers; of a run they hear from its handler, also of those within it that have no span."""
+        """Call the handlers; with runs their own handler calls them, also with those that have no span."""
         context = otel.get_current() if parent_context is None else parent_context
         run = run_starting(context)
         if run is not None:
@@ -45,13 +45,20 @@ class CallbackSpanProcessor(SpanProcessor):
             THIRD_PARTY_SPANS.start(span, context, self.callbacks)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Tell the handlers of the end of a span that is no run's."""
+        """Call the handlers with the end of a span that is no run's."""
         THIRD_PARTY_SPANS.end(span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  the interface's
-        """Return True: sync handlers are told at once. For async ones there is ``aflush``, in their event loop."""
+        """Return True: sync handlers are called at once. For async ones there is ``aflush``, in their event loop."""
         return True
 
     async def aflush(self, timeout: float = 10.0) -> bool:
-        """Wait, at most ``timeout`` seconds, until async handlers were told all that happened in this event loop."""
+        """Wait until the async handlers have been called with all that happened in this event loop.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Whether they have, in time.
+        """
         return await dispatch.flush(self.callbacks, timeout)

@@ -32,7 +32,7 @@ in_forked_child(_at_work.clear)
 
 
 def dispatch(callbacks: _Callbacks, event: Event, outbox: EventSink | None) -> None:
-    """Tell handlers of an event; with an outbox, the async ones later on its loop.
+    """Call handlers with an event; with an outbox, the async ones later on its loop.
 
     Raises:
         Exception: what a sync handler with ``raise_error`` raised, as with LangChain.
@@ -45,7 +45,7 @@ def dispatch(callbacks: _Callbacks, event: Event, outbox: EventSink | None) -> N
 
 
 def is_async(handler: BaseCallbackHandler) -> bool:
-    """Tell whether a handler awaits in any of its callbacks."""
+    """Return whether a handler awaits in any of its callbacks."""
     kind = type(handler)
     known = _have_coroutines.get(kind)
     if known is None:
@@ -55,16 +55,16 @@ def is_async(handler: BaseCallbackHandler) -> bool:
 
 
 class EventLoopClosedError(RuntimeError):
-    """The event loop of a run is closed, and async handlers are told on no other."""
+    """The event loop of a run is closed, and async handlers are called on no other."""
 
 
 class Outbox:
-    """The events of one invocation for async handlers, told in order by one task at a time on the invocation's loop."""
+    """The events of one invocation for async handlers, handled in order by one task at a time on its loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.callbacks: tuple[BaseCallbackHandler, ...] = ()
-        """Those that were told something."""
+        """Those that an event was put here for."""
         self._events: deque[tuple[_Callbacks, Event] | asyncio.Future[None]] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -79,7 +79,7 @@ class Outbox:
             attempt(self._start_from_another_thread, default=None)
 
     async def flush(self) -> None:
-        """Wait, on the loop of the outbox, until all that happened so far has been told."""
+        """Wait, on the loop of the outbox, until the handlers have been called with all events so far."""
         mark = self.loop.create_future()
         self._events.append(mark)
         self._start()
@@ -91,12 +91,12 @@ class Outbox:
         except RuntimeError as error:
             self._events.clear()
             _at_work.discard(self)
-            raise EventLoopClosedError("async handlers of a run can't be told on its event loop any more") from error
+            raise EventLoopClosedError("async handlers of a run can't be called on its event loop any more") from error
 
     def _start(self) -> None:
         if self._events and (self._task is None or self._task.done()):
             self._task = self.loop.create_task(self._work())
-            # One that is cancelled before its first step has told nothing.
+            # One that is cancelled before its first step has handled no event.
             self._task.add_done_callback(lambda _: self._start())
 
     async def _work(self) -> None:
@@ -116,12 +116,12 @@ class Outbox:
         try:
             await attempt_async(handle, *event.args, default=None, **event.kwargs)
         except asyncio.CancelledError:
-            # The loop is closing and waits for its tasks: what is left is told, also without an aflush().
+            # The loop is closing and waits for its tasks: the other events are handled, also without an aflush().
             return
 
 
 async def flush(callbacks: _Callbacks, timeout: float) -> bool:
-    """Wait until async handlers have been told all that happened in this event loop; True if that was in time."""
+    """Wait until async handlers have been called with all events of this event loop; True if that was in time."""
     loop = asyncio.get_running_loop()
     wanted = {id(each) for each in callbacks}
     outboxes = [each for each in _at_work.copy() if each.loop is loop and wanted & set(map(id, each.callbacks))]
@@ -143,7 +143,7 @@ def outbox_here() -> Outbox | None:
 
 
 def _forget_closed_loops() -> None:
-    """Let go of outboxes whose loop was closed before their task had told all."""
+    """Let go of outboxes whose loop was closed before their task had handled all events."""
     for each in _at_work.copy():
         if each.loop.is_closed():
             _at_work.discard(each)

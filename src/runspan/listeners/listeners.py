@@ -31,7 +31,7 @@ class Listeners:
         self.scope = Scope(spans, only_new(heard, ()))
 
     async def aflush(self, timeout: float) -> bool:
-        """Wait until the async handlers have been told all that happened in this event loop."""
+        """Wait until the async handlers have been called with all that happened in this event loop."""
         return await dispatch.flush(self.scope.callbacks, timeout)
 
     def shutdown(self, timeout: float) -> None:

@@ -1,6 +1,6 @@
 """What is known of spans between their start and their end.
 
-A processor is given one object when a span starts and another when it ends, so spans are told apart by their ids. A
+A processor is given one object when a span starts and another when it ends, so spans are known by their ids. A
 span that is dropped without an end is forgotten when it is garbage: not at once, for what is collected with it, such
 as a generator, may end it yet. Nothing here takes a lock: spans start and end in the middle of a collection, too.
 """

@@ -1,4 +1,4 @@
-"""Leads spans to the listeners in whose scope they start, by one span processor for each tracer provider.
+"""Passes spans to the listeners in whose scope they start, by one span processor for each tracer provider.
 
 No processor of an invocation is ever added to a provider: that can't be undone. The router is added once, holds no
 invocation alive, and asks the context a span starts in which runs execute there.
@@ -40,7 +40,7 @@ class TakesProcessors(Protocol):
 
 
 class Router(SpanProcessor):
-    """Tells listeners of the spans that start in their scope, and of the end of those.
+    """Notifies listeners of the spans that start in their scope, and of the end of those.
 
     A span starts in the scope of the run that executes in its context, or of the span that is its parent. It ends in
     the scope it started in, whatever is over by then.
@@ -50,7 +50,7 @@ class Router(SpanProcessor):
         self._live: LiveSpans[Scope] = LiveSpans()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Find who is to hear the span and tell them."""
+        """Find who is to hear the span and notify them."""
         try:
             self._notify(span, parent_context)
         except BaseException:
@@ -70,7 +70,7 @@ class Router(SpanProcessor):
             THIRD_PARTY_SPANS.start(span, context, scope.callbacks)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Tell those who heard it start."""
+        """Notify those who heard it start."""
         scope = self._live.pop(span.context)
         if scope is None:
             return
@@ -80,7 +80,7 @@ class Router(SpanProcessor):
             THIRD_PARTY_SPANS.end(span)
 
     def join(self, run: Run, new: Scope) -> None:
-        """Tell further processors of the span of a run, and of its end."""
+        """Notify further processors of the span of a run, and of its end."""
         if not new.processors or not run.owns_span or not run.span.is_recording():
             return
         known = self._live.get(run.span.get_span_context()) or NOBODY

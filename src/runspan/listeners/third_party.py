@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 _MODELS: Final = (Kind.CHAT, Kind.COMPLETION)
 
 
-class Call:
+class ThirdPartyCall:
     """What a span means to callback handlers, and where it stands among those that mean something.
 
     One call of a model is heard once: within a model's span, that of its SDK means the same call.
 
     Args:
-        span_data: what the span says when it starts.
-        run_id: tells it from others.
+        span_data: of the span when it starts.
+        run_id: under which handlers hear of it.
         parent: the call of the span around it, if that is known.
         run: the LangChain run around it, if no call is nearer.
     """
@@ -59,7 +59,9 @@ class Call:
     parent_run_id: UUID | None
     is_within_model: bool
 
-    def __init__(self, span_data: SpanData, run_id: UUID, parent: "Call | None" = None, run: Run | None = None) -> None:
+    def __init__(
+        self, span_data: SpanData, run_id: UUID, parent: "ThirdPartyCall | None" = None, run: Run | None = None
+    ) -> None:
         self.run_id = run_id
         self.parent = parent
         self.callbacks: tuple[BaseCallbackHandler, ...] = ()
@@ -79,14 +81,14 @@ class Call:
         return self.kind in _MODELS
 
     def start(self, span_data: SpanData, callbacks: tuple[BaseCallbackHandler, ...]) -> None:
-        """Tell handlers, once each, that the call starts, if it means something by now."""
+        """Call handlers, once each, with the start, if the span means something by now."""
         new = only_new(callbacks, self.callbacks)
         self.callbacks += new
         if self.kind is not None and new:
             self._announce(attempt(rebuild.start_event, self.kind, span_data, default=None), new)
 
     def end(self, span_data: SpanData) -> None:
-        """Tell those who heard it start that the call ends; one whose meaning came late starts and ends now."""
+        """Call those who heard it start with the end; one whose meaning came late starts and ends now."""
         if self.kind is None:
             callbacks, self.callbacks = self.callbacks, ()
             self.kind = self._kind(span_data)
@@ -116,10 +118,10 @@ class ThirdPartySpans:
     """The calls of the spans that are live."""
 
     def __init__(self) -> None:
-        self._calls: LiveSpans[Call] = LiveSpans()
+        self._calls: LiveSpans[ThirdPartyCall] = LiveSpans()
 
     def start(self, span: "Span", context: Context, callbacks: tuple[BaseCallbackHandler, ...]) -> None:
-        """Tell handlers of a span that starts; several processors may bring handlers for one span.
+        """Call handlers with a span that starts; several processors may bring handlers for one span.
 
         Raises:
             Exception: what a sync handler with ``raise_error`` raised.
@@ -131,7 +133,7 @@ class ThirdPartySpans:
         call.start(span_data, callbacks)
 
     def end(self, span: "ReadableSpan") -> None:
-        """Tell those who heard a span start that it ends.
+        """Call those who heard a span start with its end.
 
         Raises:
             Exception: what a sync handler with ``raise_error`` raised.
@@ -145,11 +147,11 @@ class ThirdPartySpans:
         for call in self._calls.values():
             call.outbox = None
 
-    def _new_call(self, span: "Span", span_data: SpanData, context: Context) -> Call:
+    def _new_call(self, span: "Span", span_data: SpanData, context: Context) -> ThirdPartyCall:
         parent = self._calls.get(span.parent)
         run = next(iter(runs_around(span.parent, context)), None) if parent is None else None
         ids = span.get_span_context()
-        call = Call(span_data, run_id_of(span_data, ids.trace_id, ids.span_id), parent, run)
+        call = ThirdPartyCall(span_data, run_id_of(span_data, ids.trace_id, ids.span_id), parent, run)
         around = parent or run
         call.outbox = (around.outbox if around is not None else None) or outbox_here()
         self._calls.put(span, call)

@@ -1,4 +1,4 @@
-"""Whether listeners are what they should be, told when they are given and not when the first span is lost."""
+"""Checks listeners when they are given, so that a mistake is an error there and not a span that is lost."""
 
 from collections.abc import Iterable
 

@@ -26,7 +26,7 @@ class AiOnlySpanProcessor(DelegatingSpanProcessor):
         provider.add_span_processor(AiOnlySpanProcessor(BatchSpanProcessor(exporter)))
 
     It is decided when a span starts. Attributes that are set later come too late, by hand inside a ``with`` or by
-    OpenLLMetry's instrumentation of LangChain, whose spans an ``is_ai_work`` can tell by their scope.
+    OpenLLMetry's instrumentation of LangChain, whose spans an ``is_ai_work`` can know by their scope.
 
     Below a web server's span, which is dropped with the caller that it names, a kept span becomes a root; any other
     parent that this processor never heard of stays. Links stay, also those to dropped spans.

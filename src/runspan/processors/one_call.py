@@ -54,7 +54,7 @@ class OneCallSpanProcessor(DelegatingSpanProcessor):
 
     def __init__(self, processor: SpanProcessor) -> None:
         super().__init__(processor)
-        self._calls: LiveSpans[_Call] = LiveSpans()
+        self._calls: LiveSpans[_ModelCall] = LiveSpans()
         self._inner: LiveSpans[_InnerSpan] = LiveSpans()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -63,13 +63,13 @@ class OneCallSpanProcessor(DelegatingSpanProcessor):
         self._processor.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Pass a span on, bare if it means a call that ours tells."""
+        """Pass a span on; as a copy without meaning and usage if our span of the same call has them."""
         self._processor.on_end(attempt(self._counted_once, span, default=span))
 
     def _note(self, span: Span, parent_context: Context | None) -> None:
         if span.instrumentation_scope is not None and span.instrumentation_scope.name == "runspan":
             if _is_model(span) and span.get_span_context().trace_flags.sampled:
-                self._calls.put(span, _Call())
+                self._calls.put(span, _ModelCall())
         elif len(self._calls):
             around = self._inner.get(span.parent)
             inner = self._within(span, otel.get_current() if parent_context is None else parent_context, around)
@@ -99,7 +99,7 @@ class OneCallSpanProcessor(DelegatingSpanProcessor):
         return SpanCopy(span, attributes=without_model_attributes(attributes)) if is_bare else span
 
 
-class _Call:
+class _ModelCall:
     """A call of a model that has a span of ours."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _InnerSpan:
         call: the call.
     """
 
-    def __init__(self, run: Run, call: _Call) -> None:
+    def __init__(self, run: Run, call: _ModelCall) -> None:
         self.run = run
         self.call = call
         self.around: _InnerSpan | None = None
@@ -141,7 +141,7 @@ class _InnerSpan:
         """Whether an inner span within this one has the usage of the same call."""
 
     def hand_over(self, answer: Mapping[str, AnyValue]) -> bool:
-        """Hand the answer to the run, if that goes on; tell whether another span counts what this one would."""
+        """Hand the answer to the run, if that goes on; return whether another span counts what this one would."""
         if self.is_counted_within:
             answer = without_usage(answer)
         counts = has_usage(answer)

@@ -1,4 +1,4 @@
-"""A place on a tracer provider for processors that change: what was added to a provider can't be taken back."""
+"""A slot on a tracer provider for processors that change: what was added to a provider can't be removed."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -18,7 +18,7 @@ class ReplaceableSpanProcessor(DelegatingSpanProcessor):
         super().__init__(_all_of(()))
 
     def replace(self, processors: Iterable[SpanProcessor]) -> None:
-        """Put processors in the place of those before, which hear nothing more."""
+        """Pass spans to these processors from now on, and no longer to those before."""
         self._processor = _all_of(processors)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

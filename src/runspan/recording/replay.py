@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from langchain_core.callbacks import BaseCallbackHandler
 
 from runspan.arguments import shown
-from runspan.listeners.third_party import Call, run_id_of
+from runspan.listeners.third_party import ThirdPartyCall, run_id_of
 from runspan.listeners.validation import checked_callbacks
 from runspan.rebuild import SpanData
 from runspan.recording.otlp_file import RecordedSpan, in_order, read_recording
@@ -24,14 +24,14 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
 
     Raises:
         TypeError: if one is no instance of ``BaseCallbackHandler``, or the recording none.
-        ValueError: if the recording can't be read; it names the place. Or if it is a list without spans.
+        ValueError: if the recording can't be read; it names the line or byte. Or if it is a list without spans.
         Exception: what a handler with ``raise_error`` raised.
 
     Example:
         ``runspan.replay("spans.json", callbacks=[LoggingHandler()])``
     """
     handlers = checked_callbacks(callbacks)
-    calls: dict[_Key, Call] = {}
+    calls: dict[_Key, ThirdPartyCall] = {}
     ended: set[_Key] = set()
     spans = read_recording(recording)
     if not spans and not isinstance(recording, str | os.PathLike):
@@ -41,7 +41,7 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
     for moment, span in in_order(spans):
         key = span.trace_id, span.span_id
         span_data = SpanData(span.name, span.attributes, span.events, span.error)
-        # An exporter that tried twice may have delivered twice.
+        # An exporter that retried may have delivered a span twice.
         if moment == "start" and key not in calls:
             calls[key] = _call(span, span_data, calls)
             calls[key].start(span_data, handlers)
@@ -50,6 +50,6 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
             calls[key].end(span_data)
 
 
-def _call(span: RecordedSpan, span_data: SpanData, calls: dict[_Key, Call]) -> Call:
+def _call(span: RecordedSpan, span_data: SpanData, calls: dict[_Key, ThirdPartyCall]) -> ThirdPartyCall:
     parent = calls.get((span.trace_id, span.parent_id)) if span.parent_id is not None else None
-    return Call(span_data, run_id_of(span_data, span.trace_id, span.span_id), parent)
+    return ThirdPartyCall(span_data, run_id_of(span_data, span.trace_id, span.span_id), parent)

@@ -61,7 +61,7 @@ _DURATIONS: Final = {
     "invoke_workflow": _Duration(semconv.WORKFLOW_DURATION, _SECONDS_OF_WORKFLOWS, (semconv.WORKFLOW_NAME,)),
 }
 
-_SAYS: Final = {name.name: name.says for name in semconv.NAMES if name.what is semconv.What.METRIC}
+_SAYS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
 
 
 class RunMetrics:
