@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 
 from runspan._guard import faults
 from runspan.processors.ai_only import AiOnlySpanProcessor
-from tests.context.shapes import Model
+from tests.fakes import Model
 from tests.tracing import as_text
 
 AI = {"gen_ai.operation.name": "chat"}

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan import OpenTelemetryCallbackHandler, Settings, __version__
 from runspan._guard import faults
-from tests.context.shapes import Model, Retriever, body, tool
+from tests.fakes import Model, Retriever, body, tool
 from tests.scope.recorders import Driven
 from tests.tracing import Tracing
 
@@ -175,17 +175,13 @@ def test_without_content_no_word_of_the_user_is_told():
     """With content off, nothing of messages, tools, documents, tags or errors is on a span."""
     tracing = Tracing(Settings(capture_content="none"))
 
-    class Leaky(Model):
-        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-            raise ValueError(messages[-1].content)
-
     def look(x):
         tool(tracing).invoke({"x": 3}, {"tags": [CANARY]})
         Retriever(tracing=tracing).invoke(CANARY)
         Model(tracing=tracing).invoke(CANARY)
         return x
 
-    chain = RunnableLambda(look) | Leaky(tracing=tracing)
+    chain = RunnableLambda(look) | Model(answer=lambda messages: ValueError(messages[-1].content))
     with pytest.raises(ValueError, match=CANARY):
         chain.invoke(CANARY, {**tracing.config, "tags": [CANARY], "metadata": {"note": CANARY}})
     assert CANARY not in "".join(span.to_json() for span in tracing.spans)

@@ -21,7 +21,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from runspan import semconv, trace_embeddings
 from runspan.payload import input_messages
 from runspan.processors.one_call import OneCallSpanProcessor
-from tests.context.shapes import AGENT, SHAPES, AgentModel, SyncModel
+from tests.context.shapes import AGENT, SHAPES
+from tests.fakes import SyncModel
 
 VIEW = json.loads((Path(__file__).parent / "data" / "jaeger_genai_view.json").read_text())
 # What each kind of run is to be in the view; those without an operation are plain spans there.
@@ -60,20 +61,18 @@ MESSAGES = [
 ]
 
 
-class Spending(AgentModel):
-    """A model that tells all that it used."""
-
-    def _answer(self, messages):
-        answer = super()._answer(messages)
-        answer.usage_metadata = {
-            "input_tokens": 16,
-            "output_tokens": 9,
-            "total_tokens": 25,
-            "input_token_details": {"cache_read": 4, "cache_creation": 2},
-            "output_token_details": {"reasoning": 3},
-        }
-        answer.response_metadata = {"model_name": "m-1"}
-        return answer
+ANSWER = AIMessage(
+    "",
+    tool_calls=[{"name": "look", "args": {"x": 1}, "id": "call_1"}],
+    usage_metadata={
+        "input_tokens": 16,
+        "output_tokens": 9,
+        "total_tokens": 25,
+        "input_token_details": {"cache_read": 4, "cache_creation": 2},
+        "output_token_details": {"reasoning": 3},
+    },
+    response_metadata={"model_name": "m-1"},
+)
 
 
 class Numbers(Embeddings):
@@ -119,7 +118,7 @@ def test_every_operation(tracing):
 
 def test_the_tab_of_a_model(tracing):
     """Model, every count and both sides of the conversation are where the view reads them, as JSON that it parses."""
-    Spending(tracing=tracing).invoke("Grüße", tracing.config)
+    SyncModel(tracing=tracing, answer=ANSWER).invoke("Grüße", tracing.config)
     attributes = tracing.one("chat").attributes
     usage = [attributes[name] for name in VIEW["attributes"]["usage"]]
     assert usage == [16, 9, 4, 2, 3]
@@ -167,16 +166,14 @@ def test_totals_of_a_trace(tracing):
     sent = InMemorySpanExporter()
     tracing.provider.add_span_processor(OneCallSpanProcessor(SimpleSpanProcessor(sent)))
 
-    class Sdk(SyncModel):
-        def _generate(self, *args, **kwargs):
-            with tracing.span("sdk") as span:
-                span.set_attributes({semconv.OPERATION: "chat", semconv.INPUT_TOKENS: 5, semconv.OUTPUT_TOKENS: 3})
-            return super()._generate(*args, **kwargs)
+    def call():
+        with tracing.span("sdk") as span:
+            span.set_attributes({semconv.OPERATION: "chat", semconv.INPUT_TOKENS: 5, semconv.OUTPUT_TOKENS: 3})
 
     agent, given, _ = SHAPES["agent"](tracing)
     agent.invoke(given, tracing.config)
-    Sdk(tracing=tracing).invoke("x", tracing.config)
-    Spending(tracing=tracing).invoke("x", tracing.config)
+    SyncModel(tracing=tracing, before=call).invoke("x", tracing.config)
+    SyncModel(tracing=tracing, answer=ANSWER).invoke("x", tracing.config)
     spans = [span.attributes for span in sent.get_finished_spans()]
     calls = [span for span in spans if classify(span) == VIEW["totals"]["of_kind"]]
     assert len(calls) == 4

@@ -9,7 +9,7 @@ from langfuse import Langfuse, observe
 from langfuse.langchain import CallbackHandler
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.context.shapes import AgentModel, tool
+from tests.fakes import AgentModel, tool
 from tests.tracing import Tracing, as_text, sorted_text
 
 _keys = (f"pk-{number}" for number in itertools.count())

@@ -8,8 +8,8 @@ from typing import Any
 
 import anthropic
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -23,8 +23,8 @@ from runspan import AiOnlySpanProcessor, OpenTelemetryCallbackHandler, Settings
 from runspan._configure import configure
 from runspan._guard import faults
 from runspan.processors.one_call import OneCallSpanProcessor
-from tests.context.shapes import SyncModel
 from tests.demo.asking import SUM
+from tests.fakes import SyncModel, SyncStreamModel
 from tests.otlp_receivers import HttpReceiver
 from tests.test_configure import run_python
 from tests.tracing import Tracing, as_text
@@ -93,30 +93,6 @@ class Counted(Tracing):
             span.set_attributes(attributes | more)
 
 
-class Calling(SyncModel):
-    """A model that does what it is told before it answers."""
-
-    work: Any
-    usage: Any = None
-    fails: bool = False
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.work()
-        if self.fails:
-            raise ValueError("unreadable")
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("three", usage_metadata=self.usage))])
-
-
-class Streaming(Calling):
-    """A model that streams; its SDK's span is open meanwhile."""
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
-        self.work()
-        for text in ("th", "r"):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=text))
-        yield ChatGenerationChunk(message=AIMessageChunk(content="ee", usage_metadata=self.usage))
-
-
 def sdk_client(tracing: Tracing, server: AnthropicServer) -> anthropic.Anthropic:
     """Make a client of Anthropic's SDK that traces itself into the provider of the test, content too."""
     options = {"tracer_provider": tracing.provider, "traces": {"content_mode": "content"}}
@@ -160,7 +136,7 @@ def counted():
 @pytest.mark.parametrize("usage", [USAGE, None], ids=["own usage", "none"])
 def test_every_family(counted, inner, kept, gained, usage):
     """The inner span is sent without what makes it a call; what it alone knows is on ours, which has the usage."""
-    Calling(tracing=counted, work=lambda: counted.inner(inner), usage=usage).invoke("x", counted.config)
+    SyncModel(before=lambda: counted.inner(inner), usage=usage).invoke("x", counted.config)
     assert counted.one_sent("sdk") == HTTP | kept
     chat = counted.one_sent("chat")
     start = {"gen_ai.operation.name", "gen_ai.request.model", "gen_ai.input.messages", "gen_ai.output.messages"}
@@ -173,7 +149,7 @@ def test_every_family(counted, inner, kept, gained, usage):
 def test_our_own_word_counts(counted):
     """What LangChain's answer says stays, though the inner span says otherwise."""
     own = USAGE | {"input_token_details": {"cache_read": 3}}
-    Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS | {OUT: 1}), usage=own).invoke("x", counted.config)
+    SyncModel(before=lambda: counted.inner(CONVENTIONS | {OUT: 1}), usage=own).invoke("x", counted.config)
     chat = counted.one_sent("chat")
     assert (chat[OUT], chat["gen_ai.usage.cache_read.input_tokens"]) == (9, 3)
 
@@ -187,7 +163,7 @@ def test_the_copy_is_the_span(counted):
             span.set_status(StatusCode.ERROR, "overloaded")
             span.set_attribute("error.type", "529")
 
-    Calling(tracing=counted, work=work).invoke("x", counted.config)
+    SyncModel(before=work).invoke("x", counted.config)
     original = counted.one("sdk")
     (copy,) = [span for span in counted.sent.get_finished_spans() if span.name == "sdk"]
     assert copy is not original
@@ -200,8 +176,9 @@ def test_the_copy_is_the_span(counted):
 
 def test_a_failing_model(counted):
     """A run that fails after its call was answered has the usage of the call."""
+    model = SyncModel(before=lambda: counted.inner(CONVENTIONS), answer=ValueError("unreadable"))
     with pytest.raises(ValueError, match="unreadable"):
-        Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS), fails=True).invoke("x", counted.config)
+        model.invoke("x", counted.config)
     assert counted.one_sent("chat")[OUT] == counted.total(OUT) == 9
 
 
@@ -213,7 +190,7 @@ def test_several_calls_of_one_run(counted):
         counted.inner(CONVENTIONS, "second")
         counted.inner(CONVENTIONS | {"gen_ai.response.id": "r2"}, "third")
 
-    Calling(tracing=counted, work=work).invoke("x", counted.config)
+    SyncModel(before=work).invoke("x", counted.config)
     assert (counted.one_sent("chat")[OUT], counted.total(OUT), counted.total(IN)) == (18, 18, 32)
     assert counted.one_sent("chat")["gen_ai.response.id"] == "r2"
     assert counted.one_sent("first") == HTTP | {"error.type": "529"}
@@ -227,7 +204,7 @@ def test_an_instrumentation_around_an_sdk_that_traces_itself(counted):
             counted.inner(CONVENTIONS)
             outer.set_attributes(OPENINFERENCE)
 
-    Calling(tracing=counted, work=work).invoke("x", counted.config)
+    SyncModel(before=work).invoke("x", counted.config)
     assert (counted.one_sent("chat")[OUT], counted.total(OUT)) == (9, 9)
     assert counted.one_sent("openinference") == {"session.id": "s1"}
 
@@ -235,7 +212,7 @@ def test_an_instrumentation_around_an_sdk_that_traces_itself(counted):
 def test_a_stream_that_is_read(counted):
     """A stream has the usage once, also if only the inner span, open between the chunks, has it."""
     spans = []
-    model = Streaming(tracing=counted, work=lambda: spans.append(counted.tracer.start_span("sdk")))
+    model = SyncStreamModel(before=lambda: spans.append(counted.tracer.start_span("sdk")))
     for chunk in model.stream("x", counted.config):
         if chunk.content == "ee":
             spans[0].set_attributes(CONVENTIONS)
@@ -247,7 +224,7 @@ def test_a_stream_that_is_read(counted):
 def test_an_inner_span_that_ends_after_ours(counted, usage, ours, inners):
     """It stays whole if ours had no usage, and is bare if it had."""
     spans = []
-    model = Streaming(tracing=counted, work=lambda: spans.append(counted.tracer.start_span("sdk")), usage=usage)
+    model = SyncStreamModel(before=lambda: spans.append(counted.tracer.start_span("sdk")), usage=usage)
     stream = model.stream("x", counted.config)
     if usage is None:
         next(stream)
@@ -273,7 +250,7 @@ def test_our_span_is_ended_by_hand(counted):
         counted.inner(CONVENTIONS)
 
     counted.provider.add_span_processor(Keeper())
-    Calling(tracing=counted, work=work).invoke("x", counted.config)
+    SyncModel(before=work).invoke("x", counted.config)
     assert counted.one_sent("sdk")[OUT] == counted.total(OUT) == 9
 
 
@@ -285,7 +262,7 @@ def test_two_inner_spans_that_end_after_ours(counted):
         with counted.tracer.start_as_current_span("outer", end_on_exit=False) as outer:
             spans.extend([counted.tracer.start_span("sdk"), outer])
 
-    stream = Streaming(tracing=counted, work=work).stream("x", counted.config)
+    stream = SyncStreamModel(before=work).stream("x", counted.config)
     next(stream)
     stream.close()
     for span in spans:
@@ -297,9 +274,7 @@ def test_two_inner_spans_that_end_after_ours(counted):
 def test_an_inner_span_without_usage_that_ends_after_ours(counted):
     """It has nothing to count and is bare."""
     spans = []
-    stream = Streaming(tracing=counted, work=lambda: spans.append(counted.tracer.start_span("sdk"))).stream(
-        "x", counted.config
-    )
+    stream = SyncStreamModel(before=lambda: spans.append(counted.tracer.start_span("sdk"))).stream("x", counted.config)
     next(stream)
     stream.close()
     spans[0].set_attributes({"gen_ai.operation.name": "chat"} | HTTP)
@@ -336,7 +311,7 @@ def test_the_sdk_left_early(counted, ends_first):
 def test_the_sdk_with_retries(counted):
     """What the SDK alone knows stays on its span: the number of tries, the id of its request; the tier is on both."""
     with AnthropicServer([Failure(529), Answer("3")]) as server, sdk_client(counted, server) as client:
-        Calling(tracing=counted, work=lambda: client.messages.create(**SUM)).invoke("x", counted.config)
+        SyncModel(before=lambda: client.messages.create(**SUM)).invoke("x", counted.config)
     sdk = counted.one_sent("anthropic.messages.create")
     assert [name for name in sdk if name.startswith("gen_ai.")] == []
     assert sdk["http.request.resend_count"] == 1
@@ -360,7 +335,7 @@ def test_a_call_within_a_tool_is_one_of_its_own(counted):
     def calls_tool():
         look.invoke({}, counted.config)
 
-    Calling(tracing=counted, work=calls_tool, usage=USAGE).invoke("x", counted.config)
+    SyncModel(before=calls_tool, usage=USAGE).invoke("x", counted.config)
     RunnableLambda(lambda _: counted.inner(CONVENTIONS, "in chain")).invoke("x", counted.config)
     counted.inner(CONVENTIONS, "outside")
     for name in ("in tool", "in chain", "outside"):
@@ -379,7 +354,7 @@ def test_two_handlers_and_two_processors(counted):
         settings=Settings(capture_content="none"),
         span_processors=[OneCallSpanProcessor(SimpleSpanProcessor(listener))],
     )
-    model = Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS))
+    model = SyncModel(before=lambda: counted.inner(CONVENTIONS))
     model.invoke("x", {"callbacks": [counted.handler, second]})
     for exporter in (counted.sent, other, listener):
         assert sum(span.attributes.get(OUT, 0) for span in exporter.get_finished_spans()) == 9
@@ -389,11 +364,11 @@ def test_two_handlers_and_two_processors(counted):
 def test_two_providers(counted):
     """Where the run's span goes elsewhere, the inner one is the only one here, and stays whole."""
     elsewhere = Counted()
-    Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS)).invoke("x", elsewhere.config)
+    SyncModel(before=lambda: counted.inner(CONVENTIONS)).invoke("x", elsewhere.config)
     assert counted.one_sent("sdk") == HTTP | CONVENTIONS
     both = {"callbacks": [counted.handler, elsewhere.handler]}
     counted.sent.clear()
-    Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS)).invoke("x", both)
+    SyncModel(before=lambda: counted.inner(CONVENTIONS)).invoke("x", both)
     assert (counted.total(OUT), "gen_ai.operation.name" in counted.one_sent("sdk")) == (9, False)
 
 
@@ -406,7 +381,7 @@ def test_many_at_once(counted):
             barrier.wait(10)
             counted.inner(CONVENTIONS | {"gen_ai.response.id": f"r{number}", OUT: number}, f"sdk {number}")
 
-        Calling(tracing=counted, work=work).invoke("x", counted.config | {"run_name": f"{number}"})
+        SyncModel(before=work).invoke("x", counted.config | {"run_name": f"{number}"})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(1, 41)))
@@ -417,7 +392,7 @@ def test_many_at_once(counted):
 
 def test_batch(counted):
     """Of a batch each call has its own inner span."""
-    Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS)).batch(["a", "b", "c"], counted.config)
+    SyncModel(before=lambda: counted.inner(CONVENTIONS)).batch(["a", "b", "c"], counted.config)
     assert [span.attributes[OUT] for span in counted.sent.get_finished_spans() if span.name == "chat"] == [9, 9, 9]
     assert counted.total(OUT) == 27
 
@@ -430,7 +405,7 @@ def test_spans_that_never_end_take_no_memory(counted):
             counted.tracer.start_span("dropped")
 
     for _ in range(20):
-        Calling(tracing=counted, work=work).invoke("x", counted.config)
+        SyncModel(before=work).invoke("x", counted.config)
     gc.collect()
     # Not at once: what is collected may end yet. The time that it has is the table's.
     assert len(counted.processor._calls) == 0
@@ -441,9 +416,7 @@ def test_hostile_attributes(counted, quiet):
     """Attributes of other types than the conventions name are no facts, and no faults."""
     before = faults()
     wrong = {IN: "many", OUT: -1, "gen_ai.response.id": 5, "gen_ai.response.finish_reasons": 7, "server.port": "x"}
-    Calling(tracing=counted, work=lambda: counted.inner({"gen_ai.operation.name": "chat"} | wrong)).invoke(
-        "x", counted.config
-    )
+    SyncModel(before=lambda: counted.inner({"gen_ai.operation.name": "chat"} | wrong)).invoke("x", counted.config)
     assert counted.one_sent("sdk") == HTTP | {"server.port": "x"}
     assert OUT not in counted.one_sent("chat")
     assert faults() == before
@@ -474,7 +447,7 @@ def test_flush_and_shutdown_reach_the_processor():
 def test_suppressed_instrumentation(counted):
     """Where instrumentation is suppressed a run makes no span, and what it calls is no part of another call."""
     with suppress_instrumentation():
-        Calling(tracing=counted, work=lambda: counted.inner(CONVENTIONS)).invoke("x", counted.config)
+        SyncModel(before=lambda: counted.inner(CONVENTIONS)).invoke("x", counted.config)
     assert [span.name for span in counted.sent.get_finished_spans()] == ["POST", "sdk"]
     assert counted.one_sent("sdk") == HTTP | CONVENTIONS
 

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from tests.context.shapes import Model, straight_graph
+from tests.fakes import Model, straight_graph
 from tests.waiting import wait_until
 
 

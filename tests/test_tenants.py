@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from runspan import OpenTelemetryCallbackHandler, OtlpSpanProcessor
-from tests.context.shapes import Model, body
+from tests.fakes import Model, body
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 from tests.waiting import collect_until
 

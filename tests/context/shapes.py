@@ -1,162 +1,26 @@
-"""Runnables of every shape, whose bodies leave spans that show what is current there."""
+"""Runnables of every shape, what each takes, and the trace that one call of it leaves."""
 
-import asyncio
-import operator
-from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import version
-from itertools import pairwise
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from langchain.agents import create_agent
-from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel, BaseLLM
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
-from langchain_core.tools import StructuredTool
 from langgraph.graph import END, START, StateGraph
-from langgraph.pregel import Pregel
 
+from tests.fakes import (
+    AgentModel,
+    Completion,
+    Model,
+    Retriever,
+    State,
+    SyncModel,
+    SyncRetriever,
+    body,
+    straight_graph,
+    tool,
+)
 from tests.tracing import Tracing
-
-
-class SyncModel(BaseChatModel):
-    """A model that knows nothing of async or streams."""
-
-    tracing: Any
-
-    @property
-    def _llm_type(self) -> str:
-        return "test"
-
-    def _answer(self, messages: list[BaseMessage]) -> AIMessage:
-        return AIMessage("three")
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.tracing.mark("http")
-        return ChatResult(generations=[ChatGeneration(message=self._answer(messages))])
-
-
-class Model(SyncModel):
-    """A model that speaks every way."""
-
-    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-        await asyncio.sleep(0)
-        self.tracing.mark("http")
-        await asyncio.sleep(0)
-        return ChatResult(generations=[ChatGeneration(message=self._answer(messages))])
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs) -> Iterator[ChatGenerationChunk]:
-        self.tracing.mark("http")
-        yield from _chunks(self._answer(messages))
-
-    async def _astream(self, messages, stop=None, run_manager=None, **kwargs) -> AsyncIterator[ChatGenerationChunk]:
-        await asyncio.sleep(0)
-        self.tracing.mark("http")
-        for chunk in _chunks(self._answer(messages)):
-            await asyncio.sleep(0)
-            yield chunk
-
-
-class SyncStreamModel(SyncModel):
-    """A model that streams, but not asynchronously, and opens a span for each chunk."""
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs) -> Iterator[ChatGenerationChunk]:
-        for chunk in _chunks(self._answer(messages)):
-            self.tracing.mark("chunk")
-            yield chunk
-
-
-class ChattyModel(SyncStreamModel, Model):
-    """A model that opens a span for each chunk, speaking every way."""
-
-    async def _astream(self, messages, stop=None, run_manager=None, **kwargs) -> AsyncIterator[ChatGenerationChunk]:
-        for chunk in _chunks(self._answer(messages)):
-            await asyncio.sleep(0)
-            self.tracing.mark("chunk")
-            yield chunk
-
-
-class AgentModel(Model):
-    """A model that asks for the tool until it has the tool's answer."""
-
-    def bind_tools(self, tools, **kwargs):
-        return self
-
-    def _answer(self, messages: list[BaseMessage]) -> AIMessage:
-        if isinstance(messages[-1], ToolMessage):
-            return AIMessage("three")
-        return AIMessage("", tool_calls=[{"name": "look", "args": {"x": 1}, "id": "call_1"}])
-
-
-class Completion(BaseLLM):
-    """A completion model."""
-
-    tracing: Any
-
-    @property
-    def _llm_type(self) -> str:
-        return "test"
-
-    def _generate(self, prompts, stop=None, run_manager=None, **kwargs):
-        self.tracing.mark("http")
-        return LLMResult(generations=[[Generation(text="three")] for _ in prompts])
-
-
-class Retriever(BaseRetriever):
-    """A retriever that knows async."""
-
-    tracing: Any
-
-    def _get_relevant_documents(self, query, *, run_manager):
-        self.tracing.mark("query")
-        return [Document("a")]
-
-    async def _aget_relevant_documents(self, query, *, run_manager):
-        await asyncio.sleep(0)
-        self.tracing.mark("query")
-        return [Document("a")]
-
-
-class SyncRetriever(BaseRetriever):
-    """A retriever that does not."""
-
-    tracing: Any
-
-    def _get_relevant_documents(self, query, *, run_manager):
-        self.tracing.mark("query")
-        return [Document("a")]
-
-
-def _chunks(message: AIMessage) -> list[ChatGenerationChunk]:
-    if message.tool_calls:
-        chunk = AIMessageChunk(
-            content="",
-            tool_call_chunks=[
-                {"name": call["name"], "args": "{}", "id": call["id"], "index": index}
-                for index, call in enumerate(message.tool_calls)
-            ],
-        )
-        return [ChatGenerationChunk(message=chunk)]
-    return [ChatGenerationChunk(message=AIMessageChunk(content=text)) for text in ("th", "r", "ee")]
-
-
-class State(TypedDict, total=False):
-    """The state of the graphs."""
-
-    values: Annotated[list[Any], operator.add]
-
-
-def straight_graph(**nodes: Any) -> Pregel:
-    """Make a graph of nodes that follow each other."""
-    graph = StateGraph(State)
-    for name, node in nodes.items():
-        graph.add_node(name, node)
-    for before, after in pairwise([START, *nodes, END]):
-        graph.add_edge(before, after)
-    return graph.compile()
 
 
 class Shape(NamedTuple):
@@ -165,37 +29,6 @@ class Shape(NamedTuple):
     runnable: Runnable
     given: Any
     trace: str
-
-
-def body(tracing: Tracing, name: str, then: Callable[[Any], Any] = lambda x: x) -> RunnableLambda:
-    """Make a lambda, sync and async, whose body leaves a span."""
-
-    def run(given):
-        tracing.mark(f"{name} work")
-        return then(given)
-
-    async def arun(given):
-        await asyncio.sleep(0)
-        tracing.mark(f"{name} work")
-        await asyncio.sleep(0)
-        return then(given)
-
-    return RunnableLambda(run, afunc=arun, name=name)
-
-
-def tool(tracing: Tracing) -> StructuredTool:
-    """Make a tool, sync and async."""
-
-    def look(x: int = 0) -> str:
-        tracing.mark("tool work")
-        return "seen"
-
-    async def alook(x: int = 0) -> str:
-        await asyncio.sleep(0)
-        tracing.mark("tool work")
-        return "seen"
-
-    return StructuredTool.from_function(look, coroutine=alook, name="look", description="Looks.")
 
 
 def _node(tracing: Tracing, name: str) -> RunnableLambda:

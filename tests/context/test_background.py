@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
 
 from runspan.runs.current_span import RunSpanProxy
-from tests.context.shapes import Model, State, body, straight_graph
+from tests.fakes import Model, State, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

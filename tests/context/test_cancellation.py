@@ -8,7 +8,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool as make_tool
 
-from tests.context.shapes import Model, Retriever, SyncModel, body, tool
+from tests.fakes import Model, Retriever, SyncModel, body, tool
 from tests.tracing import current_name
 from tests.waiting import at_hang, hang, hang_begins, timed_out
 

@@ -7,7 +7,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
-from tests.context.shapes import Model, State, SyncModel, body
+from tests.fakes import Model, State, SyncModel, body
 
 
 @make_tool

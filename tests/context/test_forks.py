@@ -19,10 +19,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import runspan
 from runspan import OpenTelemetryCallbackHandler
 from runspan._forking import fork_safe_lock
 from runspan.processors.console import TreeSpanExporter
+from runspan.runs.tracing import end_open_runs
 from tests.otlp_receivers import HttpReceiver
 
 
@@ -82,7 +82,7 @@ def test_a_child_has_no_runs_and_its_spans_are_below_the_run_that_forked(tracing
         RunnableLambda(lambda _: tracing.mark("within"), name="chain").invoke(1, tracing.config)
         RunnableLambda(lambda _: None, name="other context").invoke(1, tracing.config)
         found += [handler.force_flush(), handler.shutdown()]
-        runspan.tracing.end_open_runs(tracing.provider)
+        end_open_runs(tracing.provider)
         return [*found, ended_since(tracing)]
 
     @tool

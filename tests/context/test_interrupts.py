@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 import runspan
-from tests.context.shapes import Model
+from tests.fakes import Model
 from tests.otlp_receivers import HttpReceiver
 from tests.scope.recorders import Driven
 from tests.test_configure import run_python

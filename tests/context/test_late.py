@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import OpenTelemetryCallbackHandler
-from tests.context.shapes import Model, State, body, straight_graph
+from tests.fakes import Model, State, body, straight_graph
 from tests.tracing import Tracing, as_text
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from runspan import OpenTelemetryCallbackHandler
-from tests.context.shapes import Model, body, straight_graph
+from tests.fakes import Model, body, straight_graph
 from tests.objects import fill_the_memory_of_runs, growth, live_objects
 from tests.waiting import collect_until, hang, timed_out
 

@@ -10,8 +10,9 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry import context, trace
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
-from tests.context.shapes import SHAPES, Model, body
+from tests.context.shapes import SHAPES
 from tests.context.test_matrix import NOT_COMPARED, UNLIKE, WAYS
+from tests.fakes import Model, body
 from tests.tracing import Tracing, as_text, sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import OpenTelemetryCallbackHandler
-from tests.context.shapes import State, body
+from tests.fakes import State, body
 from tests.tracing import Tracing, as_text, sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")

@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableGenerator, RunnableLambda, Runnable
 from opentelemetry import trace
 
 from runspan.runs.current_span import RunSpanProxy
-from tests.context.shapes import ChattyModel, Model, State, SyncStreamModel, body, straight_graph
+from tests.fakes import Model, State, SyncStreamModel, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -49,7 +49,7 @@ def _last(tracing):
 
 def test_spans_between_the_chunks_of_a_model_are_under_the_model(tracing):
     """A model that a later step pulls keeps its spans, also after its first chunk."""
-    for _ in (ChattyModel(tracing=tracing) | _last(tracing)).stream("x", tracing.config):
+    for _ in (Model(tracing=tracing, chunk_spans=True) | _last(tracing)).stream("x", tracing.config):
         pass
     tracing.mark("caller")
     assert tracing.text() == CHATTY
@@ -57,7 +57,7 @@ def test_spans_between_the_chunks_of_a_model_are_under_the_model(tracing):
 
 async def test_the_same_asynchronously(tracing):
     """The same holds in async streams."""
-    async for _ in (ChattyModel(tracing=tracing) | _last(tracing)).astream("x", tracing.config):
+    async for _ in (Model(tracing=tracing, chunk_spans=True) | _last(tracing)).astream("x", tracing.config):
         pass
     tracing.mark("caller")
     assert tracing.text() == CHATTY
@@ -65,7 +65,7 @@ async def test_the_same_asynchronously(tracing):
 
 async def test_a_sync_model_streamed_asynchronously_keeps_the_spans_of_its_request(tracing):
     """What a model does in a thread until its first chunk, its request among it, is under the model."""
-    stream = SyncStreamModel(tracing=tracing).astream("x", tracing.config)
+    stream = SyncStreamModel(tracing=tracing, chunk_spans=True).astream("x", tracing.config)
     await anext(stream)
     async for _ in stream:
         pass
@@ -74,7 +74,7 @@ async def test_a_sync_model_streamed_asynchronously_keeps_the_spans_of_its_reque
 
 def test_models_that_stream_side_by_side_keep_their_spans(tracing):
     """Each of two models that a parallel step pulls in threads keeps its own spans."""
-    chain = RunnableParallel(a=ChattyModel(tracing=tracing), b=ChattyModel(tracing=tracing))
+    chain = RunnableParallel(a=Model(tracing=tracing, chunk_spans=True), b=Model(tracing=tracing, chunk_spans=True))
     for _ in chain.stream("x", tracing.config):
         tracing.mark("caller")
     chats = tracing.named("chat")
@@ -234,7 +234,7 @@ def test_a_stream_whose_context_is_dropped_at_each_step_goes_on(tracing):
 
 def test_streams_read_alternately_do_not_mix(tracing):
     """Two streams read in turns are two traces, and the caller's spans are in neither."""
-    chain = ChattyModel(tracing=tracing) | _last(tracing)
+    chain = Model(tracing=tracing, chunk_spans=True) | _last(tracing)
     one, two = chain.stream("x", tracing.config), chain.stream("x", tracing.config)
     for _ in zip(one, two, strict=True):
         tracing.mark("caller")
@@ -294,7 +294,7 @@ async def test_a_task_started_between_two_chunks_is_no_part_of_the_stream(tracin
         tracing.mark("aside")
 
     with tracing.span("request"):
-        stream = ChattyModel(tracing=tracing).astream("x", tracing.config)
+        stream = Model(tracing=tracing, chunk_spans=True).astream("x", tracing.config)
         await anext(stream)
         task = asyncio.create_task(aside())
         started.set()
@@ -315,23 +315,16 @@ def test_time_to_first_chunk_is_there_only_on_streams(tracing):
     assert "gen_ai.response.time_to_first_chunk" not in whole.attributes
 
 
-class EndlessModel(ChattyModel):
-    """A model that says one word and thinks for ever."""
+def _talking_graph(tracing, **model):
+    chatty = Model(tracing=tracing, chunk_spans=True, **model)
 
-    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
-        async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
-            yield chunk
-            await asyncio.Event().wait()
-
-
-def _talking_graph(tracing, model=ChattyModel):
     async def atalk(state: State) -> State:
-        answer = await model(tracing=tracing).ainvoke("x")
+        answer = await chatty.ainvoke("x")
         tracing.mark("node work")
         return {"values": [answer.content]}
 
     def talk(state: State) -> State:
-        answer = ChattyModel(tracing=tracing).invoke("x")
+        answer = chatty.invoke("x")
         tracing.mark("node work")
         return {"values": [answer.content]}
 
@@ -370,7 +363,7 @@ async def test_a_graph_streamed_asynchronously_in_every_mode(tracing, mode):
 
 async def test_a_user_who_closes_the_tab(tracing):
     """A graph's stream that is left while its model talks ends, with the text so far, and nothing goes on."""
-    graph = _talking_graph(tracing, EndlessModel)
+    graph = _talking_graph(tracing, hangs_after=1)
     stream = graph.astream({"values": []}, tracing.config, stream_mode="messages")
     async for _ in stream:
         break

@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.messages import HumanMessage
 
-from tests.context.shapes import Completion, Model, body
+from tests.fakes import Completion, Model, body
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

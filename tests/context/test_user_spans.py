@@ -9,7 +9,7 @@ from langchain_core.tools import tool as make_tool
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tests.context.shapes import Model, State, body, straight_graph, tool
+from tests.fakes import Model, State, body, straight_graph, tool
 from tests.tracing import sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")

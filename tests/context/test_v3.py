@@ -6,15 +6,16 @@ import gc
 import pytest
 from langchain_core.runnables import RunnableLambda
 
-from tests.context.shapes import SHAPES, ChattyModel, SyncStreamModel
+from tests.context.shapes import SHAPES
+from tests.fakes import Model, SyncStreamModel
 
 pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.newest]
 
 
-@pytest.mark.parametrize("model", [ChattyModel, SyncStreamModel])
+@pytest.mark.parametrize("model", [Model, SyncStreamModel])
 def test_events_of_a_model(tracing, model):
     """The spans of a model that is read event by event are under it; its reader's are not."""
-    for _ in model(tracing=tracing).stream_events("x", tracing.config, version="v3"):
+    for _ in model(tracing=tracing, chunk_spans=True).stream_events("x", tracing.config, version="v3"):
         tracing.mark("caller")
     tracing.mark("caller")
     assert tracing.text(without="caller") == "chat\n  chunk\n  chunk\n  chunk"
@@ -22,7 +23,7 @@ def test_events_of_a_model(tracing, model):
 
 async def test_events_of_a_model_asynchronously(tracing):
     """The same where the model works in a task of its own."""
-    stream = await ChattyModel(tracing=tracing).astream_events("x", tracing.config, version="v3")
+    stream = await Model(tracing=tracing, chunk_spans=True).astream_events("x", tracing.config, version="v3")
     async for _ in stream:
         tracing.mark("caller")
     async with asyncio.timeout(30):
@@ -36,7 +37,7 @@ async def test_events_of_a_model_asynchronously(tracing):
 def test_events_that_are_left_early(tracing):
     """A reader that leaves, in a context that goes on, leaves no run open; what came until then is told."""
     for _ in range(3):
-        for _ in ChattyModel(tracing=tracing).stream_events("x", tracing.config, version="v3"):
+        for _ in Model(tracing=tracing, chunk_spans=True).stream_events("x", tracing.config, version="v3"):
             break
     tracing.settle()
     spans = tracing.named("chat")
@@ -47,7 +48,7 @@ def test_events_that_are_left_early(tracing):
 async def test_events_that_are_left_early_asynchronously(tracing):
     """An async model goes on in its task when its reader leaves, and ends as ever."""
     for _ in range(3):
-        stream = await ChattyModel(tracing=tracing).astream_events("x", tracing.config, version="v3")
+        stream = await Model(tracing=tracing, chunk_spans=True).astream_events("x", tracing.config, version="v3")
         async for _ in stream:
             break
         del stream
@@ -62,7 +63,7 @@ async def test_a_model_in_a_lambda(tracing):
     """A model whose events a lambda reads is under the lambda, and the lambda's own spans stay beside it."""
 
     async def read(x):
-        stream = await ChattyModel(tracing=tracing).astream_events("x", version="v3")
+        stream = await Model(tracing=tracing, chunk_spans=True).astream_events("x", version="v3")
         async for _ in stream:
             await asyncio.sleep(0)
         tracing.mark("after")

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import ReadableSpan
 
-from tests.context.shapes import Model
+from tests.fakes import Model
 from tests.tracing import Tracing
 
 Attempt = tuple[int | None, int | None, list[int]]
@@ -37,29 +37,13 @@ class Failures:
         return RunnableLambda(self, self.later, name=name)
 
 
-class Shaky(Model):
-    """A model that fails a number of times."""
-
-    fail: Failures
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.fail()
-        return super()._generate(messages)
-
-    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.fail()
-        return await super()._agenerate(messages)
-
-    def bind_tools(self, tools, **kwargs):
-        return self
-
-
-class Spare(Shaky):
+class Spare(Model):
     """Another model."""
 
 
-def shaky(tracing, times, kind=Shaky):
-    return kind(tracing=tracing, fail=Failures(times))
+def shaky(tracing, times, kind=Model):
+    """Make a model that fails a number of times."""
+    return kind(tracing=tracing, before=Failures(times))
 
 
 async def call(way, runnable, given, config):

@@ -7,7 +7,7 @@ from langchain_core.tools import StructuredTool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.pregel import Pregel
 
-from tests.context.shapes import AgentModel, straight_graph, tool
+from tests.fakes import AgentModel, straight_graph, tool
 from tests.tracing import Tracing
 
 pytestmark = pytest.mark.newest

@@ -9,7 +9,7 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy
 
-from tests.context.shapes import State, body
+from tests.fakes import State, body
 from tests.meaning.failing import NONE, THREE, THREE_FROM_TWO, WAYS, Failures, attempts, call, numbered, shaky
 
 POLICY = RetryPolicy(max_attempts=3, initial_interval=0.001, jitter=False, retry_on=ValueError)

@@ -7,20 +7,11 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool
 
 from runspan import Settings
-from tests.context.shapes import AgentModel, Model, body, straight_graph, tool
+from tests.fakes import AgentModel, Model, body, look_then_answer, straight_graph, tool
 from tests.tracing import Tracing
 
-
-class Counting(AgentModel):
-    """A model that tells its usage."""
-
-    def _answer(self, messages):
-        answer = super()._answer(messages)
-        answer.usage_metadata = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
-        return answer
-
-
 ASKED = {"messages": [("user", "look")]}
+USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
 
 
 @pytest.mark.newest
@@ -136,11 +127,11 @@ def test_the_top_is_shown_at_every_level():
 @pytest.mark.newest
 def test_the_tokens_of_a_subtree(tracing):
     """The agent at the top carries what the models within used, under names that nobody adds up again."""
-    inner = create_agent(Counting(tracing=tracing), [tool(tracing)], name="inner")
+    inner = create_agent(AgentModel(tracing=tracing, usage=USAGE), [tool(tracing)], name="inner")
     look = StructuredTool.from_function(
         lambda x=0: inner.invoke(ASKED)["messages"][-1].text, name="look", description="."
     )
-    create_agent(Counting(tracing=tracing), [look], name="outer").invoke(ASKED, tracing.config)
+    create_agent(AgentModel(tracing=tracing, usage=USAGE), [look], name="outer").invoke(ASKED, tracing.config)
     totals = {"langchain.subtree.input_tokens": 28, "langchain.subtree.output_tokens": 20}
     found = {
         span.name: {key: value for key, value in span.attributes.items() if "subtree" in key}
@@ -166,13 +157,12 @@ def test_metadata_by_choice():
 def test_links_between_models_and_tools(tracing):
     """A tool links to the model that asked for it, the next model to the tools whose results it reads."""
 
-    class Asking(AgentModel):
-        def _answer(self, messages):
-            answer = super()._answer(messages)
-            more = {"name": "look", "args": {"x": 2}, "id": "call_2"}
-            return AIMessage("", tool_calls=[*answer.tool_calls, more]) if answer.tool_calls else answer
+    def look_twice(messages):
+        answer = look_then_answer(messages)
+        more = {"name": "look", "args": {"x": 2}, "id": "call_2"}
+        return AIMessage("", tool_calls=[*answer.tool_calls, more]) if answer.tool_calls else answer
 
-    create_agent(Asking(tracing=tracing), [tool(tracing)]).invoke(ASKED, tracing.config)
+    create_agent(Model(tracing=tracing, answer=look_twice), [tool(tracing)]).invoke(ASKED, tracing.config)
     first, second = tracing.named("chat")
     tools = {span.attributes["gen_ai.tool.call.id"]: span for span in tracing.named("execute_tool look")}
     assert sorted(tools) == ["call_1", "call_2"]

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler
 from runspan.langchain.langgraph import receive_graph_events
-from tests.context.shapes import straight_graph
+from tests.fakes import straight_graph
 from tests.waiting import collect_until
 
 pytestmark = pytest.mark.newest

@@ -8,7 +8,8 @@ from langgraph.errors import ParentCommand
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Send
 
-from tests.context.shapes import AGENT, AgentModel
+from tests.context.shapes import AGENT
+from tests.fakes import AgentModel
 
 ASKED = {"messages": [("user", "look")]}
 

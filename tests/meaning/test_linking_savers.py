@@ -16,7 +16,7 @@ from langgraph.types import Command, interrupt
 
 import runspan
 from runspan.langchain import checkpoints
-from tests.context.shapes import straight_graph
+from tests.fakes import straight_graph
 from tests.waiting import collect_until
 
 pytestmark = pytest.mark.newest

@@ -13,7 +13,7 @@ from langchain.agents.middleware import (
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import StructuredTool, ToolException
 
-from tests.context.shapes import AgentModel
+from tests.fakes import AgentModel, Model
 from tests.meaning.failing import NONE, THREE, THREE_FROM_TWO, WAYS, Failures, Spare, attempts, call, numbered, shaky
 
 QUICK = {"initial_delay": 0.001, "jitter": False}
@@ -102,14 +102,12 @@ async def test_other_questions_of_a_middleware_are_no_attempts(tracing):
     assert attempts(tracing, "chat") == [NONE] * 2
 
 
-class Asking(AgentModel):
-    """A model that calls the tool for two things at once, then once more, then answers."""
-
-    def _answer(self, messages):
-        seen = sum(isinstance(message, ToolMessage) for message in messages)
-        asked = {0: [1, 2], 2: [1]}.get(seen, [])
-        calls = [{"name": "look", "args": {"x": x}, "id": f"call_{seen}_{x}"} for x in asked]
-        return AIMessage("" if calls else "three", tool_calls=calls)
+def look_thrice(messages):
+    """Call the tool for two things at once, then once more, then answer."""
+    seen = sum(isinstance(message, ToolMessage) for message in messages)
+    asked = {0: [1, 2], 2: [1]}.get(seen, [])
+    calls = [{"name": "look", "args": {"x": x}, "id": f"call_{seen}_{x}"} for x in asked]
+    return AIMessage("" if calls else "three", tool_calls=calls)
 
 
 @pytest.mark.parametrize("is_async_tool", [True, False])
@@ -127,7 +125,8 @@ async def test_tool_retry_middleware(tracing, way, is_async_tool):
 
     tool = StructuredTool.from_function(look, coroutine=alook if is_async_tool else None)
     middleware = [ToolRetryMiddleware(**QUICK)]
-    await call(way, create_agent(Asking(tracing=tracing), [tool], middleware=middleware), ASKED, tracing.config)
+    agent = create_agent(Model(tracing=tracing, answer=look_thrice), [tool], middleware=middleware)
+    await call(way, agent, ASKED, tracing.config)
     by_call: dict[str, list] = {}
     for span in sorted(tracing.named("execute_tool look"), key=lambda each: each.start_time):
         by_call.setdefault(span.attributes["gen_ai.tool.call.id"], []).append(span)

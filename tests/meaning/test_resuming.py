@@ -12,7 +12,7 @@ from langgraph.types import Command, interrupt
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler
-from tests.context.shapes import AgentModel, straight_graph, tool
+from tests.fakes import AgentModel, straight_graph, tool
 from tests.otlp_receivers import HttpReceiver
 
 pytestmark = pytest.mark.newest

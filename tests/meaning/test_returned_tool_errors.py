@@ -5,7 +5,7 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import StructuredTool, ToolException
 
 from runspan import Settings
-from tests.context.shapes import body
+from tests.fakes import body
 from tests.tracing import Tracing
 
 CALL = {"name": "look", "args": {"x": 1}, "id": "call_1", "type": "tool_call"}

@@ -4,7 +4,6 @@ import logging
 
 import pytest
 from langchain_core.callbacks import dispatch_custom_event
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -12,23 +11,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan import OpenTelemetryCallbackHandler, Settings
-from tests.context.shapes import Model, body, tool
+from tests.fakes import Model, body, tool
 from tests.tracing import SlowSampler
 
-
-class Counting(Model):
-    """A model that tells its usage."""
-
-    def _answer(self, messages):
-        usage = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
-        return AIMessage("three", usage_metadata=usage)
+USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
 
 
-class Failing(Model):
-    """A model that fails."""
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        raise ValueError(messages[0].content)
+def failing(messages):
+    """Answer with an error that repeats the question."""
+    return ValueError(messages[0].content)
 
 
 @pytest.fixture
@@ -63,10 +54,10 @@ def test_metrics_of_a_chain(tracing, reader, is_sampled):
     meters = MeterProvider([reader], shutdown_on_exit=False)
     handlers = [OpenTelemetryCallbackHandler(tracer_provider=provider, meter_provider=meters) for _ in range(2)]
     config = {"callbacks": handlers}
-    (body(tracing, "first") | Counting(tracing=tracing)).invoke("x", config)
+    (body(tracing, "first") | Model(tracing=tracing, usage=USAGE)).invoke("x", config)
     tool(tracing).invoke({"x": 1}, config)
     with pytest.raises(ValueError, match="x"):
-        Failing(tracing=tracing).invoke("x", config)
+        Model(answer=failing).invoke("x", config)
     assert measured(reader) == {
         ("gen_ai.client.inference.duration", "chat", None): 1,
         ("gen_ai.client.inference.duration", "chat", "ValueError"): 1,
@@ -109,11 +100,15 @@ def test_what_is_measured_agrees_with_the_span(tracing, reader):
 
 def test_metrics_by_both_names(tracing, reader):
     """A setting adds the metrics and attributes that older backends read."""
+
+    class Counting(Model):
+        """A class without a provider of its own, which is named after the class."""
+
     meters = MeterProvider([reader], shutdown_on_exit=False)
     handler = OpenTelemetryCallbackHandler(
         tracer_provider=tracing.provider, meter_provider=meters, settings=Settings(semconv="latest_and_legacy")
     )
-    Counting(tracing=tracing).invoke("x", {"callbacks": [handler]})
+    Counting(tracing=tracing, usage=USAGE).invoke("x", {"callbacks": [handler]})
     assert {"gen_ai.client.token.usage", "gen_ai.client.operation.duration"} < {key[0] for key in measured(reader)}
     assert tracing.one("chat").attributes["gen_ai.system"] == "counting"
 
@@ -140,9 +135,9 @@ def test_events(tracing):
     handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, logger_provider=logger)
     config = {"callbacks": [handler]}
     RunnableLambda(lambda x: dispatch_custom_event("progress", {"done": 1}), name="work").invoke("x", config)
-    Counting(tracing=tracing).invoke("x", config)
+    Model(tracing=tracing, usage=USAGE).invoke("x", config)
     with pytest.raises(ValueError, match="x"):
-        Failing(tracing=tracing).invoke("x", config)
+        Model(answer=failing).invoke("x", config)
     assert [record["event_name"] for record in logger.records] == [
         "langchain.custom",
         "gen_ai.client.inference.operation.details",
@@ -164,7 +159,7 @@ def test_events_without_content(tracing):
     config = {"callbacks": [handler], "tags": ["secret"]}
     RunnableLambda(lambda x: dispatch_custom_event("progress", "secret")).invoke("x", config)
     with pytest.raises(ValueError, match="secret"):
-        Failing(tracing=tracing).invoke("secret", config)
+        Model(answer=failing).invoke("secret", config)
     assert len(logger.records) == 3
     assert "secret" not in str([record["attributes"] for record in logger.records])
 
@@ -172,7 +167,7 @@ def test_events_without_content(tracing):
 def test_without_providers_nothing_is_logged(tracing, caplog):
     """Who has neither metrics nor events set up hears nothing of them."""
     caplog.set_level(logging.DEBUG)
-    Counting(tracing=tracing).invoke("x", tracing.config)
+    Model(tracing=tracing, usage=USAGE).invoke("x", tracing.config)
     assert caplog.records == []
 
 

@@ -9,28 +9,23 @@ from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
-from tests.context.shapes import Model, Retriever, SyncModel, straight_graph
+from tests.fakes import Model, Retriever, SyncModel, straight_graph
 
 pytestmark = pytest.mark.newest
 
 ASKED = {"messages": [("user", "look")]}
 
 
-class Script(SyncModel):
-    """A model that calls the tools it is told to, one after the other, then answers."""
+def calls_in_turn(*tools):
+    """Return what answers with a call of each tool, one after the other, then in words."""
 
-    tools: tuple
-
-    def bind_tools(self, tools, **kwargs):
-        return self
-
-    def _answer(self, messages):
+    def answer(messages):
         done = sum(isinstance(message, ToolMessage) for message in messages)
-        if done == len(self.tools):
+        if done == len(tools):
             return AIMessage("done")
-        return AIMessage(
-            "", tool_calls=[{"name": self.tools[done], "args": {"x": 1}, "id": f"{self.tools[done]}_{done}"}]
-        )
+        return AIMessage("", tool_calls=[{"name": tools[done], "args": {"x": 1}, "id": f"{tools[done]}_{done}"}])
+
+    return answer
 
 
 def tool(name, work=lambda x: "seen"):
@@ -60,7 +55,7 @@ def told(tracing):
 
 def test_an_agent_with_two_tools(tracing):
     """Each tool links to the model that asked for it, each model to the tool whose result it reads."""
-    model = Script(tracing=tracing, tools=("search", "add"))
+    model = SyncModel(tracing=tracing, answer=calls_in_turn("search", "add"))
     create_agent(model, [tool("search"), tool("add")], name="helper").invoke(ASKED, tracing.config)
     assert (
         told(tracing)
@@ -84,12 +79,12 @@ invoke_agent helper
 
 def test_a_supervisor_with_two_agents(tracing):
     """The agents that a supervisor asks are agents of their own, below the tools by which it asks."""
-    agents = {name: create_agent(Script(tracing=tracing, tools=()), [], name=name) for name in ("researcher", "writer")}
+    agents = {name: create_agent(SyncModel(tracing=tracing), [], name=name) for name in ("researcher", "writer")}
 
     def ask(name):
         return tool(name, lambda _: agents[name].invoke(ASKED)["messages"][-1].text)
 
-    model = Script(tracing=tracing, tools=("researcher", "writer"))
+    model = SyncModel(tracing=tracing, answer=calls_in_turn("researcher", "writer"))
     create_agent(model, [ask("researcher"), ask("writer")], name="supervisor").invoke(ASKED, tracing.config)
     assert (
         told(tracing)
@@ -187,11 +182,8 @@ def test_a_batch(tracing):
 def test_retries_and_fallbacks(tracing):
     """Tries stand below what tries, each linked to the one before."""
 
-    class Failing(Model):
-        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-            raise ValueError("no")
-
-    tried = Failing(tracing=tracing).with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
+    failing = Model(name="Failing", answer=lambda _: ValueError("no"))
+    tried = failing.with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
     chain = tried.with_fallbacks([Model(tracing=tracing)])
     chain.invoke("x", tracing.config)
     assert (

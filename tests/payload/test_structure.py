@@ -4,7 +4,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler, Settings
 from runspan.payload.serialize import is_structure_recorded
-from tests.context.shapes import Model
+from tests.fakes import Model
 from tests.tracing import Tracing
 
 

@@ -18,7 +18,7 @@ from runspan import payload, semconv
 from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, start_event
-from tests.context.shapes import body, straight_graph
+from tests.fakes import body, straight_graph
 from tests.rebuild.span_events import Notes, rebuilt, span_data_of
 from tests.tracing import Tracing
 

@@ -13,7 +13,7 @@ from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from runspan._guard import faults
 from runspan.callback_event import Event
 from runspan.listeners.dispatch import Outbox
-from tests.context.shapes import Model, body
+from tests.fakes import Model, body
 from tests.scope.recorders import AsyncDriven, Driven, Recorder
 
 REQUEST = contextvars.ContextVar("request")

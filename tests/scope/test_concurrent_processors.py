@@ -1,13 +1,13 @@
 """A provider that calls its span processors in threads, whose context is not that of the code that starts a span."""
 
 import pytest
-from langchain_core.language_models import FakeListChatModel
 from langchain_core.tools import tool
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import CallbackSpanProcessor, OneCallSpanProcessor, OpenTelemetryCallbackHandler
+from tests.fakes import SyncModel
 from tests.scope.recorders import Driven, Processor
 from tests.tracing import Tracing, as_text
 
@@ -29,14 +29,12 @@ def concurrent(request):
 def calling_model(tracing):
     """Make a model whose SDK makes a span for each call and one for its request."""
 
-    class Model(FakeListChatModel):
-        def _call(self, *args, **kwargs):
-            with tracing.tracer.start_as_current_span("chat gpt", attributes=CALL) as span:
-                span.set_attribute("gen_ai.usage.input_tokens", 5)
-                tracing.mark("POST")
-            return "hi"
+    def call():
+        with tracing.tracer.start_as_current_span("chat gpt", attributes=CALL) as span:
+            span.set_attribute("gen_ai.usage.input_tokens", 5)
+            tracing.mark("POST")
 
-    return Model(responses=["hi"])
+    return SyncModel(before=call)
 
 
 def test_one_call_is_heard_and_counted_once(concurrent):

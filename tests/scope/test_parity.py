@@ -10,10 +10,11 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
-from tests.context.shapes import SHAPES, Completion, Model, Retriever, body, straight_graph, tool
+from tests.context.shapes import SHAPES
 from tests.context.test_matrix import WAYS, abatch, batch
+from tests.fakes import Completion, Model, Retriever, body, straight_graph, tool
 from tests.scope.recorders import AsyncDriven, Driven, Recorder
-from tests.waiting import hang, timed_out
+from tests.waiting import timed_out
 
 SIDE_BY_SIDE = {"parallel", "branches", "agent"}
 
@@ -82,26 +83,8 @@ class FailingModel(Model):
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         raise ValueError("no")
 
-    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-        raise ValueError("no")
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
-        yield from list(super()._stream(messages))[:1]
-        raise ValueError("no")
-
-    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
-        for chunk in super()._stream(messages):
-            yield chunk
-        raise ValueError("no")
-
-
-class FailingRetriever(Retriever):
-    """A retriever that fails."""
-
-    def _get_relevant_documents(self, query, *, run_manager):
-        raise ValueError("no")
-
-    async def _aget_relevant_documents(self, query, *, run_manager):
+    def _chunks(self, messages):
+        yield super()._chunks(messages)[0]
         raise ValueError("no")
 
 
@@ -126,7 +109,7 @@ def errors(tracing):
     return {
         "chain": body(tracing, "first") | RunnableLambda(failing, afunc=afailing),
         "model": body(tracing, "first") | FailingModel(tracing=tracing),
-        "retriever": body(tracing, "first") | FailingRetriever(tracing=tracing),
+        "retriever": body(tracing, "first") | Retriever(found=ValueError("no")),
         "graph": straight_graph(one=RunnableLambda(failing, afunc=afailing)),
     }
 
@@ -244,11 +227,7 @@ async def test_a_cancelled_model(tracing, driven):
     """LangChain says nothing of a model that was cancelled, and so do we; of the chain around it it does."""
     native = listen(tracing, driven)
 
-    class Slow(Model):
-        async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-            await hang()
-
-    await timed_out((body(tracing, "first") | Slow(tracing=tracing)).ainvoke("x", tracing.config))
+    await timed_out((body(tracing, "first") | Model(hangs_after=0)).ainvoke("x", tracing.config))
     await tracing.handler.aflush()
     assert driven.by_run() == native.by_run()
     assert driven.events[-1] == "on_chain_error"

@@ -8,7 +8,8 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler, Settings
-from tests.context.shapes import SHAPES, AgentModel, Retriever, body, tool
+from tests.context.shapes import SHAPES
+from tests.fakes import AgentModel, Retriever, body, tool
 from tests.scope.recorders import AsyncDriven, Driven
 from tests.tracing import Tracing
 
@@ -56,13 +57,7 @@ def _said(each):
             return [str(each.args[0])] if each.event.endswith("error") else [each.kwargs.get("name")]
 
 
-class Counting(AgentModel):
-    """A model that tells its usage."""
-
-    def _answer(self, messages):
-        answer = super()._answer(messages)
-        answer.usage_metadata = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
-        return answer
+USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
 
 
 def failing(given):
@@ -73,7 +68,10 @@ def runnables(tracing):
     from langchain.agents import create_agent
 
     return {
-        "agent": (create_agent(Counting(tracing=tracing), [tool(tracing)]), {"messages": [("user", "look")]}),
+        "agent": (
+            create_agent(AgentModel(tracing=tracing, usage=USAGE), [tool(tracing)]),
+            {"messages": [("user", "look")]},
+        ),
         "sequence": (SHAPES["sequence"](tracing).runnable, {"x": 1}),
         "retriever": (body(tracing, "ask") | Retriever(tracing=tracing), "x"),
         "error": (body(tracing, "first") | body(tracing, "broken", failing), "x"),

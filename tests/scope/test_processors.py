@@ -24,8 +24,9 @@ from opentelemetry.trace import NoOpTracerProvider
 import runspan
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from runspan._guard import faults
-from tests.context.shapes import SHAPES, Model, body, straight_graph
+from tests.context.shapes import SHAPES
 from tests.context.test_matrix import WAYS, abatch, batch
+from tests.fakes import Model, body, straight_graph
 from tests.scope.recorders import Driven, Processor
 from tests.tracing import as_text
 from tests.waiting import wait_until

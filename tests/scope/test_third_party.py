@@ -14,8 +14,8 @@ from opentelemetry.trace import StatusCode
 import runspan
 from devtools.anthropic_server import AnthropicServer
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler, _invocation
-from tests.context.shapes import Model, SyncModel, body
 from tests.demo.asking import SUM
+from tests.fakes import Model, SyncModel, body
 from tests.scope.recorders import AsyncDriven, Driven, Processor
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4"}
@@ -80,16 +80,14 @@ def test_one_call_is_heard_once(tracing, server):
     tracing.provider.add_span_processor(CallbackSpanProcessor([everywhere]))
     client = sdk(anthropic.Anthropic, server, tracing, "content")
 
-    class Asking(SyncModel):
-        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-            with client, tracing.span("retries"):
-                client.messages.create(**SUM)
-            return super()._generate(messages)
+    def ask():
+        with client, tracing.span("retries"):
+            client.messages.create(**SUM)
 
     handler = OpenTelemetryCallbackHandler(
         callbacks=[driven], span_processors=[processor], tracer_provider=tracing.provider
     )
-    (body(tracing, "first") | Asking(tracing=tracing)).invoke("x", {"callbacks": [handler]})
+    (body(tracing, "first") | SyncModel(tracing=tracing, before=ask)).invoke("x", {"callbacks": [handler]})
     assert processor.started[-3:] == ["retries", "anthropic.messages.create", "http"]
     assert driven.events == ["on_chain_start"] * 2 + [
         "on_chain_end",

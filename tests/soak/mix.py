@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler, OtlpSpanProcessor
-from tests.context.shapes import AgentModel, Model, body, straight_graph, tool
+from tests.fakes import AgentModel, Model, body, straight_graph, tool
 
 FIRST_TENANTS = 8
 
