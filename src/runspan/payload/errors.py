@@ -1,4 +1,4 @@
-"""What an error says about how a run ended."""
+"""How a run ended, by its error."""
 
 import asyncio
 from typing import Literal, NamedTuple

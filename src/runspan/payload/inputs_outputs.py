@@ -1,4 +1,4 @@
-"""What tools are given and return, what retrievers are asked and find, what goes through chains."""
+"""Inputs and outputs of tools, retrievers and chains."""
 
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ _SOFT_ERROR: Final = "tool_error"
 
 
 def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> PlainAttributes:
-    """Return a tool's arguments as a JSON object; a text that is none is told as ``{"input": text}``."""
+    """Return a tool's arguments as a JSON object; a text that is none becomes ``{"input": text}``."""
     if inputs is not None:
         arguments = to_json(inputs)
     elif is_text(input_str) and _is_json_object(input_str):
@@ -43,7 +43,7 @@ def tool_result(output: object) -> PlainAttributes:
 
 
 def returned_tool_error(output: object) -> str | None:
-    """Return ``tool_error`` if a tool's result says that it failed, else None.
+    """Return ``tool_error`` if a tool returned an error message, else None.
 
     That is a ``ToolMessage(status="error")``, also one among the first hundred items of a list, or in the update of a
     ``Command``. What was raised is not known then, only the text for the model, which is no type; so the type of these
@@ -71,50 +71,50 @@ def _channels(update: object) -> Iterator[object]:
 
 
 def inputs(value: object) -> PlainAttributes:
-    """Return what a chain, prompt, parser, graph or node is given."""
+    """Return the inputs of a chain, prompt, parser, graph or node."""
     return {semconv.INPUTS: to_json(value)}
 
 
 def outputs(value: object) -> PlainAttributes:
-    """Return what a chain, prompt, parser, graph or node gives."""
+    """Return the outputs of a chain, prompt, parser, graph or node."""
     return {semconv.OUTPUTS: to_json(value)}
 
 
 def query(text: str) -> PlainAttributes:
-    """Return what a retriever is asked."""
+    """Return the query of a retriever."""
     return {semconv.QUERY: clean(text) if is_text(text) else to_json(text)}
 
 
 def documents(documents: Sequence[Document]) -> PlainAttributes:
     """Return what a retriever found, with a score where there is one, also as pairs of a document and its score.
 
-    At most 100 documents of at most 10,000 characters each; what is shortened says ``"truncated": true``, and so does a
+    At most 100 documents of at most 10,000 characters each; what is shortened has ``"truncated": true``, and so has a
     last entry that stands for documents left out.
     """
     found = stored_items(documents) or []
-    told = [attempt(_document, each, default=unprintable(each)) for each in found[:_MOST_DOCUMENTS]]
+    entries = [attempt(_document, each, default=unprintable(each)) for each in found[:_MOST_DOCUMENTS]]
     if (left_out := len(found) - _MOST_DOCUMENTS) > 0:
-        told.append({"truncated": True, "left_out": left_out})
-    return {semconv.DOCUMENTS: to_json(told)}
+        entries.append({"truncated": True, "left_out": left_out})
+    return {semconv.DOCUMENTS: to_json(entries)}
 
 
 def _document(found: object) -> object:
     document, score = found if isinstance(found, tuple) and len(found) == 2 else (found, None)  # noqa: PLR2004  a pair
     if not isinstance(document, Document):
         return found
-    told: dict[str, object] = {"content": document.page_content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
+    entry: dict[str, object] = {"content": document.page_content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
     if len(document.page_content) > _LONGEST_DOCUMENT:
-        told["truncated"] = True
+        entry["truncated"] = True
     if document.id is not None:
-        told["id"] = document.id
+        entry["id"] = document.id
     if (score := _score(score, document.metadata)) is not None:
-        told["score"] = score
-    return told
+        entry["score"] = score
+    return entry
 
 
 def _score(score: object, metadata: Mapping[str, Any]) -> object:
     for found in (score, *map(metadata.get, _SCORES)):
-        # numbers.Real, not float: vector stores give NumPy's.
+        # numbers.Real, not float: vector stores have NumPy's.
         if isinstance(found, numbers.Real) and not isinstance(found, bool):
             return found
     return None

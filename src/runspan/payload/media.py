@@ -1,11 +1,10 @@
-"""Images, audio, video and files in messages: providers give them in many shapes, the conventions in three."""
+"""Images, audio, video and files in messages: providers have many shapes for them, the conventions three."""
 
 import base64
-from typing import Any, Final
+from typing import Final
 
+from runspan.payload.message_types import ContentBlock, MessagePart
 from runspan.payload.text import text_at
-
-_Block = dict[str, Any]
 
 MODALITIES: Final = {
     "audio": "audio",
@@ -22,18 +21,18 @@ MODALITIES: Final = {
 }
 
 
-def media_part(block: _Block) -> _Block:
+def media_part(block: ContentBlock) -> MessagePart:
     """Return a content block as a ``file``, ``uri`` or ``blob`` part, or as it is where its shape is a new one."""
-    place = _place(block)
-    mime_type = text_at(place, "mime_type", "media_type") or text_at(block, "mime_type")
-    if place.get("type") == "text":  # Anthropic's document of plain text
+    source = _source(block)
+    mime_type = text_at(source, "mime_type", "media_type") or text_at(block, "mime_type")
+    if source.get("type") == "text":  # Anthropic's document of plain text
         return block
-    if file_id := text_at(place, "file_id") or (place.get("source_type") == "id" and text_at(place, "id")):
+    if file_id := text_at(source, "file_id") or (source.get("source_type") == "id" and text_at(source, "id")):
         return _part("file", block, mime_type, file_id=file_id)
-    data = place.get("data") or place.get("base64") or place.get("bytes")
+    data = source.get("data") or source.get("base64") or source.get("bytes")
     if isinstance(data, bytes):
         data = base64.b64encode(data).decode()
-    url = text_at(place, "url", "file_data", "file_uri", "file_url", "image_url") or ""
+    url = text_at(source, "url", "file_data", "file_uri", "file_url", "image_url") or ""
     if isinstance(data, str) and data.startswith("data:"):
         url = data
     if url.startswith("data:"):
@@ -45,22 +44,22 @@ def media_part(block: _Block) -> _Block:
         return _part("uri", block, mime_type, uri=url)
     if not isinstance(data, str) or not data:
         return block
-    return _part("blob", block, mime_type or _type_of_format(place, block), content=data)
+    return _part("blob", block, mime_type or _type_of_format(source, block), content=data)
 
 
-def _place(block: _Block) -> _Block:
-    """Return the dictionary that says where the data is: under ``source``, under the block's type, or the block."""
-    place = block.get("source") or block.get(block["type"])
-    if isinstance(place, str):
-        return {"url": place}
-    if not isinstance(place, dict):
+def _source(block: ContentBlock) -> ContentBlock:
+    """Return the dictionary that has the data: under ``source``, under the block's type, or the block."""
+    source = block.get("source") or block.get(block["type"])
+    if isinstance(source, str):
+        return {"url": source}
+    if not isinstance(source, dict):
         return block
     # Bedrock has a source below the type, and a format for a MIME type.
-    inner = place.get("source")
-    return {"format": place.get("format"), **inner} if isinstance(inner, dict) else place
+    inner = source.get("source")
+    return {"format": source.get("format"), **inner} if isinstance(inner, dict) else source
 
 
-def _part(kind: str, block: _Block, mime_type: str | None, **fields: object) -> _Block:
+def _part(kind: str, block: ContentBlock, mime_type: str | None, **fields: object) -> MessagePart:
     family = (mime_type or "").partition("/")[0]
     modality = family if family in ("image", "audio", "video") else MODALITIES[block["type"]]
     part = {"type": kind, "modality": modality, **fields}
@@ -69,9 +68,9 @@ def _part(kind: str, block: _Block, mime_type: str | None, **fields: object) -> 
     return part
 
 
-def _type_of_format(place: _Block, block: _Block) -> str | None:
+def _type_of_format(source: ContentBlock, block: ContentBlock) -> str | None:
     """Return the MIME type of a format: ``wav`` of OpenAI's audio; ``png``, ``pdf``, ``mp4`` of what Bedrock takes."""
-    name = text_at(place, "format")
+    name = text_at(source, "format")
     family = MODALITIES[block["type"]]
     if family == "document":
         return _DOCUMENT_TYPES.get(name or "")

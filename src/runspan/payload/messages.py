@@ -5,7 +5,7 @@ costs more than all the rest of a run's telemetry.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
@@ -14,13 +14,12 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.media import MODALITIES, media_part
+from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
 from runspan.payload.response import finish_reason
 from runspan.payload.serialize import to_json
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import describe, text_in
-
-_Part = dict[str, Any]
 
 _ROLES: Final = {
     "human": "user",
@@ -37,33 +36,33 @@ _ROLES: Final = {
 
 
 def input_messages(messages: Sequence[BaseMessage]) -> PlainAttributes:
-    """Return what a chat model is asked, in the order sent."""
+    """Return the messages to a chat model, in the order sent."""
     return {semconv.INPUT_MESSAGES: to_json(list(map(_message, messages)))}
 
 
 def input_prompts(prompts: Sequence[str]) -> PlainAttributes:
-    """Return what a completion model is asked."""
+    """Return the prompts of a completion model."""
     return {semconv.INPUT_MESSAGES: to_json([{"role": "user", "parts": _content(prompt)} for prompt in prompts])}
 
 
 def output_messages(response: LLMResult) -> PlainAttributes:
-    """Return what a model answered, one message for each generation."""
-    answers = [_answer(generation) for batch in response.generations for generation in batch]
-    return {semconv.OUTPUT_MESSAGES: to_json(answers)}
+    """Return the messages from a model, one for each generation."""
+    messages = [_output_message(generation) for batch in response.generations for generation in batch]
+    return {semconv.OUTPUT_MESSAGES: to_json(messages)}
 
 
-def _answer(generation: Generation) -> dict[str, Any]:
+def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
-        answer = _message(generation.message)
+        message = _message(generation.message)
     else:
-        answer = {"role": "assistant", "parts": _content(generation.text)}
+        message = {"role": "assistant", "parts": _content(generation.text)}
     if reason := finish_reason(generation):
         # Deprecated in favour of gen_ai.response.finish_reasons, but shown by Jaeger's GenAI view.
-        answer["finish_reason"] = reason
-    return answer
+        message["finish_reason"] = reason
+    return message
 
 
-def _message(message: BaseMessage) -> dict[str, Any]:
+def _message(message: BaseMessage) -> MessageDict:
     # A ChatMessage has a role of its own; what users derive from BaseMessage has one or only a type.
     role = _ROLES.get(message.type) or getattr(message, "role", None) or message.type
     if message.name:
@@ -71,28 +70,28 @@ def _message(message: BaseMessage) -> dict[str, Any]:
     return {"role": role, "parts": _parts(message, role)}
 
 
-def _parts(message: BaseMessage, role: str) -> list[_Part]:
+def _parts(message: BaseMessage, role: str) -> list[MessagePart]:
     if role == "tool":
         call_id = getattr(message, "tool_call_id", None)
         return [_call_response(call_id, message.content)]
     if not isinstance(message, AIMessage):
         return _content(message.content)
     reasoning = _reasoning_beside(message) if message.additional_kwargs else []
-    # Arguments of an invalid call are no JSON; they are told as the model wrote them.
+    # Arguments of an invalid call are no JSON; they stay as the model wrote them.
     calls = (*message.tool_calls, *message.invalid_tool_calls)
     if not calls:
         return reasoning + _content(message.content)
-    told = [_call(call["name"], call["args"], call["id"]) for call in calls]
-    return reasoning + _content(message.content, leave_out=_CALL_TYPES) + told
+    call_parts = [_call_part(call["name"], call["args"], call["id"]) for call in calls]
+    return reasoning + _content(message.content, leave_out=_CALL_TYPES) + call_parts
 
 
-def _reasoning_beside(message: AIMessage) -> list[_Part]:
+def _reasoning_beside(message: AIMessage) -> list[MessagePart]:
     """Return the thoughts that Ollama, Groq, DeepSeek and xAI put beside the content."""
     thoughts = message.additional_kwargs.get("reasoning_content")
     return [{"type": "reasoning", "content": thoughts}] if isinstance(thoughts, str) and thoughts else []
 
 
-def _content(content: str | list[str | dict[Any, Any]], leave_out: Sequence[str] = ()) -> list[_Part]:
+def _content(content: str | list[str | ContentBlock], leave_out: Sequence[str] = ()) -> list[MessagePart]:
     if isinstance(content, str):
         return [{"type": "text", "content": content}] if content else []
     # One block that can't be read must not cost the others.
@@ -101,7 +100,7 @@ def _content(content: str | list[str | dict[Any, Any]], leave_out: Sequence[str]
     return [part for part in parts if part is not None]
 
 
-def _part(block: str | dict[Any, Any], leave_out: Sequence[str]) -> _Part | None:
+def _part(block: str | ContentBlock, leave_out: Sequence[str]) -> MessagePart | None:
     if isinstance(block, str):
         return {"type": "text", "content": block}
     kind = text_in(block.get("type"))
@@ -109,23 +108,23 @@ def _part(block: str | dict[Any, Any], leave_out: Sequence[str]) -> _Part | None
         return None
     if kind is None:
         return {"type": "unknown", "value": block}
-    make = _MAKERS.get(kind)
-    part = make(block) if make else block
-    # What merely has the name of a part of the conventions would break their schema.
-    return {"type": "unknown", "value": block} if part is block and kind in _TAKEN else part
+    read = _READERS.get(kind)
+    part = read(block) if read else block
+    # A provider's block whose type the conventions use for something else would break their schema.
+    return {"type": "unknown", "value": block} if part is block and kind in _RESERVED_TYPES else part
 
 
-def _text(block: dict[Any, Any]) -> _Part | None:
+def _text(block: ContentBlock) -> MessagePart | None:
     text = block.get("text")
     return {"type": "text", "content": text} if isinstance(text, str) else None
 
 
-def _plain_text(block: dict[Any, Any]) -> _Part | None:
-    """Return LangChain's document of plain text: its text, or the place where it is."""
+def _plain_text(block: ContentBlock) -> MessagePart | None:
+    """Return LangChain's document of plain text: its text, or where that is."""
     return _text(block) or media_part(block)
 
 
-def _reasoning(block: dict[Any, Any]) -> _Part | None:
+def _reasoning(block: ContentBlock) -> MessagePart | None:
     thoughts = next((block[key] for key in _THOUGHTS if block.get(key)), None)
     text = _joined(thoughts)
     return {"type": "reasoning", "content": text} if text else None
@@ -140,26 +139,26 @@ def _joined(thoughts: object) -> str:
     return "\n".join(map(_joined, stored_items(thoughts) or ()))
 
 
-def _compaction(block: dict[Any, Any]) -> _Part:
-    """Return a summary of what was said before; OpenAI's is encrypted."""
+def _compaction(block: ContentBlock) -> MessagePart:
+    """Return a summary of earlier messages; OpenAI's is encrypted."""
     pairs = stored_pairs(block) or ()
     return {key: value for key, value in pairs if key not in ("id", "content") or isinstance(value, str)}
 
 
-def _call_block(block: dict[Any, Any]) -> _Part:
+def _call_block(block: ContentBlock) -> MessagePart:
     arguments = next((block[key] for key in ("input", "args", "arguments") if key in block), None)
-    return _call(block.get("name"), arguments, block.get("call_id") or block.get("id"))
+    return _call_part(block.get("name"), arguments, block.get("call_id") or block.get("id"))
 
 
-def _call(name: object, arguments: object, call_id: object) -> _Part:
+def _call_part(name: object, arguments: object, call_id: object) -> MessagePart:
     return {"type": "tool_call", **_id(call_id), "name": describe(name) if name else "", "arguments": arguments}
 
 
-def _result_block(block: dict[Any, Any]) -> _Part:
+def _result_block(block: ContentBlock) -> MessagePart:
     return _call_response(block.get("tool_use_id"), block.get("content"))
 
 
-def _call_response(call_id: object, response: object) -> _Part:
+def _call_response(call_id: object, response: object) -> MessagePart:
     return {"type": "tool_call_response", **_id(call_id), "response": response}
 
 
@@ -168,10 +167,10 @@ def _id(call_id: object) -> dict[str, str]:
 
 
 _THOUGHTS: Final = ("thinking", "reasoning", "reasoning_content", "summary", "content")
-_TAKEN: Final = frozenset(("blob", "uri", "file", "tool_call_response", "server_tool_call_response"))
-# Blocks that say again what AIMessage.tool_calls says.
+_RESERVED_TYPES: Final = frozenset(("blob", "uri", "file", "tool_call_response", "server_tool_call_response"))
+# Blocks that repeat AIMessage.tool_calls.
 _CALL_TYPES: Final = ("tool_use", "tool_call", "invalid_tool_call", "function_call", "custom_tool_call")
-_MAKERS: Final[dict[str, Callable[[dict[Any, Any]], _Part | None]]] = {
+_READERS: Final[dict[str, Callable[[ContentBlock], MessagePart | None]]] = {
     **dict.fromkeys(("text", "input_text", "output_text"), _text),
     **dict.fromkeys(("thinking", "reasoning", "reasoning_content"), _reasoning),
     **dict.fromkeys(_CALL_TYPES, _call_block),

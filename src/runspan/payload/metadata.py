@@ -1,4 +1,4 @@
-"""Where a run belongs: its id, its tags, its conversation, its place in a graph."""
+"""Where a run belongs: its id, its tags, its conversation, its node of a graph."""
 
 import math
 import re
@@ -19,8 +19,8 @@ _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> PlainAttributes:
     """Return the run's id, its tags, and the node, step and checkpoint namespace of the graph that it runs in."""
     attributes: PlainAttributes = {semconv.RUN_ID: str(run_id)}
-    if told := stored_items(tags):
-        attributes[semconv.TAGS] = list(map(describe, told))
+    if tag_list := stored_items(tags):
+        attributes[semconv.TAGS] = list(map(describe, tag_list))
     if isinstance(metadata, dict) and "langgraph_node" in metadata:
         if node := text_at(metadata, "langgraph_node"):
             attributes[semconv.GRAPH_NODE] = node
@@ -35,8 +35,8 @@ def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
     # Its ids may be numbers.
     found = map(metadata.get, _CONVERSATION_KEYS) if isinstance(metadata, dict) else ()
-    told = next((words for each in found if each is not None and (words := describe(each))), None)
-    return {semconv.CONVERSATION_ID: told} if told is not None else {}
+    conversation_id = next((text for each in found if each is not None and (text := describe(each))), None)
+    return {semconv.CONVERSATION_ID: conversation_id} if conversation_id is not None else {}
 
 
 def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> PlainAttributes:
@@ -46,7 +46,7 @@ def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -
 
 
 def attempt_of(tags: Sequence[str] | None) -> int:
-    """Return the number of an attempt by its tag, which LangChain gives from the second on; 0 without one."""
+    """Return the number of an attempt by its tag, which LangChain sets from the second on; 0 without one."""
     found = (_ATTEMPT_TAG.fullmatch(tag) for tag in stored_items(tags) or () if type(tag) is str)
     return next((int(match[1]) for match in found if match), 0)
 

@@ -1,4 +1,4 @@
-"""What a model is asked for, beside its messages: parameters, and the form of the answer."""
+"""The parameters of a model's call, and the form of output that it asks for."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,17 +9,19 @@ from runspan.attributes import AttributeValue, PlainAttributes, is_int64
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import text_at, text_in
 
-_Given = Mapping[str, Any] | None
+_Mapping = Mapping[str, Any] | None
 _Reader = Callable[[Any], AttributeValue | None]
 
 
-def model_parameters(invocation_params: _Given, metadata: _Given = None, options: _Given = None) -> PlainAttributes:
+def model_parameters(
+    invocation_params: _Mapping, metadata: _Mapping = None, options: _Mapping = None
+) -> PlainAttributes:
     """Return the parameters of a call of a model; a value of another type than the conventions' is left out.
 
     Args:
-        invocation_params: what LangChain gives the model; it goes before the metadata.
+        invocation_params: of the model; they go before the metadata.
         metadata: of the run, with LangChain's own ``ls_temperature``, ``ls_max_tokens``, ``ls_stop``.
-        options: of the call, with ``ls_structured_output_format`` where structured output is asked for.
+        options: of the call, with ``ls_structured_output_format`` where structured output is requested.
     """
     attributes: PlainAttributes = {}
     _read(metadata, _OF_METADATA, attributes)
@@ -29,17 +31,17 @@ def model_parameters(invocation_params: _Given, metadata: _Given = None, options
     return attributes
 
 
-def service_tier(invocation_params: _Given) -> str | None:
-    """Return the service tier that is asked for, if it is not the provider's to choose."""
+def service_tier(invocation_params: _Mapping) -> str | None:
+    """Return the requested service tier, if it is not the provider's to choose."""
     tier = text_at(invocation_params, "service_tier")
     return tier if tier != "auto" else None
 
 
 def _read(
-    given: object, readers: Mapping[str, tuple[str, _Reader]], attributes: PlainAttributes, depth: int = 0
+    source: object, readers: Mapping[str, tuple[str, _Reader]], attributes: PlainAttributes, depth: int = 0
 ) -> None:
-    # Along what is given, not along all that could be: this is done at each call of a model.
-    for key, value in stored_pairs(given) or ():
+    # Over the given parameters, not over all known ones: this runs at each call of a model.
+    for key, value in stored_pairs(source) or ():
         if value is None or type(key) is not str:
             continue
         if key in readers:

@@ -8,11 +8,11 @@ from runspan.attributes import PlainAttributes
 from runspan.payload.stored import stored_items
 from runspan.payload.text import text_at
 
-_Given = Mapping[str, Any] | None
+_Mapping = Mapping[str, Any] | None
 
 # The convention names the flavour of the API that is spoken, so Anthropic's and OpenAI's own clients count as theirs,
 # also where AWS hosts the model. Names that are not here are passed on in lower case.
-_CONVENTION: Final = {
+_CONVENTIONS: Final = {
     **{
         name: name
         for name in (
@@ -48,7 +48,7 @@ _CONVENTION: Final = {
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
-# Packages whose models speak one provider's API. What LangChain's class path names beside them stands above.
+# Packages whose models speak one provider's API. Modules of the package ``langchain`` itself are looked up above.
 _PACKAGES: Final = {
     "langchain_anthropic": "anthropic",
     "langchain_aws": "aws.bedrock",
@@ -65,7 +65,7 @@ _PACKAGES: Final = {
     "langchain_perplexity": "perplexity",
     "langchain_xai": "x_ai",
 }
-# What a model's class calls its kind, which subclasses of users inherit; without what stands around it.
+# ``_type`` of a model's class, which subclasses inherit, without its prefixes and suffixes.
 _TYPES: Final = {
     "amazon_bedrock_converse": "aws.bedrock",
     "azure-openai": "azure.ai.openai",
@@ -80,22 +80,22 @@ _LEGACY: Final = {
     "gcp.vertex_ai": "vertex_ai",
     "x_ai": "xai",
 }
-_AROUND_TYPES: Final = ("-chat", "_chat", "-llm", "_llm")
+_TYPE_SUFFIXES: Final = ("-chat", "_chat", "-llm", "_llm")
 _GOOGLE: Final = "gcp.gen_ai"
-_KEYS_OF_ENDPOINTS: Final = ("base_url", "api_endpoint")
+_ENDPOINT_KEYS: Final = ("base_url", "api_endpoint")
 
 
-def provider(metadata: Any, serialized: _Given = None, invocation_params: _Given = None) -> str | None:
+def provider(metadata: Any, serialized: _Mapping = None, invocation_params: _Mapping = None) -> str | None:
     """Return the convention's name for the provider of a model run.
 
     Args:
         metadata: of the run; its ``ls_provider`` decides, unless LangChain made it of the class name.
-        serialized: what LangChain tells of the model: the path of its class, which subclasses inherit, its arguments.
-        invocation_params: what LangChain gives the model, with the model's own word for its kind (``_type``).
+        serialized: LangChain's description of the model: the path of its class (subclasses inherit it), its arguments.
+        invocation_params: of the model, with its own name for its kind (``_type``).
     """
-    said = text_at(metadata, "ls_provider")
-    name = said.lower() if said else None
-    known = _CONVENTION.get(name) if name else None
+    name = text_at(metadata, "ls_provider")
+    name = name.lower() if name else None
+    known = _CONVENTIONS.get(name) if name else None
     if known is None and (name is None or _is_of_class(name, serialized)):
         known = _by_path(serialized) or _by_type(invocation_params)
     if known == _GOOGLE:
@@ -103,37 +103,37 @@ def provider(metadata: Any, serialized: _Given = None, invocation_params: _Given
     return known or name
 
 
-def _is_of_class(name: str, serialized: _Given) -> bool:
-    """Tell whether a name is but the class name without ``Chat`` or ``LLM``, which tells nothing of a subclass."""
+def _is_of_class(name: str, serialized: _Mapping) -> bool:
+    """Tell whether a name is only the class name without ``Chat`` or ``LLM``, which is a user's for a subclass."""
     return name in (_path(serialized) or [""])[-1].lower()
 
 
-def _by_path(serialized: _Given) -> str | None:
+def _by_path(serialized: _Mapping) -> str | None:
     """Return the provider by the path of a class: ``["langchain", "chat_models", "anthropic", "ChatAnthropic"]``."""
     path = _path(serialized)
     if not path:
         return None
     if path[0] == "langchain":
-        return next((_CONVENTION[each] for each in path[1:-1] if each in _CONVENTION), None)
+        return next((_CONVENTIONS[each] for each in path[1:-1] if each in _CONVENTIONS), None)
     return _PACKAGES.get(path[0])
 
 
-def _by_type(invocation_params: _Given) -> str | None:
+def _by_type(invocation_params: _Mapping) -> str | None:
     kind = text_at(invocation_params, "_type")
     if kind is None:
         return None
     kind = kind.removeprefix("chat-")
-    for end in _AROUND_TYPES:
+    for end in _TYPE_SUFFIXES:
         kind = kind.removesuffix(end)
-    return _TYPES.get(kind) or _CONVENTION.get(kind)
+    return _TYPES.get(kind) or _CONVENTIONS.get(kind)
 
 
-def _google(serialized: _Given) -> str:
-    """Return which of Google's services is called, if the arguments of the model tell."""
+def _google(serialized: _Mapping) -> str:
+    """Return which of Google's services is called, as far as the arguments of the model show it."""
     arguments = serialized.get("kwargs") if isinstance(serialized, dict) else None
     if not isinstance(arguments, dict):
         return _GOOGLE
-    endpoint = text_at(arguments, *_KEYS_OF_ENDPOINTS) or ""
+    endpoint = text_at(arguments, *_ENDPOINT_KEYS) or ""
     if arguments.get("vertexai") is True or "aiplatform.googleapis.com" in endpoint:
         return "gcp.vertex_ai"
     if arguments.get("vertexai") is False or "generativelanguage.googleapis.com" in endpoint:
@@ -141,12 +141,12 @@ def _google(serialized: _Given) -> str:
     return _GOOGLE
 
 
-def _path(serialized: _Given) -> list[str] | None:
+def _path(serialized: _Mapping) -> list[str] | None:
     path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
     return path if path and all(type(each) is str for each in path) else None
 
 
 def legacy_names(attributes: PlainAttributes) -> PlainAttributes:
-    """Return the attributes of a run's start by the names that they had before."""
+    """Return the attributes of a run's start by the names that they had until 1.36."""
     provider = attributes.get(semconv.PROVIDER)
     return {semconv.SYSTEM: _LEGACY.get(provider, provider)} if isinstance(provider, str) else {}

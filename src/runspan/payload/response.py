@@ -1,4 +1,4 @@
-"""What a model's answer says about itself: its id, its model, why it ended, what it used."""
+"""The response of a model apart from its messages: its id, its model, why it ended, what it used."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,7 +17,7 @@ _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reaso
 
 
 def response_attributes(response: LLMResult) -> PlainAttributes:
-    """Return response id and model, finish reasons and usage, as far as the provider tells them."""
+    """Return response id and model, finish reasons and usage, as far as the provider returns them."""
     generations = [generation for batch in response.generations for generation in batch]
     message = next((found for each in generations if (found := _message(each)) is not None), None)
     metadata = message.response_metadata if message is not None else None

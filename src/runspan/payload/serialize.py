@@ -30,7 +30,7 @@ from runspan.payload.text import clean, describe, is_text, unprintable
 _MAX_DEPTH: Final = 100
 _MOST_VALUES: Final = 1_000_000
 # What a value costs of that number if its own code is called.
-_PRICE_OF_AN_OBJECT: Final = 10
+_COST_OF_OBJECT: Final = 10
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
@@ -45,13 +45,13 @@ _JSON: Final = frozenset(
         semconv.OUTPUTS,
     )
 )
-# Readers of protobuf (C++'s, Java's, Python's; Go's takes 10,000) stop at a hundred messages within each other. A value
-# of an attribute is the fifth, each dictionary in it three more: these are 77, which leaves room for who wraps them.
+# Protobuf libraries (C++, Java, Python; Go's allows 10,000) read at most 100 nested messages. The value of an attribute
+# is the fifth and each dictionary in it adds three: 24 levels are 77, which leaves room for messages around a request.
 MAX_STRUCTURE_DEPTH: Final = 24
 
 
 def to_json(value: object) -> str:
-    """Return any value as JSON; what JSON has no form for is described in words. Never raises."""
+    """Return any value as JSON; what JSON has no form for is described as text. Never raises."""
     # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
     # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.
     return orjson.dumps(plain_copy(value)).decode()
@@ -61,7 +61,7 @@ def plain_copy(value: object) -> Any:
     """Return any value as built-in dictionaries, lists, texts, numbers, booleans and None, none of them a subclass.
 
     It holds no cycle, nothing deeper than 100 levels, at most a million values and no text that UTF-8 can't encode.
-    What is left out is replaced by words: ``<too deep>``, ``<cycle>``, ``<cut>``, ``<unprintable ...>``.
+    What is left out is replaced by a text: ``<too deep>``, ``<cycle>``, ``<cut>``, ``<unprintable ...>``.
     """
     return attempt(_Copier().copy, value, 0, default="<too deep>")  # no room on the stack is all that can go wrong
 
@@ -71,7 +71,7 @@ class _Copier:
 
     def __init__(self) -> None:
         self._left = _MOST_VALUES
-        self._around: set[int] = set()  # identities of the values that hold the present one
+        self._ancestors: set[int] = set()  # identities of the values that hold the present one
 
     def copy(self, value: Any, depth: int) -> object:
         kind = type(value)
@@ -83,13 +83,13 @@ class _Copier:
             return value
         if depth >= _MAX_DEPTH:
             return "<too deep>"
-        if id(value) in self._around:
+        if id(value) in self._ancestors:
             return "<cycle>"
-        self._around.add(id(value))
+        self._ancestors.add(id(value))
         try:
             return self._copy_parts(value, depth + 1)
         finally:
-            self._around.discard(id(value))
+            self._ancestors.discard(id(value))
 
     def _copy_parts(self, value: Any, depth: int) -> object:
         if type(value) is list:  # as most are: one copy less
@@ -98,8 +98,8 @@ class _Copier:
             return self._dictionary(pairs, depth)
         if (items := stored_items(value)) is not None:
             return self._list(items, depth)
-        self._left = max(self._left - _PRICE_OF_AN_OBJECT, 0)
-        return self.copy(attempt(_nearer, value, default=unprintable(value)), depth)
+        self._left = max(self._left - _COST_OF_OBJECT, 0)
+        return self.copy(attempt(_simplified, value, default=unprintable(value)), depth)
 
     def _dictionary(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, object]:
         copies: dict[str, object] = {}
@@ -123,7 +123,7 @@ class _Copier:
         return copies
 
 
-def _nearer(value: object) -> object:
+def _simplified(value: object) -> object:
     # By its type: a value may have another ``__class__``, or one that raises.
     return _simpler.dispatch(type(value))(value)
 
@@ -249,17 +249,17 @@ def is_structure_recorded() -> bool:
 
 def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes in which what is JSON is lists and objects."""
-    return {name: _loaded(value) if name in _JSON else value for name, value in attributes.items()}
+    return {name: _structure_of(value) if name in _JSON else value for name, value in attributes.items()}
 
 
-def _loaded(value: object) -> Any:
+def _structure_of(value: object) -> Any:
     try:
-        return _sendable(orjson.loads(value)) if isinstance(value, str) else value
+        return _for_otlp(orjson.loads(value)) if isinstance(value, str) else value
     except orjson.JSONDecodeError:
         return value
 
 
-def _sendable(value: Any, depth: int = 0) -> Any:
+def _for_otlp(value: Any, depth: int = 0) -> Any:
     """Return plain JSON as OTLP holds it: what is nested too deeply as JSON, too large integers as text."""
     kind = type(value)
     if kind is not dict and kind is not list:
@@ -267,5 +267,5 @@ def _sendable(value: Any, depth: int = 0) -> Any:
     if depth == MAX_STRUCTURE_DEPTH:
         return to_json(value)
     if kind is dict:
-        return {key: _sendable(each, depth + 1) for key, each in value.items()}
-    return [_sendable(each, depth + 1) for each in value]
+        return {key: _for_otlp(each, depth + 1) for key, each in value.items()}
+    return [_for_otlp(each, depth + 1) for each in value]

@@ -1,51 +1,47 @@
 """Tools that the provider itself runs: their calls and results, as blocks in a message."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
+from runspan.payload.message_types import ContentBlock, MessagePart
 from runspan.payload.stored import stored_pairs
 from runspan.payload.text import text_at
 
-_Block = dict[Any, Any]
-_Part = dict[str, Any]
-
-# What a call or result is apart from its content.
-_AROUND: Final = ("type", "id", "name", "tool_use_id", "tool_call_id", "call_id", "index", "caller")
+# Keys of a call or a result that are not its content.
+_ENVELOPE: Final = ("type", "id", "name", "tool_use_id", "tool_call_id", "call_id", "index", "caller")
 
 
-def _call(block: _Block) -> _Part:
+def _server_call(block: ContentBlock) -> MessagePart:
     kind = block["type"].removesuffix("_call").removesuffix("_tool_use")
     name = text_at(block, "name") or kind
-    # ``server_tool_use`` is Anthropic's, ``server_tool_call`` LangChain's own word: the name is the type of the tool.
-    said = name if kind.startswith("server") else kind
-    told = {"type": said, **_content(block)}
-    return _part("server_tool_call", text_at(block, "id"), {"name": name, "server_tool_call": told})
+    # Of ``server_tool_use`` (Anthropic) and ``server_tool_call`` (LangChain) the name is the type of the tool.
+    call = {"type": name if kind.startswith("server") else kind, **_content(block)}
+    return _part("server_tool_call", text_at(block, "id"), {"name": name, "server_tool_call": call})
 
 
-def _result(block: _Block) -> _Part:
+def _server_result(block: ContentBlock) -> MessagePart:
     kind = block["type"].removesuffix("_tool_result").removesuffix("_result")
-    told = {"type": kind, **_content(block)}
+    response = {"type": kind, **_content(block)}
     call_id = text_at(block, "tool_use_id", "tool_call_id", "call_id", "id")
-    return _part("server_tool_call_response", call_id, {"server_tool_call_response": told})
+    return _part("server_tool_call_response", call_id, {"server_tool_call_response": response})
 
 
-def _code(block: _Block) -> _Part:
-    told = {"type": "code_execution", **_content(block)}
-    fields = {"name": "code_execution", "server_tool_call": told}
-    return _part("server_tool_call", text_at(block, "id"), fields)
+def _code_call(block: ContentBlock) -> MessagePart:
+    call = {"type": "code_execution", **_content(block)}
+    return _part("server_tool_call", text_at(block, "id"), {"name": "code_execution", "server_tool_call": call})
 
 
-def _content(block: _Block) -> _Part:
-    return {key: value for key, value in stored_pairs(block) or () if key not in _AROUND}
+def _content(block: ContentBlock) -> MessagePart:
+    return {key: value for key, value in stored_pairs(block) or () if key not in _ENVELOPE}
 
 
-def _part(kind: str, call_id: str | None, fields: _Part) -> _Part:
+def _part(kind: str, call_id: str | None, fields: MessagePart) -> MessagePart:
     return {"type": kind, **({"id": call_id} if call_id else {}), **fields}
 
 
-SERVER_PARTS: Final[dict[str, Callable[[_Block], _Part]]] = {
+SERVER_PARTS: Final[dict[str, Callable[[ContentBlock], MessagePart]]] = {
     # Anthropic's, LangChain's, OpenAI's (a call there holds its result), Google's.
-    **dict.fromkeys(("server_tool_use", "mcp_tool_use", "server_tool_call"), _call),
+    **dict.fromkeys(("server_tool_use", "mcp_tool_use", "server_tool_call"), _server_call),
     **dict.fromkeys(
         (
             "code_interpreter_call",
@@ -56,9 +52,9 @@ SERVER_PARTS: Final[dict[str, Callable[[_Block], _Part]]] = {
             "mcp_call",
             "web_search_call",
         ),
-        _call,
+        _server_call,
     ),
-    "executable_code": _code,
+    "executable_code": _code_call,
     **dict.fromkeys(
         (
             "bash_code_execution_tool_result",
@@ -71,6 +67,6 @@ SERVER_PARTS: Final[dict[str, Callable[[_Block], _Part]]] = {
             "web_fetch_tool_result",
             "web_search_tool_result",
         ),
-        _result,
+        _server_result,
     ),
 }

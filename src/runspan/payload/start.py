@@ -11,9 +11,7 @@ from runspan.payload.providers import provider
 from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, text_at, text_in
 
-_Serialized = Mapping[str, Any] | None
-_Metadata = Mapping[str, Any] | None
-_Parameters = Mapping[str, Any] | None
+_Mapping = Mapping[str, Any] | None
 
 
 class Kind(enum.StrEnum):
@@ -43,11 +41,13 @@ _OPERATIONS: Final = {
     Kind.COMPLETION: "text_completion",
     Kind.TOOL: "execute_tool",
     Kind.RETRIEVER: "retrieval",
+    Kind.AGENT: "invoke_agent",
+    Kind.GRAPH: "invoke_workflow",
 }
 _CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
 # What LangGraph calls a graph that its user gave no name.
 _UNNAMED: Final = "LangGraph"
-# What makers of agents bind into the metadata of their graphs.
+# ``ls_integration`` in the metadata that makers of agents bind to their graphs.
 _AGENT_INTEGRATIONS: Final = ("langchain_create_agent", "deepagents")
 
 
@@ -58,57 +58,72 @@ def unknown_start(kind: Kind) -> Start:
     return Start(kind, str(kind), {semconv.RUN_TYPE: str(kind)})
 
 
+def chain_start(serialized: _Mapping, run_name: str | None, run_type: str | None, graph: object = None) -> Start:
+    """Start a chain, prompt or parser, which have no operation of the conventions; or an agent or a graph.
+
+    Args:
+        serialized: LangChain's description of the object.
+        run_name: the name of the run.
+        run_type: LangChain's type of prompts and parsers.
+        graph: the compiled graph that starts, if it is one.
+    """
+    if graph is not None:
+        return _graph_start(text_in(run_name), graph)
+    kind_name = text_in(run_type)
+    kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
+    name = text_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
+    return Start(kind, name, {semconv.RUN_TYPE: str(kind)})
+
+
+def _graph_start(run_name: str | None, graph: object) -> Start:
+    """Start a compiled graph: an agent or a workflow, named only if its user named it.
+
+    An agent is known by the metadata bound to the graph itself; that of its run is mixed with that of outer runs.
+    """
+    name = run_name if run_name != _UNNAMED else None
+    config = getattr(graph, "config", None)
+    bound = config.get("metadata") if isinstance(config, dict) else None
+    agent_name = text_at(bound, "lc_agent_name")
+    kind, name_key = Kind.GRAPH, semconv.WORKFLOW_NAME
+    if agent_name or text_at(bound, "ls_integration") in _AGENT_INTEGRATIONS:
+        kind, name_key, name = Kind.AGENT, semconv.AGENT_NAME, agent_name or name
+    attributes = _attributes(kind, run_name)
+    if name:
+        attributes[name_key] = name
+    return _start(kind, name, attributes)
+
+
 def chat_start(
-    serialized: _Serialized,
+    serialized: _Mapping,
     run_name: str | None,
-    metadata: _Metadata,
-    invocation_params: _Parameters,
-    options: _Parameters = None,
+    metadata: _Mapping,
+    invocation_params: _Mapping,
+    options: _Mapping = None,
 ) -> Start:
     """Start a call of a chat model."""
     return _model_start(Kind.CHAT, serialized, run_name, metadata, invocation_params, options)
 
 
 def completion_start(
-    serialized: _Serialized,
+    serialized: _Mapping,
     run_name: str | None,
-    metadata: _Metadata,
-    invocation_params: _Parameters,
-    options: _Parameters = None,
+    metadata: _Mapping,
+    invocation_params: _Mapping,
+    options: _Mapping = None,
 ) -> Start:
     """Start a call of a completion model."""
     return _model_start(Kind.COMPLETION, serialized, run_name, metadata, invocation_params, options)
 
 
-def tool_start(serialized: _Serialized, run_name: str | None, tool_call_id: str | None) -> Start:
-    """Start a call of a tool."""
-    name = serialized_name(serialized) or text_in(run_name) or "tool"
-    given_name = text_in(run_name)
-    attributes = _attributes(Kind.TOOL, given_name if given_name != name else None)
-    attributes[semconv.TOOL_NAME] = name
-    attributes[semconv.TOOL_TYPE] = "function"
-    if description := text_at(serialized, "description"):
-        attributes[semconv.TOOL_DESCRIPTION] = description
-    if call_id := text_in(tool_call_id):
-        attributes[semconv.TOOL_CALL_ID] = call_id
-    return _start(Kind.TOOL, name, attributes)
-
-
-def retriever_start(serialized: _Serialized, run_name: str | None, metadata: _Metadata) -> Start:  # noqa: ARG001  no source of data is known from it yet
-    """Start a search of a retriever."""
-    attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or serialized_name(serialized))
-    return _start(Kind.RETRIEVER, None, attributes)
-
-
-def _model_start(  # noqa: PLR0917  what LangChain tells, one by one
+def _model_start(  # noqa: PLR0917  what LangChain has of a model, one by one
     kind: Kind,
-    serialized: _Serialized,
+    serialized: _Mapping,
     run_name: str | None,
-    metadata: _Metadata,
-    invocation_params: _Parameters,
-    options: _Parameters,
+    metadata: _Mapping,
+    invocation_params: _Mapping,
+    options: _Mapping,
 ) -> Start:
-    attributes = _attributes(kind, text_in(run_name) or serialized_name(serialized))
+    attributes = _attributes(kind, text_in(run_name) or _serialized_name(serialized))
     attributes.update(model_parameters(invocation_params, metadata, options))
     if name := provider(metadata, serialized, invocation_params):
         attributes[semconv.PROVIDER] = name
@@ -120,66 +135,41 @@ def _model_start(  # noqa: PLR0917  what LangChain tells, one by one
     return _start(kind, model, attributes)
 
 
+def tool_start(serialized: _Mapping, run_name: str | None, tool_call_id: str | None) -> Start:
+    """Start a call of a tool."""
+    own_name = text_in(run_name)
+    name = _serialized_name(serialized) or own_name or "tool"
+    attributes = _attributes(Kind.TOOL, own_name if own_name != name else None)
+    attributes[semconv.TOOL_NAME] = name
+    attributes[semconv.TOOL_TYPE] = "function"
+    if description := text_at(serialized, "description"):
+        attributes[semconv.TOOL_DESCRIPTION] = description
+    if call_id := text_in(tool_call_id):
+        attributes[semconv.TOOL_CALL_ID] = call_id
+    return _start(Kind.TOOL, name, attributes)
+
+
+def retriever_start(serialized: _Mapping, run_name: str | None, metadata: _Mapping) -> Start:  # noqa: ARG001  no source of data is known from it yet
+    """Start a search of a retriever."""
+    attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or _serialized_name(serialized))
+    return _start(Kind.RETRIEVER, None, attributes)
+
+
 def _start(kind: Kind, target: str | None, attributes: PlainAttributes) -> Start:
     operation = _OPERATIONS[kind]
     return Start(kind, f"{operation} {target}" if target else operation, attributes)
 
 
-def _attributes(kind: Kind, name: str | None) -> PlainAttributes:
+def _attributes(kind: Kind, run_name: str | None) -> PlainAttributes:
     attributes: PlainAttributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: str(kind)}
-    if name:
-        attributes[semconv.RUN_NAME] = name
+    if run_name:
+        attributes[semconv.RUN_NAME] = run_name
     return attributes
 
 
-def serialized_name(serialized: _Serialized) -> str | None:
+def _serialized_name(serialized: _Mapping) -> str | None:
     """Return the name of what runs, else of its class (the last of ``id``, a path of module names)."""
     if name := text_at(serialized, "name"):
         return name
     path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
     return describe(path[-1]) if path else None
-
-
-def chain_start(
-    serialized: Mapping[str, Any] | None,
-    run_name: str | None,
-    run_type: str | None,
-    graph: object = None,
-) -> Start:
-    """Start a chain, prompt or parser, which have no operation of the conventions; or an agent or a graph.
-
-    Args:
-        serialized: what LangChain tells of the object.
-        run_name: the name of the run.
-        run_type: LangChain's word for prompts and parsers.
-        graph: the compiled graph that starts, if it is one.
-    """
-    if graph is not None:
-        return _graph_start(text_in(run_name), graph)
-    kind_name = text_in(run_type)
-    kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
-    name = text_in(run_name) or serialized_name(serialized) or kind_name or "chain"
-    return Start(kind, name, {semconv.RUN_TYPE: str(kind)})
-
-
-def _graph_start(run_name: str | None, graph: object) -> Start:
-    """Start a compiled graph: an agent or a workflow, named only if its user named it.
-
-    What tells an agent is bound to the graph itself. The metadata of its run is mixed with that of the runs around it.
-    """
-    name = run_name if run_name != _UNNAMED else None
-    config = getattr(graph, "config", None)
-    bound = config.get("metadata") if isinstance(config, dict) else None
-    agent_name = text_at(bound, "lc_agent_name")
-    if agent_name or text_at(bound, "ls_integration") in _AGENT_INTEGRATIONS:
-        return _operation(Kind.AGENT, "invoke_agent", semconv.AGENT_NAME, agent_name or name, run_name)
-    return _operation(Kind.GRAPH, "invoke_workflow", semconv.WORKFLOW_NAME, name, run_name)
-
-
-def _operation(kind: Kind, operation: str, name_key: str, name: str | None, run_name: str | None) -> Start:
-    attributes = {semconv.OPERATION: operation, semconv.RUN_TYPE: str(kind)}
-    if name:
-        attributes[name_key] = name
-    if run_name:
-        attributes[semconv.RUN_NAME] = run_name
-    return Start(kind, f"{operation} {name}" if name else operation, {**attributes})

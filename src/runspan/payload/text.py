@@ -46,11 +46,11 @@ def text_at(source: object, *keys: str) -> str | None:
 
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:
-    """Return any value in words, of bounded length; a placeholder if its own code fails."""
+    """Return any value as a text of bounded length; a placeholder if its own code fails."""
     if is_text(value):
         return clean(str.__str__(value)[:_LONGEST_DESCRIPTION])
-    words = str.__str__(attempt(by, value, default=unprintable(value)))  # of a text that may be a subclass's
-    return clean(words[:_LONGEST_DESCRIPTION])
+    text = str.__str__(attempt(by, value, default=unprintable(value)))  # of a text that may be a subclass's
+    return clean(text[:_LONGEST_DESCRIPTION])
 
 
 def unprintable(value: object) -> str:

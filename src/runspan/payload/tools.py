@@ -1,4 +1,4 @@
-"""The tools that a model may call, in the shapes of the providers; the calls that it asks for, and their answers."""
+"""The tools that a model may call, in the shapes of the providers; the calls that it requests, and their results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,9 +18,9 @@ _Tool = dict[str, Any]
 _WRAPPERS: Final = ("function", "toolSpec")
 _DECLARATIONS: Final = ("function_declarations", "functionDeclarations")
 _PARAMETERS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema", "parametersJsonSchema")
-# OpenAI's word for a function of free text, Anthropic's for any function.
+# ``custom`` is OpenAI's type of a function of free text, and Anthropic's of any function.
 _FUNCTION_TYPES: Final = (None, "function", "custom")
-# What stands among Bedrock's tools, and is none.
+# An entry among Bedrock's tools that is none.
 _NO_TOOL: Final = "cachePoint"
 
 
@@ -28,8 +28,8 @@ def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool 
     """Return the tools that a model may call, by type and name; nothing if there are none.
 
     Args:
-        invocation_params: what LangChain gives the model.
-        full: whether descriptions and schemas of parameters are told too; the conventions advise against it, since
+        invocation_params: of the model.
+        full: whether descriptions and schemas of parameters are recorded, too; the conventions advise against it, since
             they are long and the same in each call.
     """
     if not isinstance(invocation_params, dict):
@@ -37,14 +37,14 @@ def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool 
     config = invocation_params.get("toolConfig")
     in_config = config.get("tools") if isinstance(config, dict) else None
     listed = map(stored_items, (invocation_params.get("tools"), invocation_params.get("functions"), in_config))
-    given = next(filter(None, listed), [])
-    told = list(filter(None, (_definition(tool, full=full) for tool in _flat(given))))
-    return {semconv.TOOL_DEFINITIONS: to_json(told)} if told else {}
+    tools = next(filter(None, listed), [])
+    definitions = list(filter(None, (_definition(tool, full=full) for tool in _flat(tools))))
+    return {semconv.TOOL_DEFINITIONS: to_json(definitions)} if definitions else {}
 
 
-def _flat(given: list[Any]) -> Iterator[_Tool]:
+def _flat(tools: list[Any]) -> Iterator[_Tool]:
     """Yield each tool; one of Google's may stand for several, each under a key of its own, functions in a list."""
-    for tool in given:
+    for tool in tools:
         if not isinstance(tool, dict):
             # A class or a function, where the model's package takes those.
             yield {"name": getattr(tool, "name", None) or getattr(tool, "__name__", None)}
@@ -70,13 +70,13 @@ def _definition(tool: _Tool, *, full: bool) -> _Tool | None:
     parameters = next((inner[key] for key in _PARAMETERS if inner.get(key)), None)
     if kind == "custom" and parameters is None:
         return {"type": "custom", "name": name}
-    told: _Tool = {"type": "function", "name": name}
+    definition: _Tool = {"type": "function", "name": name}
     if full and (description := text_at(inner, "description")):
-        told["description"] = description
+        definition["description"] = description
     if full and parameters is not None:
         # Bedrock wraps its schema.
-        told["parameters"] = parameters.get("json", parameters) if isinstance(parameters, dict) else parameters
-    return told
+        definition["parameters"] = parameters.get("json", parameters) if isinstance(parameters, dict) else parameters
+    return definition
 
 
 def _of_provider(tool: _Tool, kind: str | None, name: str | None) -> _Tool | None:
@@ -88,8 +88,8 @@ def _of_provider(tool: _Tool, kind: str | None, name: str | None) -> _Tool | Non
 
 
 def requested_call_ids(response: LLMResult) -> list[str]:
-    """Return the ids of the calls of tools in a model's answer."""
-    found = (text_in(call["id"]) for message in _answers(response) for call in message.tool_calls)
+    """Return the ids of the tool calls in a model's response."""
+    found = (text_in(call["id"]) for message in _ai_messages(response) for call in message.tool_calls)
     return [call_id for call_id in found if call_id]
 
 
@@ -103,7 +103,7 @@ def answered_call_ids(messages: Sequence[object]) -> list[str]:
     return found[::-1]
 
 
-def _answers(response: LLMResult) -> Iterator[AIMessage]:
+def _ai_messages(response: LLMResult) -> Iterator[AIMessage]:
     for batch in response.generations:
         for generation in batch:
             message = getattr(generation, "message", None)

@@ -1,7 +1,7 @@
 """The tokens that a call used: totals, and the parts of them.
 
-A part is told only together with the total that it is a part of, and only if all parts of one kind fit into it. A zero
-is told of the output alone: no model answers nothing, so elsewhere it stands for what was not counted.
+A part is recorded only together with the total that it is a part of, and only if all parts of one kind fit into it. A
+zero is recorded of the output alone; elsewhere it stands for what was not counted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,32 +31,32 @@ _NOTHING: Final[_Counts] = {}
 def usage(message: AIMessage | None, llm_output: _Counts | None) -> PlainAttributes:
     """Return the counts of a message, which LangChain has made to include cached tokens; else the provider's own."""
     if message is not None and message.usage_metadata:
-        return _told(message.usage_metadata)
+        return _attributes(message.usage_metadata)
     for source in (llm_output, message.response_metadata if message is not None else None):
         for name in ("token_usage", "usage"):
             raw = source.get(name) if isinstance(source, dict) else None
             if isinstance(raw, dict) and raw:
-                return _told(_standard(raw))
+                return _attributes(_standard(raw))
     return {}
 
 
-def _told(counts: _Counts) -> PlainAttributes:
-    read, written = _details(counts, "input_token_details"), _details(counts, "output_token_details")
-    thoughts = _detail(written, "reasoning")
-    taken, given = _count(counts, "input_tokens"), _count(counts, "output_tokens")
-    if thoughts and _count(counts, "total_tokens") == taken + given + thoughts:
-        given += thoughts  # Vertex AI counts thoughts beside the output
+def _attributes(counts: _Counts) -> PlainAttributes:
+    input_details, output_details = _details(counts, "input_token_details"), _details(counts, "output_token_details")
+    thoughts = _detail(output_details, "reasoning")
+    input_tokens, output_tokens = _count(counts, "input_tokens"), _count(counts, "output_tokens")
+    if thoughts and _count(counts, "total_tokens") == input_tokens + output_tokens + thoughts:
+        output_tokens += thoughts  # Vertex AI counts thoughts beside the output
     attributes: PlainAttributes = {}
-    if taken:
-        attributes[semconv.INPUT_TOKENS] = taken
-    if given or (taken and is_count(counts.get("output_tokens"))):
-        attributes[semconv.OUTPUT_TOKENS] = given
-    if read:
-        _add_parts(attributes, taken, _cache(read))
-        _add_parts(attributes, taken, _modalities(read, _INPUT_MODALITIES))
-    if written:
-        _add_parts(attributes, given, {semconv.REASONING_TOKENS: thoughts})
-        _add_parts(attributes, given, _modalities(written, _OUTPUT_MODALITIES))
+    if input_tokens:
+        attributes[semconv.INPUT_TOKENS] = input_tokens
+    if output_tokens or (input_tokens and is_count(counts.get("output_tokens"))):
+        attributes[semconv.OUTPUT_TOKENS] = output_tokens
+    if input_details:
+        _add_parts(attributes, input_tokens, _cache(input_details))
+        _add_parts(attributes, input_tokens, _modalities(input_details, _INPUT_MODALITIES))
+    if output_details:
+        _add_parts(attributes, output_tokens, {semconv.REASONING_TOKENS: thoughts})
+        _add_parts(attributes, output_tokens, _modalities(output_details, _OUTPUT_MODALITIES))
     if cached := attributes.get(semconv.CACHE_WRITE_TOKENS):
         attributes[semconv.CACHE_CREATION_TOKENS] = cached
     return attributes
@@ -68,7 +68,7 @@ def _add_parts(attributes: PlainAttributes, total: int, parts: Mapping[str, int]
 
 
 def _cache(details: _Counts) -> dict[str, int]:
-    """Return what was read from a cache and written to it, which Anthropic tells by time to live: ``ephemeral_5m_``."""
+    """Return what was read from a cache and written to it, which Anthropic has by time to live: ``ephemeral_5m_``."""
     by_time = sum(_count(details, name) for name in _names(details) if name.startswith("ephemeral_"))
     return {
         semconv.CACHE_READ_TOKENS: _detail(details, "cache_read"),
@@ -93,20 +93,20 @@ def _standard(raw: _Counts) -> _Counts:
     """Return the counts of a provider as LangChain names them."""
     read = _first(raw, "cache_read_input_tokens", "cacheReadInputTokens")
     written = _first(raw, "cache_creation_input_tokens", "cache_write_input_tokens", "cacheWriteInputTokens")
-    taken = _details(raw, "prompt_tokens_details") or _details(raw, "input_tokens_details")
-    given = _details(raw, "completion_tokens_details") or _details(raw, "output_tokens_details")
+    input_details = _details(raw, "prompt_tokens_details") or _details(raw, "input_tokens_details")
+    output_details = _details(raw, "completion_tokens_details") or _details(raw, "output_tokens_details")
     return {
         # Anthropic and Bedrock count what has to do with the cache beside the input, OpenAI counts it within.
         "input_tokens": _first(raw, "prompt_tokens", "input_tokens", "inputTokens") + read + written,
         "output_tokens": next((raw[key] for key in _OUTPUTS if is_count(raw.get(key))), None),
         "input_token_details": {
-            "cache_read": read or _count(taken, "cached_tokens"),
-            "cache_creation": written or _count(taken, "cache_write_tokens"),
-            **{name: _count(taken, f"{name}_tokens") for name in _INPUT_MODALITIES},
+            "cache_read": read or _count(input_details, "cached_tokens"),
+            "cache_creation": written or _count(input_details, "cache_write_tokens"),
+            **{name: _count(input_details, f"{name}_tokens") for name in _INPUT_MODALITIES},
         },
         "output_token_details": {
-            "reasoning": _first(given, "reasoning_tokens", "thinking_tokens"),
-            **{name: _count(given, f"{name}_tokens") for name in _OUTPUT_MODALITIES},
+            "reasoning": _first(output_details, "reasoning_tokens", "thinking_tokens"),
+            **{name: _count(output_details, f"{name}_tokens") for name in _OUTPUT_MODALITIES},
         },
     }
 
