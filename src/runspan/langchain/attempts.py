@@ -1,6 +1,6 @@
-"""Attempts: which run tries again what another failed at, its number, and the link to that one.
+"""Attempts: which run repeats what another failed at, its number, and the link to that one.
 
-| what tries again | it is known by |
+| what repeats | it is known by |
 | --- | --- |
 | ``with_retry`` | the tag ``retry:attempt:N``, from the second on; its function on the stack |
 | ``with_fallbacks`` | the module that started the parent; in ``abatch`` the parent's name |
@@ -10,8 +10,8 @@
 | ``RetryPolicy`` of a node or a task | the same task, as LangGraph gives each a checkpoint namespace of its own |
 
 Only what failed within the same parent counts. A first attempt is known from the stack alone. Of middlewares around an
-async call only the innermost is there, since each has a task of its own; so in an agent's node that calls its model the
-messages tell, too. Other loops leave no evidence: who asks again may ask something else.
+async call only the innermost is there, since each has a task of its own; so in an agent's node that calls its model
+equal messages count, too. Other loops leave no evidence: who asks again may ask something else.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ from runspan.runs.run import Run
 
 _FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _FALLBACKS_NAME: Final = "RunnableWithFallbacks"
-# Functions of these modules call again what failed. Where they count, a local variable tells from 0.
+# Functions of these modules call again what failed. Those that count do so in a local variable, from 0.
 _RETRYING: Final = frozenset(
     (
         "langchain_core.runnables.retry",
@@ -44,7 +44,7 @@ _COUNTER: Final = "attempt"
 _MODEL_FALLBACK: Final = "langchain.agents.middleware.model_fallback"
 _CURRENT_MODEL: Final = "fallback_model"
 _MODEL_NODE: Final = "model"
-_NEAR: Final = 60  # frames between a run and who tries it
+_MOST_FRAMES: Final = 60  # between a run and the function that repeats it
 _MOST_REMEMBERED: Final = 1000
 
 
@@ -61,8 +61,8 @@ def number_attempt(run: Run, event: StartEvent) -> None:
     parent = run.parent
     if parent is None or not run.owns_span:
         return
-    run.attempt_key = _works_on(run, parent, event)
-    position = _position(run, parent, event.caller, attempt_of(event.tags))
+    run.attempt_key = _attempt_key(run, parent, event)
+    position = _position(run, parent, event)
     run.fallback = position.fallback
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
@@ -77,7 +77,7 @@ def note_failure(run: Run, attributes: Attributes) -> None:
     parent = run.parent
     if parent is None or parent.is_over or not run.owns_span:
         return
-    # A node that LangGraph timed out is cancelled, then tried again.
+    # A node that LangGraph timed out is cancelled, then repeated.
     if semconv.ERROR_TYPE in attributes or attributes.get(semconv.RUN_OUTCOME) == "cancelled":
         if parent.failed is None:
             parent.failed = deque(maxlen=_MOST_REMEMBERED)
@@ -85,20 +85,26 @@ def note_failure(run: Run, attributes: Attributes) -> None:
         parent.failed.append(failed)
 
 
-def _position(run: Run, parent: Run, caller: FrameType, tagged: int) -> _Position:
+def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
     failed: Sequence[Failed] = parent.failed or ()
+    last = failed[-1] if failed else None
     if _has_fallbacks(parent):
-        return _Position(fallback=len(failed), before=failed[-1]) if failed else _Position()
-    if tagged:
-        return _Position(attempt=tagged, before=failed[-1] if failed else None)
-    attempt, fallback = _position_on_stack(run, caller)
+        return _Position(fallback=len(failed), before=last)
+    if number := attempt_of(event.tags):
+        return _Position(attempt=number, before=last)
+    attempt, fallback = _position_on_stack(run, event.caller)
     before = [each for each in failed if each.site.is_same_task(run.site)]
     if same := [each for each in failed if each.attempt_key == run.attempt_key] if run.attempt_key is not None else []:
         fallback = fallback or _fallback_among(same, _model(run))
-        tried = sum((each.model, each.fallback) == (_model(run), fallback) for each in same)
-        attempt, before = attempt or (tried and tried + 1), same
+        attempt, before = attempt or _attempt_among(same, _model(run), fallback), same
     is_first = attempt <= 1 and not fallback
     return _Position(attempt, fallback, None if is_first or not before else before[-1])
+
+
+def _attempt_among(failed: Sequence[Failed], model: object, fallback: int) -> int:
+    """Return which attempt it is to call a model as a certain fallback: 0 if no such call failed."""
+    count = sum((each.model, each.fallback) == (model, fallback) for each in failed)
+    return count + 1 if count else 0
 
 
 def _fallback_among(failed: Sequence[Failed], model: object) -> int:
@@ -108,11 +114,9 @@ def _fallback_among(failed: Sequence[Failed], model: object) -> int:
 
 
 def _model(run: Run) -> tuple[AnyValue, AnyValue] | None:
-    return (
-        (run.start_attributes.get(semconv.REQUEST_MODEL), run.start_attributes.get(semconv.RUN_NAME))
-        if run.is_model
-        else None
-    )
+    if not run.is_model:
+        return None
+    return run.start_attributes.get(semconv.REQUEST_MODEL), run.start_attributes.get(semconv.RUN_NAME)
 
 
 def _has_fallbacks(parent: Run) -> bool:
@@ -122,11 +126,8 @@ def _has_fallbacks(parent: Run) -> bool:
     return parent.site.style is Style.OWN_TASK and getattr(parent.span, "name", None) == _FALLBACKS_NAME
 
 
-def _works_on(run: Run, parent: Run, event: StartEvent) -> object:
-    """Return what tells that a run works on the same as another of its parent.
-
-    That is a call of a tool, a task of a graph, or the messages to an agent's model.
-    """
+def _attempt_key(run: Run, parent: Run, event: StartEvent) -> object:
+    """Return what attempts at the same have in common: a call of a tool, a graph's task, the messages to a model."""
     if run.is_model:
         return event.content if _is_model_node(parent) else None
     if (call_id := run.start_attributes.get(semconv.TOOL_CALL_ID)) is not None:
@@ -139,14 +140,14 @@ def _works_on(run: Run, parent: Run, event: StartEvent) -> object:
 
 
 def _is_model_node(run: Run) -> bool:
-    """Tell whether a run is the node of an agent in which nobody but its middlewares calls models."""
+    """Return whether a run is the node of an agent in which nobody but its middlewares calls models."""
     agent = run.parent
     is_in_agent = agent is not None and agent.start_attributes.get(semconv.OPERATION) == "invoke_agent"
     return is_in_agent and run.start_attributes.get(semconv.GRAPH_NODE) == _MODEL_NODE
 
 
 def _position_on_stack(run: Run, caller: FrameType) -> tuple[int, int]:
-    """Return the attempt and the fallback by who calls the run; 0 where none does, and for what is tried first."""
+    """Return the attempt and the fallback by who calls the run; 0 where nobody repeats it, and for the first."""
     attempt = fallback = 0
     for frame in _frames_around(run, caller):
         module = frame.f_globals.get("__name__")
@@ -169,7 +170,7 @@ def _frames_around(run: Run, caller: FrameType) -> Iterator[FrameType]:
     # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
     around = {(each.site.frame_id, each.site.module) for each in run.lineage()}
     frame = caller.f_back
-    for _ in range(_NEAR):
+    for _ in range(_MOST_FRAMES):
         if frame is None or (id(frame), frame.f_globals.get("__name__")) in around:
             return
         yield frame

@@ -1,4 +1,4 @@
-"""Ends runs: notifies callback handlers of LangChain's end event, then ends the span with what the event says."""
+"""Ends runs: notifies callback handlers of LangChain's end event, then ends the span with the attributes of it."""
 
 import time
 from collections.abc import Callable, Sequence

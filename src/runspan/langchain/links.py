@@ -13,12 +13,12 @@ from runspan.langchain.run_kinds import CHAT, StartEvent
 from runspan.runs.invocation_state import AgentUsage, ToolCallLinks, Usage
 from runspan.runs.run import Run
 
-_OPERATIONS_WITH_WORK: Final = ("invoke_agent", "invoke_workflow")
+_OPERATIONS_WITH_USAGE: Final = ("invoke_agent", "invoke_workflow")
 _NOTHING: Final[Attributes] = {}
 
 
 def links_to(event: StartEvent) -> Callable[[Run], Sequence[Link]] | None:
-    """Return what finds the links of a run: a tool's to the model that asked, a model's to the tools it reads."""
+    """Return what finds the links of a run: a tool's to the model that asked for it, a model's to tools it reads."""
     if (call_id := event.tool_call_id) is not None:
         return lambda run: _tool_call_links(run).links_of_tool(call_id)
     if event.kind is CHAT and (call_ids := attempt(_answered_calls, event, default=())):
@@ -29,7 +29,7 @@ def links_to(event: StartEvent) -> Callable[[Run], Sequence[Link]] | None:
 def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     operation = run.start_attributes.get(semconv.OPERATION)
-    if operation in _OPERATIONS_WITH_WORK:
+    if operation in _OPERATIONS_WITH_USAGE:
         run.agent_usage = AgentUsage()
     if event.tool_call_id is not None:
         _tool_call_links(run).note_worked(event.tool_call_id, run.span)

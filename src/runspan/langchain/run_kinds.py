@@ -96,7 +96,9 @@ class StartEvent:
 
 
 def _chain_start(event: StartEvent) -> Start:
-    return payload.chain_start(event.serialized, event.name, event.run_type, event.graph)
+    return payload.chain_start(
+        serialized=event.serialized, run_name=event.name, run_type=event.run_type, graph=event.graph
+    )
 
 
 def _chat_start(event: StartEvent) -> Start:
@@ -120,11 +122,11 @@ def _completion_start(event: StartEvent) -> Start:
 
 
 def _tool_start(event: StartEvent) -> Start:
-    return payload.tool_start(event.serialized, event.name, event.tool_call_id)
+    return payload.tool_start(serialized=event.serialized, run_name=event.name, tool_call_id=event.tool_call_id)
 
 
 def _retriever_start(event: StartEvent) -> Start:
-    return payload.retriever_start(event.serialized, event.name, event.metadata)
+    return payload.retriever_start(serialized=event.serialized, run_name=event.name, metadata=event.metadata)
 
 
 def _inputs(event: StartEvent) -> Attributes:
@@ -141,7 +143,7 @@ def _prompts(event: StartEvent) -> Attributes:
 
 
 def _tool_arguments(event: StartEvent) -> Attributes:
-    return payload.tool_arguments(event.arguments, event.content)
+    return payload.tool_arguments(inputs=event.arguments, input_str=event.content)
 
 
 def _query(event: StartEvent) -> Attributes:
