@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak build coverage clean
+.PHONY: help demo test lint format bench docs api constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -68,6 +68,9 @@ bench: $(VENV)/.dev  ## print what an invocation costs, beside bare spans
 
 docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
 	@$(BIN)/python docs/make_telemetry.py
+
+api: $(VENV)/.dev  ## write tests/data/public_api.txt from the public names, after a change that is meant
+	@$(BIN)/python devtools/public_api.py
 
 constraints: .venv-constraints/.constraints  ## write constraints.txt anew, from the newest packages
 	@$(ASK) freeze .venv-constraints/bin/python

@@ -34,6 +34,9 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         span_processors: OpenTelemetry span processors; they hear every span.
         tracer_provider: whose spans are meant; those of the global provider are heard in any case.
 
+    Attributes:
+        handler: what ``with`` gives: a handler with the same listeners, to flush them or to pass to LangChain.
+
     Raises:
         TypeError: if a listener is no callback handler or no span processor; it names the value.
 

@@ -47,10 +47,13 @@ def link_resumes(checkpointer: _T) -> _T:
     ``copy.copy`` has those of the original, so link it anew.
 
     Args:
-        checkpointer: any saver of LangGraph's; the same object is returned.
+        checkpointer: any saver of LangGraph's.
+
+    Returns:
+        The same object.
 
     Raises:
-        TypeError: if it is none.
+        TypeError: if it is no saver of LangGraph's; it names the value.
 
     Example:
         ``graph = builder.compile(checkpointer=runspan.link_resumes(PostgresSaver(connection)))``

@@ -46,7 +46,7 @@ def trace_embeddings(
 ) -> Embeddings:
     """Make every call of an embeddings model a span, below whatever is current.
 
-    What is returned does what the given object does, and has its attributes. The texts are not recorded.
+    The texts are not recorded.
 
     Args:
         embeddings: any embeddings of LangChain's.
@@ -54,8 +54,12 @@ def trace_embeddings(
         meter_provider: where metrics are recorded; the global provider if None.
         settings: whether texts of errors are recorded; from the environment if None.
 
+    Returns:
+        Embeddings that do what the given ones do, and have their attributes.
+
     Raises:
         TypeError: if an argument is of another kind; it names the value.
+        ValueError: if an environment variable has a value that is not allowed.
 
     Example:
         ``store = InMemoryVectorStore(runspan.trace_embeddings(OpenAIEmbeddings()))``

@@ -60,6 +60,11 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         logger_provider: where their events go, as log records; the global provider if None.
         settings: what to record; from the environment if None.
 
+    Attributes:
+        settings: the options that are in force.
+        meter_provider: the one that was given, or None.
+        logger_provider: the one that was given, or None.
+
     Raises:
         TypeError: if an argument is of another kind; it names the argument, the value and what to give.
         ValueError: if an environment variable has a value that is not allowed.

@@ -24,8 +24,11 @@ class CallbackSpanProcessor(SpanProcessor):
     Args:
         callbacks: the handlers, sync or async.
 
+    Attributes:
+        callbacks: the same, as a tuple.
+
     Raises:
-        TypeError: if one is no instance of ``BaseCallbackHandler``.
+        TypeError: if one is no instance of ``BaseCallbackHandler``; it names the value.
 
     Example:
         ``provider.add_span_processor(CallbackSpanProcessor([LoggingHandler()]))`` hears all spans of a provider,

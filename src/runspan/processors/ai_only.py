@@ -23,8 +23,6 @@ _REMEMBERED_SPANS: Final = 10_000
 class AiOnlySpanProcessor(DelegatingSpanProcessor):
     """Pass on only the spans of AI work, each below its nearest ancestor that is passed on too.
 
-        provider.add_span_processor(AiOnlySpanProcessor(BatchSpanProcessor(exporter)))
-
     It is decided when a span starts. Attributes that are set later come too late, by hand inside a ``with`` or by
     OpenLLMetry's instrumentation of LangChain, whose spans an ``is_ai_work`` can know by their scope.
 
@@ -41,7 +39,10 @@ class AiOnlySpanProcessor(DelegatingSpanProcessor):
             ``langchain.``, ``llm.``, ``openinference.`` or ``traceloop.``. A span about which it fails is kept.
 
     Raises:
-        TypeError: names the argument that is of another type.
+        TypeError: if an argument is of another type; it names the argument and the value.
+
+    Example:
+        ``provider.add_span_processor(AiOnlySpanProcessor(BatchSpanProcessor(exporter)))``
     """
 
     def __init__(self, processor: SpanProcessor, *, is_ai_work: Callable[[ReadableSpan], bool] | None = None) -> None:

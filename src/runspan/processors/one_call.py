@@ -31,8 +31,6 @@ _OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 class OneCallSpanProcessor(DelegatingSpanProcessor):
     """Pass spans on so that one span alone has the usage of each call of a model.
 
-        provider.add_span_processor(OneCallSpanProcessor(BatchSpanProcessor(exporter)))
-
     Anthropic's SDK, and instrumentations of others, make a span for each call, below that of LangChain's model. It
     says the same, so sums over a trace would count the call twice. It is passed on as a copy without ``gen_ai.*``,
     ``llm.*`` and OpenInference's kind and content; its time, status, HTTP and provider's own attributes stay. What it
@@ -49,7 +47,10 @@ class OneCallSpanProcessor(DelegatingSpanProcessor):
         processor: hears the spans; what its ``on_end`` gets may be a copy.
 
     Raises:
-        TypeError: if it is none.
+        TypeError: if it is no span processor; it names the value.
+
+    Example:
+        ``provider.add_span_processor(OneCallSpanProcessor(BatchSpanProcessor(exporter)))``
     """
 
     def __init__(self, processor: SpanProcessor) -> None:

@@ -15,7 +15,7 @@ class DelegatingSpanProcessor(SpanProcessor):
     """A span processor around another one.
 
     Raises:
-        TypeError: if the other is none.
+        TypeError: if the other is no span processor; it names the value.
     """
 
     def __init__(self, processor: SpanProcessor) -> None:
