@@ -16,10 +16,10 @@ _MOST_TOKENS: Final = 2**32
 
 
 def is_int64(value: object) -> TypeGuard[int]:
-    """Tell whether a value is an integer that OTLP can hold; a larger one makes an exporter lose its whole batch."""
+    """Return whether a value is an integer that OTLP can hold; a larger one makes an exporter lose its whole batch."""
     return type(value) is int and -(2**63) <= value < 2**63
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    """Tell whether a value can be a number of tokens; a counter beyond 64 bits ends all exports of its process."""
+    """Return whether a value can be a number of tokens; a counter beyond 64 bits ends all exports of its process."""
     return type(value) is int and 0 <= value <= _MOST_TOKENS

@@ -108,5 +108,5 @@ class RunEnder:
         """Add what is known of the runs within, record the end in metrics and events, return what the span gets."""
         within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
         attributes = {**attributes, **within}
-        self._bridge.signals.ended(run, attributes, at_ns, error)
+        self._bridge.signals.record_end(run, attributes, at_ns, error)
         return self._bridge.formatted(attributes)

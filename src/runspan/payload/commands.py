@@ -13,12 +13,12 @@ MOST_ITEMS: Final = 100
 
 
 def is_command(value: object) -> bool:
-    """Tell whether this is LangGraph's ``Command``; without importing LangGraph."""
+    """Return whether this is LangGraph's ``Command``; without importing LangGraph."""
     return is_of_langgraph(type(value), "langgraph.types", "Command")
 
 
 def is_of_langgraph(kind: type, module: str, name: str) -> bool:
-    """Tell whether a class is one of LangGraph's, or derived from it, without importing LangGraph."""
+    """Return whether a class is one of LangGraph's, or derived from it, without importing LangGraph."""
     return any(base.__name__ == name and base.__module__ == module for base in kind.__mro__)
 
 

@@ -33,7 +33,7 @@ def _outcome(error: BaseException) -> Outcome:
 
 
 def _is_raised_by_graphs(error: BaseException, name: str) -> bool:
-    """Tell whether LangGraph raises this to leave a graph (``ParentCommand``), or to pause or leave it."""
+    """Return whether LangGraph raises this to leave a graph (``ParentCommand``), or to pause or leave it."""
     return is_of_langgraph(type(error), "langgraph.errors", name)
 
 

@@ -104,7 +104,7 @@ def provider(metadata: Any, serialized: _Mapping = None, invocation_params: _Map
 
 
 def _is_of_class(name: str, serialized: _Mapping) -> bool:
-    """Tell whether a name is only the class name without ``Chat`` or ``LLM``, which is a user's for a subclass."""
+    """Return whether a name is only the class name without ``Chat`` or ``LLM``, which is a user's for a subclass."""
     return name in (_path(serialized) or [""])[-1].lower()
 
 

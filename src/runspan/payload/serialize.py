@@ -140,7 +140,7 @@ def _simpler(value: Any) -> object:
 
 
 def _is_array(value: Any) -> bool:
-    """Tell whether this is an array or a number of NumPy's that is no Python number; without importing NumPy."""
+    """Return whether this is an array or a number of NumPy's that is no Python number; without importing NumPy."""
     return type(value).__module__ == "numpy" and value.size <= _MOST_VALUES
 
 
@@ -235,7 +235,7 @@ def _(value: object) -> object:
 
 @functools.cache
 def is_structure_recorded() -> bool:
-    """Tell whether OpenTelemetry's spans take lists and objects, as they do from 1.45 on; warn if they do not."""
+    """Return whether OpenTelemetry's spans take lists and objects, as they do from 1.45 on; warn if they do not."""
     found = version("opentelemetry-api")
     if tuple(int(part) for part in found.split(".")[:2]) >= (1, 45):
         return True

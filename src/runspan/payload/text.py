@@ -27,7 +27,7 @@ def clean(text: str) -> str:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Tell whether a value is a text by its type: it may have another ``__class__``, or one that raises."""
+    """Return whether a value is a text by its type: it may have another ``__class__``, or one that raises."""
     return issubclass(type(value), str)
 
 

@@ -15,12 +15,12 @@ from runspan.payload.stored import stored_pairs
 
 _Counts = Mapping[str, Any]
 
-_INPUT_MODALITIES: Final = {
+INPUT_MODALITIES: Final = {
     "text": semconv.TEXT_INPUT_TOKENS,
     "image": semconv.IMAGE_INPUT_TOKENS,
     "audio": semconv.AUDIO_INPUT_TOKENS,
 }
-_OUTPUT_MODALITIES: Final = {
+OUTPUT_MODALITIES: Final = {
     "text": semconv.TEXT_OUTPUT_TOKENS,
     "image": semconv.IMAGE_OUTPUT_TOKENS,
     "audio": semconv.AUDIO_OUTPUT_TOKENS,
@@ -53,10 +53,10 @@ def _attributes(counts: _Counts) -> PlainAttributes:
         attributes[semconv.OUTPUT_TOKENS] = output_tokens
     if input_details:
         _add_parts(attributes, input_tokens, _cache(input_details))
-        _add_parts(attributes, input_tokens, _modalities(input_details, _INPUT_MODALITIES))
+        _add_parts(attributes, input_tokens, _modalities(input_details, INPUT_MODALITIES))
     if output_details:
         _add_parts(attributes, output_tokens, {semconv.REASONING_TOKENS: thoughts})
-        _add_parts(attributes, output_tokens, _modalities(output_details, _OUTPUT_MODALITIES))
+        _add_parts(attributes, output_tokens, _modalities(output_details, OUTPUT_MODALITIES))
     if cached := attributes.get(semconv.CACHE_WRITE_TOKENS):
         attributes[semconv.CACHE_CREATION_TOKENS] = cached
     return attributes
@@ -102,11 +102,11 @@ def _standard(raw: _Counts) -> _Counts:
         "input_token_details": {
             "cache_read": read or _count(input_details, "cached_tokens"),
             "cache_creation": written or _count(input_details, "cache_write_tokens"),
-            **{name: _count(input_details, f"{name}_tokens") for name in _INPUT_MODALITIES},
+            **{name: _count(input_details, f"{name}_tokens") for name in INPUT_MODALITIES},
         },
         "output_token_details": {
             "reasoning": _first(output_details, "reasoning_tokens", "thinking_tokens"),
-            **{name: _count(output_details, f"{name}_tokens") for name in _OUTPUT_MODALITIES},
+            **{name: _count(output_details, f"{name}_tokens") for name in OUTPUT_MODALITIES},
         },
     }
 

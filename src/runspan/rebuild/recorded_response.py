@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from runspan import semconv
 from runspan.attributes import Attributes
+from runspan.payload.usage import INPUT_MODALITIES, OUTPUT_MODALITIES
 from runspan.rebuild.facts import NAMES
 from runspan.rebuild.span_data import Names, SpanData, count, text, texts
 
@@ -18,17 +19,7 @@ _FINER_USAGE: Final[dict[str, Names]] = {
     semconv.CACHE_WRITE_TOKENS: NAMES.cache_creation,
     semconv.CACHE_CREATION_TOKENS: NAMES.cache_creation,
     semconv.REASONING_TOKENS: NAMES.reasoning,
-    **{
-        name: (name,)
-        for name in (
-            semconv.TEXT_INPUT_TOKENS,
-            semconv.IMAGE_INPUT_TOKENS,
-            semconv.AUDIO_INPUT_TOKENS,
-            semconv.TEXT_OUTPUT_TOKENS,
-            semconv.IMAGE_OUTPUT_TOKENS,
-            semconv.AUDIO_OUTPUT_TOKENS,
-        )
-    },
+    **{name: (name,) for name in (*INPUT_MODALITIES.values(), *OUTPUT_MODALITIES.values())},
 }
 _UNCHANGED: Final = (
     semconv.REQUEST_STREAM,
@@ -60,7 +51,7 @@ def recorded_response(span: SpanData) -> Attributes:
 
 
 def has_usage(attributes: Attributes) -> bool:
-    """Tell whether attributes in the names of the conventions count tokens."""
+    """Return whether attributes in the names of the conventions count tokens."""
     return any(name in attributes for name in _USAGE)
 
 

@@ -1,4 +1,4 @@
-"""What happens in runs, as OpenTelemetry events: log records with a name, in the trace context of the run's span."""
+"""Events of runs as OpenTelemetry has them: log records with a name, in the trace context of the run's span."""
 
 import time
 import traceback
@@ -48,7 +48,7 @@ class _LoggerProvider(Protocol):
 class RunEvents:
     """Emits events of runs; without a logger provider nothing happens. No exception leaves it.
 
-    ``captures`` says of each call whether content may be told.
+    ``captures`` is whether an event may have content.
 
     Args:
         logger_provider: where the events go; the global provider, whichever it is by then, if None.
@@ -61,35 +61,34 @@ class RunEvents:
         self._logger = _logger(logger_provider)
 
     def details(self, span: Span, describe: Callable[[], tuple[Attributes, Attributes]]) -> None:
-        """Tell of a model's call, when it has ended.
+        """Emit the details of a model's call, when it has ended.
 
         Args:
             span: the span of the call.
-            describe: called if anybody listens; returns all that the span says, and the content of it, messages, tool
-                definitions and the like by the names of attributes, as lists and dictionaries where the span may have
-                them as JSON.
+            describe: called if the event is recorded; returns all attributes of the span, and those of them that are
+                content (messages, tool definitions) as lists and dictionaries, where the span may have JSON.
         """
 
-        def told() -> Attributes:
+        def with_content() -> Attributes:
             attributes, content = describe()
             return {**attributes, **_structured(content)}
 
-        self._emit(span, semconv.DETAILS_EVENT, "DEBUG", told)
+        self._emit(span, semconv.DETAILS_EVENT, "DEBUG", with_content)
 
     def exception(self, span: Span, error: BaseException, attributes: Attributes, *, captures: bool) -> None:
-        """Tell of an error that ended a call of a model, an embeddings model or a retriever.
+        """Emit an error that ended a call of a model, an embeddings model or a retriever.
 
-        Nothing is told of other operations, of cancellations, and of LangGraph's control flow.
+        There is no event of other operations, of cancellations, and of LangGraph's control flow.
 
         Args:
             span: the span of the call.
             error: what it raised.
-            attributes: what the span says, without content; its operation decides whether there is an event.
-            captures: whether the message is told, in the stack trace, too.
+            attributes: those of the span, without content; the operation decides whether there is an event.
+            captures: whether the event has the message, in the stack trace, too.
         """
         if attributes.get(semconv.OPERATION) in _CLIENT_OPERATIONS:
-            told = attempt(failure, error, default=None)
-            if told is not None and told.outcome == "error":
+            ended_by = attempt(failure, error, default=None)
+            if ended_by is not None and ended_by.outcome == "error":
                 self._emit(
                     span,
                     semconv.EXCEPTION_EVENT,
@@ -98,24 +97,24 @@ class RunEvents:
                 )
 
     def custom(self, span: Span, name: str, data: object, *, captures: bool) -> None:
-        """Tell of an event that the application dispatched."""
+        """Emit a custom event that the application dispatched."""
         self._emit(
             span, semconv.CUSTOM_EVENT, "INFO", lambda: {semconv.EVENT_NAME: clean(name), **_data(data, captures)}
         )
 
     def retry(self, span: Span, state: object) -> None:
-        """Tell that another try is going to be made; ``state`` is tenacity's ``RetryCallState``."""
+        """Emit that another attempt follows; ``state`` is tenacity's ``RetryCallState``."""
         self._emit(span, semconv.RETRY_EVENT, "WARN", lambda: _retry(state))
 
     def text(self, span: Span, text: str, *, captures: bool) -> None:
-        """Tell of a text that a run gave; all of it is content."""
+        """Emit the text of a run; all of it is content."""
         if captures:
             self._emit(span, semconv.TEXT_EVENT, "INFO", lambda: _data(text, captures))
 
     def interrupt(
         self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, *, captures: bool
     ) -> None:
-        """Tell that a graph waits; ``payload`` is what it asks, LangGraph's ``interrupts``."""
+        """Emit that a graph waits; ``payload`` is LangGraph's ``interrupts``."""
         self._emit(
             span, semconv.INTERRUPT_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures)
         )
@@ -123,7 +122,7 @@ class RunEvents:
     def resume(
         self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, *, captures: bool
     ) -> None:
-        """Tell that a graph goes on; ``payload`` is what it was given, None if that is not known."""
+        """Emit that a graph goes on; ``payload`` is the value that it was resumed with, None if that is not known."""
         self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures))
 
     def _emit(self, span: Span, name: str, severity: str, describe: Callable[[], Attributes]) -> None:
@@ -158,17 +157,17 @@ def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Ca
 
 
 def _exception(error: BaseException, *, captures: bool) -> Attributes:
-    told = failure(error)
+    description = failure(error)
     if not captures:
         # Without messages: they stand in the last line of a trace, and in those of the causes.
         frames = "".join(traceback.format_tb(error.__traceback__))
         return {
-            semconv.EXCEPTION_TYPE: told.error_type,
-            semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{told.error_type}"),
+            semconv.EXCEPTION_TYPE: description.error_type,
+            semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{description.error_type}"),
         }
     return {
-        semconv.EXCEPTION_TYPE: told.error_type,
-        semconv.EXCEPTION_MESSAGE: told.message,
+        semconv.EXCEPTION_TYPE: description.error_type,
+        semconv.EXCEPTION_MESSAGE: description.message,
         semconv.EXCEPTION_STACKTRACE: _last_of("".join(traceback.format_exception(error))),
     }
 
@@ -179,14 +178,14 @@ def _last_of(stacktrace: str) -> str:
 
 def _retry(state: Any) -> Attributes:
     error = state.outcome.exception() if state.outcome is not None else None
-    told: dict[str, AnyValue] = {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep)}
-    return told if error is None else {**told, semconv.ERROR_TYPE: failure(error).error_type}
+    error_type = {semconv.ERROR_TYPE: failure(error).error_type} if error is not None else {}
+    return {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep), **error_type}
 
 
 def _checkpoint(checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, captures: bool) -> Attributes:
     path = namespace if isinstance(namespace, str) else "|".join(namespace)
-    place = {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: path}
-    return {**place, **_data(payload, captures and payload is not None)}
+    data = _data(payload, captures and payload is not None)
+    return {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: path, **data}
 
 
 def _data(data: object, captures: bool) -> Attributes:
@@ -206,7 +205,7 @@ def _structured(content: Attributes) -> Attributes:
 
 
 def _is_value(value: object, depth: int = 0) -> bool:
-    """Tell whether OTLP can hold a value; one that it can't makes an exporter lose its whole batch."""
+    """Return whether OTLP can hold a value; one that it can't makes an exporter lose its whole batch."""
     if type(value) is str:
         return _is_text(value)
     if value is None or type(value) is bool or type(value) is float or is_int64(value):

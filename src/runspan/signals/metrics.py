@@ -1,4 +1,4 @@
-"""What runs took, as the GenAI metrics: recorded once for each run, also when its span is not sampled."""
+"""Duration and usage of runs, as the GenAI metrics: recorded once for each run, also when its span is not sampled."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -14,7 +14,8 @@ from opentelemetry.util.types import AnyValue
 from runspan import semconv
 from runspan._forking import fork_safe_lock
 from runspan._version import __version__
-from runspan.attributes import is_count, is_int64
+from runspan.attributes import Attributes, is_count, is_int64
+from runspan.payload.usage import INPUT_MODALITIES, OUTPUT_MODALITIES
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.
@@ -61,11 +62,11 @@ _DURATIONS: Final = {
     "invoke_workflow": _Duration(semconv.WORKFLOW_DURATION, _SECONDS_OF_WORKFLOWS, (semconv.WORKFLOW_NAME,)),
 }
 
-_SAYS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
+_DESCRIPTIONS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
 
 
 class RunMetrics:
-    """Records what a run took, once, also when its span is not sampled.
+    """Records duration and usage of a run, once, also when its span is not sampled.
 
     A label has at most 300 values; those that come later are ``_OTHER``. ``run_metrics`` shares one object for each
     provider, so that this holds for the process.
@@ -85,15 +86,15 @@ class RunMetrics:
         self._chunks = _ChunkMetrics(meter)
         self._tokens = _TokenMetrics(meter)
         self._embedding_tokens = _histogram(meter, semconv.EMBEDDINGS_TOKENS, "{token}", _TOKENS)
-        self._calls = (
+        self._agent_calls = (
             _histogram(meter, semconv.AGENT_INFERENCES, "{inference_call}", _CALLS),
             _histogram(meter, semconv.AGENT_TOOL_CALLS, "{tool_call}", _CALLS),
         )
-        self._former = _FormerMetrics(meter) if legacy_names else None
+        self._legacy = _LegacyMetrics(meter) if legacy_names else None
 
     def record(
         self,
-        attributes: Mapping[str, AnyValue],
+        attributes: Attributes,
         seconds: float,
         *,
         chunk_seconds: Sequence[float] = (),
@@ -103,11 +104,11 @@ class RunMetrics:
         """Record a run that has ended; nothing for operations without a metric, such as chains.
 
         Args:
-            attributes: all attributes of the run's span; its operation tells what the run is.
+            attributes: all attributes of the run's span; its operation decides what is recorded.
             seconds: how long it took.
             chunk_seconds: when its chunks came, since its start; none if it did not stream.
             calls: how many models and how many tools an agent itself called.
-            span: the run's span, for exemplars; what is current if None.
+            span: the run's span, for exemplars; the current one if None.
         """
         operation = attributes.get(semconv.OPERATION)
         if not isinstance(operation, str) or operation not in _DURATIONS:
@@ -124,10 +125,10 @@ class RunMetrics:
             _record_count(self._embedding_tokens, attributes.get(semconv.INPUT_TOKENS), labels, context)
         elif operation == "invoke_agent" and calls is not None:
             agent = self._bounded.pick(attributes, (semconv.AGENT_NAME,))
-            for histogram, count in zip(self._calls, calls, strict=True):
+            for histogram, count in zip(self._agent_calls, calls, strict=True):
                 histogram.record(count, agent, context)
-        if self._former is not None and (operation in _INFERENCE_OPERATIONS or operation == "embeddings"):
-            self._former.record(attributes, seconds, failed, labels, context)
+        if self._legacy is not None and (operation in _INFERENCE_OPERATIONS or operation == "embeddings"):
+            self._legacy.record(attributes, seconds, failed, labels, context)
 
 
 _shared: Final[WeakKeyDictionary[MeterProvider, dict[bool, RunMetrics]]] = WeakKeyDictionary()
@@ -152,7 +153,7 @@ class _BoundedLabels:
     def __init__(self) -> None:
         self._seen: dict[str, set[str | int]] = {}
 
-    def pick(self, attributes: Mapping[str, AnyValue], names: Iterable[str]) -> _Labels:
+    def pick(self, attributes: Attributes, names: Iterable[str]) -> _Labels:
         labels: _Labels = {}
         for name in names:
             value = attributes.get(name)
@@ -185,36 +186,20 @@ class _ChunkMetrics:
             self._later.record(max(after - before, 0), labels, context)
 
 
-class _Usage(NamedTuple):
-    """A counter, the attribute that has its number, and those of its modalities."""
+class _TokenCount(NamedTuple):
+    """A counter, the attribute with its number, and those of its modalities."""
 
     metric: str
     total: str
     modalities: Mapping[str, str]
 
 
-_USAGES: Final = (
-    _Usage(
-        semconv.USED_INPUT_TOKENS,
-        semconv.INPUT_TOKENS,
-        {
-            "text": semconv.TEXT_INPUT_TOKENS,
-            "image": semconv.IMAGE_INPUT_TOKENS,
-            "audio": semconv.AUDIO_INPUT_TOKENS,
-        },
-    ),
-    _Usage(
-        semconv.USED_OUTPUT_TOKENS,
-        semconv.OUTPUT_TOKENS,
-        {
-            "text": semconv.TEXT_OUTPUT_TOKENS,
-            "image": semconv.IMAGE_OUTPUT_TOKENS,
-            "audio": semconv.AUDIO_OUTPUT_TOKENS,
-        },
-    ),
-    _Usage(semconv.USED_CACHE_READ, semconv.CACHE_READ_TOKENS, {}),
-    _Usage(semconv.USED_CACHE_WRITE, semconv.CACHE_WRITE_TOKENS, {}),
-    _Usage(semconv.USED_REASONING, semconv.REASONING_TOKENS, {}),
+_TOKEN_COUNTS: Final = (
+    _TokenCount(semconv.USED_INPUT_TOKENS, semconv.INPUT_TOKENS, INPUT_MODALITIES),
+    _TokenCount(semconv.USED_OUTPUT_TOKENS, semconv.OUTPUT_TOKENS, OUTPUT_MODALITIES),
+    _TokenCount(semconv.USED_CACHE_READ, semconv.CACHE_READ_TOKENS, {}),
+    _TokenCount(semconv.USED_CACHE_WRITE, semconv.CACHE_WRITE_TOKENS, {}),
+    _TokenCount(semconv.USED_REASONING, semconv.REASONING_TOKENS, {}),
 )
 
 
@@ -222,38 +207,38 @@ class _TokenMetrics:
     """The tokens of a call of a model: counters to add up, histograms to compare calls."""
 
     def __init__(self, meter: Meter) -> None:
-        self._counters = [(_counter(meter, usage.metric, "{token}"), usage) for usage in _USAGES]
+        self._counters = [(_counter(meter, tokens.metric, "{token}"), tokens) for tokens in _TOKEN_COUNTS]
         self._of_calls = (
             (_histogram(meter, semconv.CALL_INPUT_TOKENS, "{token}", _TOKENS), semconv.INPUT_TOKENS),
             (_histogram(meter, semconv.CALL_OUTPUT_TOKENS, "{token}", _TOKENS), semconv.OUTPUT_TOKENS),
         )
 
-    def record(self, attributes: Mapping[str, AnyValue], labels: _Labels, context: Context | None) -> None:
-        for counter, usage in self._counters:
-            for modality, count in _by_modality(usage, attributes).items():
+    def record(self, attributes: Attributes, labels: _Labels, context: Context | None) -> None:
+        for counter, tokens in self._counters:
+            for modality, count in _by_modality(tokens, attributes).items():
                 if count:
                     counter.add(count, {**labels, semconv.TOKEN_MODALITY: modality}, context)
         for histogram, name in self._of_calls:
             _record_count(histogram, attributes.get(name), labels, context)
 
 
-def _by_modality(usage: _Usage, attributes: Mapping[str, AnyValue]) -> dict[str, int]:
-    """Return a usage by modality; what no modality is known of is ``unknown``."""
-    total = _count(attributes.get(usage.total))
+def _by_modality(tokens: _TokenCount, attributes: Attributes) -> dict[str, int]:
+    """Return a number of tokens by modality; those of no known modality are ``unknown``."""
+    total = _count(attributes.get(tokens.total))
     known = {
         modality: count
-        for modality, name in usage.modalities.items()
+        for modality, name in tokens.modalities.items()
         if (count := _count(attributes.get(name))) is not None
     }
     if total is None:
         return known
     rest = total - sum(known.values())
-    # Parts that exceed their whole are no parts.
+    # Parts that exceed the total can't be right.
     return {**known, "unknown": rest} if rest >= 0 else {"unknown": total}
 
 
-class _FormerMetrics:
-    """What the conventions had until 1.41, for older backends."""
+class _LegacyMetrics:
+    """Metrics of the conventions until 1.41, for older backends."""
 
     def __init__(self, meter: Meter) -> None:
         self._duration = _histogram(meter, semconv.RETRIEVAL_DURATION, "s", _SECONDS)
@@ -261,7 +246,7 @@ class _FormerMetrics:
 
     def record(
         self,
-        attributes: Mapping[str, AnyValue],
+        attributes: Attributes,
         seconds: float,
         failed: _Labels,
         labels: _Labels,
@@ -283,8 +268,8 @@ def _count(value: AnyValue) -> int | None:
 
 
 def _histogram(meter: Meter, name: str, unit: str, boundaries: Sequence[float]) -> Histogram:
-    return meter.create_histogram(name, unit, _SAYS[name], explicit_bucket_boundaries_advisory=boundaries)
+    return meter.create_histogram(name, unit, _DESCRIPTIONS[name], explicit_bucket_boundaries_advisory=boundaries)
 
 
 def _counter(meter: Meter, name: str, unit: str) -> Counter:
-    return meter.create_counter(name, unit, _SAYS[name])
+    return meter.create_counter(name, unit, _DESCRIPTIONS[name])

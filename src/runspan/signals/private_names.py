@@ -1,6 +1,6 @@
 """Every private name of another library that runspan leans on, and why; nothing else imports one.
 
-A test fails when upstream moves one of them. At runtime what needs it is left out then, and a log line says so.
+A test fails when upstream moves one of them. At runtime what needs it is left out then, and a warning is logged.
 """
 
 import functools
