@@ -246,6 +246,21 @@ def test_a_flush_keeps_to_its_time(tracing):
     go_on.set()
 
 
+def test_a_flush_gets_past_the_processors_that_the_handler_adds(tracing):
+    """What we add to a provider says that it holds nothing back, so that those after it are flushed, too."""
+    with_listener = OpenTelemetryCallbackHandler(callbacks=[Driven()], tracer_provider=tracing.provider)
+    flushed = []
+
+    class Last(SpanProcessor):
+        def force_flush(self, timeout_millis=30000):
+            flushed.append(self)
+            return True
+
+    tracing.provider.add_span_processor(Last())
+    assert with_listener.force_flush(5) is True
+    assert len(flushed) == 1
+
+
 def test_without_a_provider_one_line_says_what_to_do(caplog, tracing):
     """With no provider the chain runs as ever, and one INFO line says how to see spans."""
     from runspan.runs import tracing as module

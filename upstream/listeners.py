@@ -68,10 +68,12 @@ class Runs(BaseCallbackHandler):
         run = self._open.pop(run_id, None)
         if run is None:
             return
-        if not is_finished:
+        # LangChain ends the inner runs of a closed stream after the outer one, if at all; of a chain's sync stream it
+        # tells an ordinary end. What has inner runs that are not over did not finish either.
+        inner = [id_ for id_, child in self._open.copy().items() if child.parent_id == run_id]
+        if inner or not is_finished:
             self._unfinished.append(run.test)
-        # LangChain ends the inner runs of a closed stream after the outer one, if at all.
-        for child_id in [id_ for id_, child in self._open.copy().items() if child.parent_id == run_id]:
+        for child_id in inner:
             self._end(child_id, is_finished=False)
 
 

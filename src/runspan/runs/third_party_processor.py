@@ -22,6 +22,10 @@ class ThirdPartyHandlerProcessor(SpanProcessor):
         if not is_ours and is_in_callback():
             note(span, trace.get_current_span())
 
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  the interface
+        """Return True: it holds nothing back. In older OpenTelemetry the default is None, which counts as a failure."""
+        return True
+
 
 _PROCESSOR: Final = ThirdPartyHandlerProcessor()
 _watched: Final[WeakSet[TracerProvider]] = WeakSet()
