@@ -71,7 +71,7 @@ class EventForwarder:
     def _run(self, run_id: UUID | None) -> Run | None:
         """Return an open run that this handler speaks for."""
         run = self._bridge.table.find(run_id)
-        return run if run is not None and run.handlers[:1] == (self._bridge,) else None
+        return run if run is not None and run.handlers and run.handlers[0] is self._bridge else None
 
     def _audience(self, run_id: UUID | None) -> Audience | None:
         """Return who listens to a run that this handler speaks for, also to one that was abandoned."""
