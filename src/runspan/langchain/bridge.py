@@ -17,7 +17,7 @@ from runspan.signals.signals import Signals
 
 
 class Bridge:
-    """What the starts, ends and events of one handler share; runs know their handlers by it.
+    """What starting, ending and forwarding share of one handler; runs know the handler by it.
 
     Args:
         tracer_provider: where spans start; the global provider, whichever it is by then, if None.
@@ -41,7 +41,7 @@ class Bridge:
 
     @property
     def tracing(self) -> Tracing:
-        """The runs and spans of the provider that counts now."""
+        """Where runs start now: the runs and the tracer of the provider that is in use."""
         provider = self._provider()
         if provider is not self._tracing.provider:
             # The application may set the global provider after this handler was made.
@@ -51,7 +51,7 @@ class Bridge:
 
     @property
     def table(self) -> RunTable:
-        """The runs of the provider that counted when the last run started."""
+        """The runs of the provider that was in use when the last run started."""
         return self._tracing.table
 
     def open_runs(self) -> int:
@@ -77,7 +77,7 @@ class Bridge:
 
     def _listen(self) -> None:
         if self.scope is not NOBODY:
-            from runspan.listeners.router import listen  # noqa: PLC0415  who brings no listeners needs no SDK
+            from runspan.listeners.router import listen  # noqa: PLC0415  only listeners need the SDK
 
             listen(self._tracing.table, self._tracing.provider)
 
@@ -85,7 +85,7 @@ class Bridge:
         provider = self._tracer_provider or trace.get_tracer_provider()
         if self.scope is NOBODY:
             return provider
-        from runspan.listeners.router import provider_to_hear  # noqa: PLC0415  who brings no listeners needs no SDK
+        from runspan.listeners.router import provider_to_hear  # noqa: PLC0415  only listeners need the SDK
 
         return provider_to_hear(provider, is_named=self._tracer_provider is not None)
 

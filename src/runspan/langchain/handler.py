@@ -296,6 +296,6 @@ def _listeners(
 ) -> "Listeners | None":
     if callbacks == () and span_processors == ():
         return None
-    from runspan.listeners.listeners import Listeners  # noqa: PLC0415  who brings no listeners needs no SDK
+    from runspan.listeners.listeners import Listeners  # noqa: PLC0415  only listeners need the SDK
 
     return Listeners(callbacks, span_processors)

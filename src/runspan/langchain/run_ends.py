@@ -3,7 +3,7 @@
 import functools
 import operator
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
@@ -18,13 +18,11 @@ _NOTHING: Final[Attributes] = {}
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 
 
-def describe_result(
-    run: Run, describe: Callable[..., Attributes] | None, value: object, *, captures: bool
-) -> Attributes:
-    """Return the attributes of a run's result; ``describe`` reads those of its kind."""
+def describe_result(run: Run, describe: Callable[[Any], Attributes], value: object, *, captures: bool) -> Attributes:
+    """Return the attributes of a run's result; ``describe`` reads its content."""
     if run.is_model:
         return with_stream(run, _answer(value, captures=captures))
-    attributes = attempt(describe, value, default=_NOTHING) if captures and describe is not None else _NOTHING
+    attributes = attempt(describe, value, default=_NOTHING) if captures else _NOTHING
     if _is_tool(run):
         transfer = attempt(payload.transfer, value, default=_NOTHING)
         kind = attempt(returned_tool_error, value, default=None)
@@ -33,7 +31,7 @@ def describe_result(
 
 
 def describe_failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
-    """Return the attributes of an error, and the description of the status; that is None if it is no error.
+    """Return the attributes of what a run raised, and the description of its status; None if it is no error.
 
     Args:
         run: the run that raised.
@@ -49,7 +47,7 @@ def describe_failure(run: Run, error: BaseException, response: object) -> tuple[
 
 
 def describe_partial_response(run: Run) -> Attributes:
-    """Return what a model had answered when its run was abandoned."""
+    """Return the attributes of what a model had answered when its run was abandoned."""
     chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
     if not chunks:
         return with_stream(run, _NOTHING)

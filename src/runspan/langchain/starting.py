@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _NOTHING: Final[Attributes] = {}
-# What a span was given can't be taken back, but for another value.
+# An attribute of a span can't be removed, only overwritten.
 _NO_TAGS: Final[Attributes] = {semconv.TAGS: []}
 
 
@@ -107,6 +107,7 @@ class RunStarter:
         return new.callbacks
 
     def _start(self, tracing: Tracing, run_id: UUID, event: StartEvent) -> Run:
+        """Start a run, which becomes current, and record what it is given."""
         kind = event.kind
         start = attempt(kind.describe_start, event, default=None) or payload.unknown_start(kind.run_type)
         attributes = self._attributes(event, start)
@@ -130,7 +131,7 @@ class RunStarter:
         return run
 
     def _attributes(self, event: StartEvent, start: Start) -> Attributes:
-        """Return what samplers may see."""
+        """Return what the span has from its start, so that samplers see it."""
         tags = event.tags if self._bridge.captures else None
         metadata = event.metadata
         origin = attempt(payload.origin, event.run_id, metadata, tags, default=_NOTHING)
