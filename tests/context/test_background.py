@@ -1,4 +1,4 @@
-"""AgentUsage that outlives the run it was started in."""
+"""Work that outlives the run it was started in."""
 
 import asyncio
 import contextvars

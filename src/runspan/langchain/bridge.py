@@ -9,8 +9,9 @@ from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.payload.serialize import is_structure_recorded, structured
-from runspan.runs.run import Audience, Run, RunTable
+from runspan.runs.run import Audience, Run
 from runspan.runs.scope import NOBODY, Scope
+from runspan.runs.table import RunTable
 from runspan.runs.tracing import Tracing
 from runspan.settings import Settings
 from runspan.signals.signals import Signals

@@ -23,8 +23,9 @@ from runspan.listeners.live_spans import LiveSpans
 from runspan.listeners.third_party import THIRD_PARTY_SPANS
 from runspan.runs.child_config import scope_of_body
 from runspan.runs.current_span import run_starting, runs_executing, was_in_run
-from runspan.runs.run import Run, RunTable
+from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
+from runspan.runs.table import RunTable
 from runspan.runs.tracing import end_runs_with_listeners
 
 _routers: Final[WeakKeyDictionary[trace.TracerProvider, "Router"]] = WeakKeyDictionary()

@@ -115,14 +115,14 @@ class ExecutionSite:
         """Tell whether the callback manager that started the run no longer exists."""
         return self._manager is not None and self._manager() is None
 
-    def is_silenced(self) -> bool:
-        """Tell whether nobody will report the run's end: its generator or stream, which alone would, is gone.
+    @property
+    def is_langchains_stream(self) -> bool:
+        """Whether it is a stream of LangChain's own: nobody but its generator reports its end, and not always.
 
         LangChain's streams with fallbacks don't report that their consumer left after the first chunk, those of
         ``stream_events(version="v3")`` of a model at no time: they refer to the function that started the run.
         """
-        is_stream = self.style in (Style.GENERATOR, Style.NESTED)
-        return is_stream and str(self.module).startswith("langchain_core.") and self.is_collected()
+        return self.style in (Style.GENERATOR, Style.NESTED) and str(self.module).startswith("langchain_core.")
 
     def is_current_task(self) -> bool:
         """Tell whether this is the thread, the greenlet and the task that the run started in."""

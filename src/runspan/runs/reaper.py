@@ -1,32 +1,42 @@
 """Ends runs that nobody can end any more, in a thread of its own.
 
 A finalizer runs wherever a collection strikes, even inside an exporter that holds its lock; ending a span there was
-seen to hang. So it only reports the run, to a queue made for that, and this thread ends it.
+seen to hang. And who asks for the current span wants nothing changed. So both only report the run, to a queue made for
+that, and this thread ends it.
 """
 
 import contextlib
-from typing import Any, Protocol
+import time
+from typing import Any, NamedTuple, Protocol
 
 from runspan._forking import in_forked_child
 from runspan._threads import SimpleQueue, start_thread
 
 
 class Run(Protocol):
-    """A run that may be lost, and the table that ends it then."""
+    """A run, and the table that ends it."""
 
-    table: Any
+    is_over: bool
 
-    def is_lost(self) -> bool:
-        """Tell whether nobody can end it any more."""
+    @property
+    def table(self) -> Any:
+        """The table of open runs that it is in."""
 
 
-_reported: SimpleQueue[Run] = SimpleQueue()
+class _Report(NamedTuple):
+    run: Run
+    at_ns: int
+    was_cancelled: bool | None
+    """None if that was not looked at."""
+
+
+_reported: SimpleQueue[_Report] = SimpleQueue()
 _is_started = False
 
 
-def report(run: Run) -> None:
-    """Hand over a run that seems lost; safe in a finalizer."""
-    _reported.put(run)
+def report(run: Run, *, was_cancelled: bool | None = None) -> None:
+    """Hand over a run that nobody will end, now being its end; safe in a finalizer."""
+    _reported.put(_Report(run, time.time_ns(), was_cancelled))
 
 
 def start() -> None:
@@ -49,9 +59,9 @@ def _work() -> None:
         _is_started = False  # a span processor raised SystemExit: the next run starts another
 
 
-def _end(run: Run) -> None:
-    if run.is_lost():
-        run.table.abandon(run)
+def _end(report: _Report) -> None:
+    if not report.run.is_over:
+        report.run.table.abandon(report.run, report.at_ns, was_cancelled=report.was_cancelled)
 
 
 @in_forked_child

@@ -10,16 +10,19 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, TracerProvider
 from opentelemetry.util.types import AnyValue
 
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
 from runspan.runs import reaper
-from runspan.runs.current_span import attach, find_parent, starting
+from runspan.runs.current_span import attach, starting
 from runspan.runs.invocation_state import ToolCallLinks
-from runspan.runs.run import Run, RunTable
+from runspan.runs.parent import Parent, drop_past, find_parent
+from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
+from runspan.runs.table import RunTable
 
 # Set in a context by who wants no spans there, such as an exporter that makes requests itself.
 _SUPPRESSED: Final = "suppress_instrumentation"
@@ -79,25 +82,47 @@ class Tracing:
         reaper.start()
         run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
         here = otel.get_current()
-        run.parent, run.span, base = find_parent(self.table, parent_id, run.site, here)
+        parent = self._parent_of(run, here)
+        run.parent, run.span = parent.run, parent.span
         run.scope = self._inherited(run).joined(scope)
         run.start_attributes = attributes(run)
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
-        around = run.span
+        self._start_span(run, name, kind, links, here)
+        attach(run, parent.base, here)
+        return run
+
+    def _parent_of(self, run: Run, here: Context) -> Parent:
+        """Find the parent of a run, end the runs that were abandoned here, and note those that begin beside it."""
+        parent = find_parent(self.table, run.named_parent_id, run.site, here)
+        if parent.current is not None and parent.current.abandoned:
+            for abandoned in parent.current.abandoned:
+                abandoned.table.abandon(abandoned)
+            parent = find_parent(self.table, run.named_parent_id, run.site, here)
+        if parent.current is not None:
+            for sibling in parent.current.siblings:
+                if not sibling.is_chain:
+                    self.table.detached_models.add(sibling)
+            drop_past(parent.base)
+        return parent
+
+    def _start_span(
+        self, run: Run, name: str, kind: SpanKind, links: Callable[[Run], Sequence[Link]] | None, here: Context
+    ) -> None:
+        """Start the span of a run, if it is to have one, and enter the run into the table."""
+        parent_span = run.span
         try:
             if run.owns_span:
                 linked = links(run) if links is not None else None
+                context = starting(run, here)
                 # What is measured of the run counts from this moment; a sampler may take its time.
                 run.span = self.tracer.start_span(
-                    name, starting(run, here), kind, run.start_attributes, linked, run.started_ns
+                    name, context, kind, run.start_attributes, linked, start_time=run.started_ns
                 )
             self.table.add(run)
         except BaseException:
-            if run.span is not around:
+            if run.span is not parent_span:
                 self.table.add(run)  # interrupted: the caller finds the run there and ends it
             raise
-        attach(run, base, here)
-        return run
 
     def _inherited(self, run: Run) -> Scope:
         """Return the scope of a run that has its parent, and not yet a span of its own."""

@@ -1,0 +1,112 @@
+"""The parent of a run that starts: what LangChain names, refined by what is current."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span
+
+from runspan.runs.current_span import Current, RunSpanProxy, current_in, find_current, is_valid, proxy_in
+from runspan.runs.execution import ExecutionSite, Style
+from runspan.runs.run import Run
+from runspan.runs.table import RunTable
+from runspan.runs.third_party_handlers import current_before, is_of_handler, repeats
+
+
+class Parent(NamedTuple):
+    """What is found about the parent of a run."""
+
+    run: Run | None
+    span: Span
+    """The parent of its span; invalid if it starts a trace."""
+    base: Span
+    """What its proxy covers."""
+    current: Current | None
+    """What is current; None in the usual case, in which that can't be nearer than the run that LangChain names."""
+
+
+def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSite, here: Context) -> Parent:
+    """Find the parent of a run that starts here; nothing is changed.
+
+    LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
+    the user opened within it, is nearer. Without a name that this table knows, what is current counts.
+    """
+    named = table.find(named_parent_id)
+    base = current_in(here)
+    if type(base) is not RunSpanProxy:
+        base = _without_handlers(base, proxy_in(here))
+    if type(base) is RunSpanProxy:
+        if base.run is named and _is_nearest(named, site):
+            return Parent(named, named.span, base, None)
+        is_sibling = functools.partial(_is_sibling, table, site, named)
+        current = find_current(base, table, is_sibling)
+        base = _without_past(base, is_sibling)
+        if type(base) is not RunSpanProxy:
+            base = current.span
+        span = current.span
+    else:
+        current = find_current(proxy_in(here), table, by_config_alone=True)
+        base = span = base if isinstance(base, Span) else trace.INVALID_SPAN
+    if named is None or named.is_over or (current.run is not None and current.run.is_within(named)):
+        return Parent(current.run, span, base, current)
+    return Parent(named, named.span, base, current)
+
+
+def drop_past(span: Span) -> None:
+    """Leave out the proxies of runs that are over below one: no chain of them grows in a long-lived context."""
+    while type(span) is RunSpanProxy:
+        span.base = _base_without_past(span)
+        span = span.base
+
+
+def _without_handlers(span: object, proxy: object) -> object:
+    """Return what is current below the span that another handler made current for a run, if it is one."""
+    if isinstance(span, Span) and is_of_handler(span):
+        before = current_before(span)
+        return proxy if before is None else before
+    if type(proxy) is RunSpanProxy and repeats(span, _spans_down_from(proxy)):
+        return proxy
+    return span
+
+
+def _spans_down_from(span: Span) -> Iterator[Span]:
+    while type(span) is RunSpanProxy:
+        yield span.run.span
+        if span.idle is not None:
+            yield span.idle
+        span = span.base
+    yield span
+
+
+def _is_nearest(run: Run, site: ExecutionSite) -> bool:
+    """Tell whether the run is an open chain in which nothing can be nearer to what starts: the usual case."""
+    return run.is_chain and run.site.style is Style.ORDINARY and run.site.frame_id != site.frame_id and not run.is_over
+
+
+def _is_sibling(table: RunTable, site: ExecutionSite, named: Run | None, run: Run) -> bool:
+    """Tell whether the frame that starts a run started another beside it: ``batch`` starts all before any works.
+
+    A frame in which somebody drives the handler by hand starts the ancestors of the new run, too.
+    """
+    return run.table is table and run.site.is_same_frame(site) and (named is None or not named.is_within(run))
+
+
+def _without_past(span: Span, is_sibling: Callable[[Run], bool]) -> Span:
+    """Return the first span without the proxies of siblings and of runs that are over."""
+    while type(span) is RunSpanProxy and (span.run.is_over or is_sibling(span.run)):
+        span = span.base
+    return span
+
+
+def _base_without_past(proxy: RunSpanProxy) -> Span:
+    """Return the base without the proxies of ended runs; where nothing is left, the span of the ended parent."""
+    base = proxy.base
+    while type(base) is RunSpanProxy and base.run.is_over:
+        base = base.base
+    parent = proxy.run.parent
+    if base is not proxy.base and parent is not None and parent.is_over and not is_valid(base):
+        return NonRecordingSpan(parent.span.get_span_context())
+    return base

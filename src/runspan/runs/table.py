@@ -1,0 +1,241 @@
+"""The table of open runs, and how each run's span ends.
+
+Nothing here takes a lock: LangChain ends runs from collected generators, at any point of any thread. To claim a run is
+atomic, and whoever claims it ends its span.
+"""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+from weakref import WeakValueDictionary, ref
+
+from opentelemetry.trace import SpanContext
+
+from runspan import semconv
+from runspan._guard import attempt
+from runspan.attributes import Attributes
+from runspan.runs.execution import ExecutionSite, Style
+from runspan.runs.run import Audience, Run, RunState
+
+if TYPE_CHECKING:
+    from runspan.runs.interfaces import SpanRouter
+
+_REMEMBERED_RUNS: Final = 4096
+_NOTHING: Final[Attributes] = {}
+
+
+_by_span: Final[WeakValueDictionary[int, Run]] = WeakValueDictionary()
+
+
+def run_of_span(span: SpanContext | None) -> Run | None:
+    """Return the open run that a span is of."""
+    if span is None or (run := _by_span.get(span.span_id)) is None:
+        return None
+    return run if run.span.get_span_context().trace_id == span.trace_id else None
+
+
+class DetachedModels:
+    """Open model runs whose stack may run in another context than the one that holds their proxy."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[UUID, Run] = {}
+        self._by_frame: dict[int, Run] = {}
+        """Those started by a generator, by the identity of its frame."""
+
+    def __bool__(self) -> bool:
+        return bool(self._by_id)
+
+    def add(self, run: Run) -> None:
+        """Add an open run."""
+        self._by_id[run.run_id] = run
+        if run.site.style is Style.GENERATOR:
+            self._by_frame[run.site.frame_id] = run
+
+    def discard(self, run: Run) -> None:
+        """Leave out a run that ends, if it is one of them."""
+        self._by_id.pop(run.run_id, None)
+        if self._by_frame.get(run.site.frame_id) is run:
+            del self._by_frame[run.site.frame_id]
+
+    def find(self, frame_id: int, run_id: UUID | None) -> Run | None:
+        """Return the run that a frame works for: by the run id that it was given, or because it started the run."""
+        found = self._by_id.get(run_id) if run_id is not None else None
+        return found or self._by_frame.get(frame_id)
+
+
+class _PastAudience:
+    """Who heard of a run that was abandoned. Whoever may still tell of it holds the handlers, so this does not.
+
+    Args:
+        audience: who heard of it.
+        on_gone: called when one of them is gone, and with it whoever could tell.
+    """
+
+    __slots__ = ("_callbacks", "_outbox", "_speaker")
+
+    def __init__(self, audience: Audience, on_gone: Callable[[object], object]) -> None:
+        self._callbacks = [ref(each, on_gone) for each in audience.callbacks]
+        self._outbox = ref(audience.outbox) if audience.outbox is not None else None
+        self._speaker = ref(audience.speaker) if audience.speaker is not None else None
+
+    def recall(self) -> Audience:
+        callbacks = tuple(each for reference in self._callbacks if (each := reference()) is not None)
+        outbox = self._outbox() if self._outbox is not None else None
+        speaker = self._speaker() if self._speaker is not None else None
+        return Audience(callbacks, outbox, speaker, had_outbox=self._outbox is not None)
+
+
+class RunTable:
+    """The open runs of one tracer provider."""
+
+    def __init__(self) -> None:
+        self._open: dict[UUID | None, Run] = {}
+        self.find: Callable[[UUID | None], Run | None] = self._open.get
+        """Returns the open run with an id, else None."""
+        self.detached_models = DetachedModels()
+        self.router: SpanRouter | None = None
+        """Tells span processors of the spans in their scope; None until somebody brings one."""
+        self._abandoned: OrderedDict[UUID | None, _PastAudience] = OrderedDict()
+        self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
+
+    def open_runs(self) -> Iterator[Run]:
+        """Yield the runs that are open now and of this process, the oldest first."""
+        # The copy is made at once: a collection in the midst of the loop can end runs.
+        yield from (run for run in self._open.copy().values() if not run.is_inherited)
+
+    def add(self, run: Run) -> None:
+        """Enter a run that has its span and its parent."""
+        self._open[run.run_id] = run
+        if run.parent is not None:
+            run.parent.children[run] = None
+        if not run.is_chain and run.site.style is not Style.ORDINARY:
+            self.detached_models.add(run)
+        span = run.span.get_span_context()
+        self._started.append((run.run_id, span))
+        if run.owns_span:
+            _by_span[span.span_id] = run
+
+    def take(self, run_id: UUID | None, by: object) -> Run | None:
+        """Return an open run to the first who asks, who has to end it; one that is inherited ends here.
+
+        It stays in the table until it has ended, so that an interrupt in between loses nothing.
+        """
+        run = self._open.get(run_id)
+        return run if run is not None and self._claim(run, by) else None
+
+    def inherit(self) -> None:
+        """Leave the open runs to the parent process; called in a forked child."""
+        for run in self.open_runs():
+            run.inherit()
+        self._abandoned.clear()
+
+    def audience(self, run_id: UUID | None) -> Audience | None:
+        """Return who listens to a run, also to one that was abandoned: LangChain may still tell of it."""
+        run = self.find(run_id)
+        if run is not None:
+            return run.audience()
+        past = self._abandoned.get(run_id)
+        return past.recall() if past is not None else None
+
+    def take_abandoned(self, run_id: UUID | None) -> Audience | None:
+        """Return, once, who listened to a run that was abandoned."""
+        past = self._abandoned.pop(run_id, None)
+        return past.recall() if past is not None else None
+
+    def end(
+        self, run: Run, attributes: Attributes, error: str | None, at_ns: int, ended: ExecutionSite | None = None
+    ) -> None:
+        """End the span of a run that was taken, after those of its descendants that can't be executing any more.
+
+        If that is interrupted it may be called again.
+
+        Args:
+            run: the run.
+            attributes: what its span gets last.
+            error: the description of the status ERROR; None leaves the status unset.
+            at_ns: the time of the end.
+            ended: where the run began that ended by itself, and this one with it; None if it is the run.
+        """
+        run.is_over = True
+        self.detached_models.discard(run)
+        if run.children:
+            was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
+            self._end_below(run, at_ns, ended or run.site, was_cancelled or None)
+        if run.parent is not None:
+            run.parent.children.pop(run, None)
+        run.end_span(attributes, error, at_ns)
+        if self._open.get(run.run_id) is run:
+            self._open.pop(run.run_id, None)
+        if run.owns_span:
+            _by_span.pop(run.span.get_span_context().span_id, None)
+        run.close()
+
+    def finish(self, run: Run, by: object, attributes: Attributes = _NOTHING) -> None:
+        """End a run that this one had to end and was kept from, by Ctrl-C for example."""
+        if run.claim(by) and not run.is_ended:
+            self.end(run, attributes, "" if semconv.ERROR_TYPE in attributes else None, time.time_ns())
+
+    def close(self, run: Run) -> None:
+        """End an open run of which no event tells."""
+        self.finish(run, by=self)
+
+    def abandon(self, run: Run, at_ns: int | None = None, *, was_cancelled: bool | None = None) -> None:
+        """End an open run that LangChain will not end.
+
+        Args:
+            run: the run.
+            at_ns: the time of the end, by default now.
+            was_cancelled: whether it was cancelled; None to find out.
+        """
+        attempt(self._abandon, run, at_ns or time.time_ns(), run.site, was_cancelled, default=None)
+
+    def sweep(self) -> None:
+        """Abandon the open runs that can't be executing any more, the latest first."""
+        for run in reversed(list(self.open_runs())):
+            if run.state() in (RunState.FINISHED, RunState.COLLECTED):
+                self.abandon(run)
+
+    def trace_id(self, run_id: UUID) -> int | None:
+        """Return the trace id of a run that is open, or was one of the last few thousand to start."""
+        run = self.find(run_id)
+        trace_id = run.span.get_span_context().trace_id if run is not None else 0
+        # The copy is made at once: other threads start runs meanwhile.
+        started = (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id)
+        return trace_id or next(started, None)
+
+    def _claim(self, run: Run, by: object) -> bool:
+        if not run.claim(by):
+            return False
+        if run.is_inherited:
+            self.end(run, _NOTHING, None, 0)
+            return False
+        return True
+
+    def _end_below(self, run: Run, at_ns: int, ended: ExecutionSite, was_cancelled: bool | None) -> None:
+        for child in reversed(list(run.children)):
+            if not child.outlives(ended):
+                attempt(self._abandon, child, at_ns, ended, was_cancelled, default=None)
+            elif (ancestor := run.open_ancestor()) is not None:
+                ancestor.children[child] = None
+
+    def _abandon(self, run: Run, at_ns: int, ended: ExecutionSite, was_cancelled: bool | None) -> None:
+        me, outcome = object(), {semconv.RUN_OUTCOME: "cancelled" if was_cancelled else "abandoned"}
+        try:
+            if not self._claim(run, me):
+                return
+            if was_cancelled is None and run.site.was_cancelled():
+                outcome = {semconv.RUN_OUTCOME: "cancelled"}
+            self._remember(run)
+            partial = attempt(run.partial, run, at_ns, default=_NOTHING) if run.partial is not None else _NOTHING
+            self.end(run, {**partial, **outcome}, None, at_ns, ended)
+        finally:
+            self.finish(run, me, outcome)
+
+    def _remember(self, run: Run) -> None:
+        if audience := run.audience():
+            run_id = run.run_id
+            self._abandoned[run_id] = _PastAudience(audience, lambda _: self._abandoned.pop(run_id, None))
+            if len(self._abandoned) > _REMEMBERED_RUNS:
+                self._abandoned.popitem(last=False)
