@@ -7,7 +7,7 @@
 
 ``receiver.refuse(503)`` (HTTP status) or ``receiver.refuse(grpc.StatusCode.UNAVAILABLE)`` makes it refuse from now on,
 ``receiver.hold()`` makes it keep every request waiting, ``receiver.accept()`` ends both. An ``HttpAnswer`` or a
-``GrpcAnswer`` in place of the status says it in words.
+``GrpcAnswer`` in place of the status says it in words. ``receive_bodies`` serves signals other than traces.
 """
 
 import contextlib
@@ -17,10 +17,11 @@ import ssl
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any, Self
 
 import grpc
@@ -232,6 +233,32 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
     def __exit__(self, *_: object) -> None:
         self._open.set()
         self._server.stop(None).wait()
+
+
+@contextlib.contextmanager
+def receive_bodies(*, keep: int | None = None) -> Iterator[tuple[str, deque[bytes]]]:
+    """Serve HTTP for a block, whatever the signal; give the address, and all bodies or the last ``keep``."""
+    bodies: deque[bytes] = deque(maxlen=keep)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", bodies
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class WireReceiver:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
 from runspan.signals.events import RunEvents
-from tests.http_bodies import receive_bodies
+from tests.otlp_receivers import receive_bodies
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4"}
 MESSAGES = [{"role": "user", "parts": [{"type": "text", "content": "Grüße"}]}]

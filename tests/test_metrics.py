@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
 from runspan.signals.metrics import MOST_VALUES_OF_A_LABEL, RunMetrics, run_metrics
-from tests.http_bodies import receive_bodies
+from tests.otlp_receivers import receive_bodies
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)

@@ -15,6 +15,7 @@ from langchain_core.tools import StructuredTool
 
 from runspan import Settings, payload
 from runspan.payload.tools import tool_definitions
+from tests.fakes import Model
 from tests.tracing import Tracing
 
 
@@ -66,13 +67,8 @@ def test_an_enum_names_a_model_by_its_value():
     class Name(str, enum.Enum):  # noqa: UP042  what many still write
         SMALL = "small-1"
 
-    class Model(GenericFakeChatModel):
-        @property
-        def _identifying_params(self):
-            return {"model": Name.SMALL}
-
     tracing = Tracing()
-    Model(messages=iter([AIMessage("x")])).invoke("q", tracing.config)
+    Model(params={"model": Name.SMALL}).invoke("q", tracing.config)
     span = tracing.one("chat small-1")
     assert type(span.attributes["gen_ai.request.model"]) is str
 
@@ -92,14 +88,9 @@ def test_a_hostile_block_costs_no_other_block():
 
 def test_absurd_parameters_cost_no_others():
     """Numbers that no attribute can hold are left out; what stands beside them is there."""
-
-    class Model(GenericFakeChatModel):
-        @property
-        def _identifying_params(self):
-            return {"model": "m", "temperature": 10**400, "top_p": float("nan"), "seed": 2**64, "max_tokens": 5}
-
+    params = {"model": "m", "temperature": 10**400, "top_p": float("nan"), "seed": 2**64, "max_tokens": 5}
     tracing = Tracing()
-    Model(messages=iter([AIMessage("x")])).invoke("q", tracing.config)
+    Model(params=params).invoke("q", tracing.config)
     attributes = tracing.one("chat m").attributes
     assert attributes["gen_ai.request.max_tokens"] == 5
     assert not {"gen_ai.request.temperature", "gen_ai.request.top_p", "gen_ai.request.seed"} & attributes.keys()

@@ -15,27 +15,6 @@ from tests.waiting import at_hang, hang, hang_begins, timed_out
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-class SlowModel(Model):
-    """A model that waits for ever."""
-
-    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.tracing.mark("http")
-        await hang()
-
-    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
-        self.tracing.mark("http")
-        await hang()
-        yield
-
-
-class SlowRetriever(Retriever):
-    """A retriever that waits for ever."""
-
-    async def _aget_relevant_documents(self, query, *, run_manager):
-        self.tracing.mark("query")
-        await hang()
-
-
 @make_tool
 async def slow_tool(x: str) -> str:
     """Wait for ever."""
@@ -44,9 +23,9 @@ async def slow_tool(x: str) -> str:
 
 
 RUNNABLES = {
-    "model": (lambda t: SlowModel(tracing=t), "chat [cancelled]\n  http"),
+    "model": (lambda t: Model(tracing=t, hangs_after=0), "chat [cancelled]\n  http"),
     "tool": (lambda t: slow_tool, "execute_tool slow_tool [cancelled]"),
-    "retriever": (lambda t: SlowRetriever(tracing=t), "retrieval [cancelled]\n  query"),
+    "retriever": (lambda t: Retriever(tracing=t, hangs=True), "retrieval [cancelled]\n  query"),
 }
 
 
@@ -95,7 +74,7 @@ async def test_a_cancelled_chain_ends_the_runs_in_it(tracing, name):
 
 async def test_a_stream_timed_out_is_cancelled(tracing):
     """A model that is cancelled before its first chunk ends as cancelled."""
-    await timed_out(anext(SlowModel(tracing=tracing).astream("x", tracing.config)))
+    await timed_out(anext(Model(tracing=tracing, hangs_after=0).astream("x", tracing.config)))
     assert tracing.text() == "chat [cancelled]\n  http"
 
 
@@ -242,13 +221,11 @@ async def test_a_sync_model_that_works_on_after_its_caller_left(tracing):
     """A sync model in a thread keeps its span for what it does after a timeout, as long as it is awaited."""
     started, go_on = threading.Event(), threading.Event()
 
-    class Working(SyncModel):
-        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-            started.set()
-            go_on.wait(60)
-            return super()._generate(messages, stop, run_manager, **kwargs)
+    def work():
+        started.set()
+        go_on.wait(60)
 
-    task = asyncio.create_task(Working(tracing=tracing).ainvoke("x", tracing.config))
+    task = asyncio.create_task(SyncModel(tracing=tracing, before=work).ainvoke("x", tracing.config))
     await asyncio.to_thread(started.wait, 60)
     go_on.set()
     await task

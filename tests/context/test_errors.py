@@ -22,13 +22,6 @@ def stopped(x: str) -> str:
     raise KeyboardInterrupt
 
 
-class BrokenModel(SyncModel):
-    """A model whose service refuses."""
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        raise ConnectionError("refused")
-
-
 @pytest.mark.usefixtures("quiet")
 def test_an_error_is_on_each_run_it_went_through(tracing):
     """The run that raised and those above it have status ERROR, the type and the message; the others have not."""
@@ -57,7 +50,7 @@ def test_an_interrupt_from_the_keyboard_ends_the_runs(tracing):
 async def test_a_model_that_fails_asynchronously(tracing):
     """An error of a model in a thread is on the model and the chain."""
     with pytest.raises(ConnectionError):
-        await (body(tracing, "first") | BrokenModel(tracing=tracing)).ainvoke("x", tracing.config)
+        await (body(tracing, "first") | SyncModel(answer=ConnectionError("refused"))).ainvoke("x", tracing.config)
     assert tracing.text() == "RunnableSequence [error]\n  first\n    first work\n  chat [error]"
     assert tracing.one("chat").attributes["error.type"] == "ConnectionError"
 

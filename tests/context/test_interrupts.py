@@ -203,12 +203,8 @@ def test_lost_runs_end_also_after_a_processor_ended_the_thread_that_ends_them(tr
                 left.append(span.name)
                 sys.exit(1)
 
-    class Hanging(Model):
-        async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-            await asyncio.Event().wait()
-
     async def lose():
-        task = asyncio.create_task(Hanging(tracing=tracing).ainvoke("x", tracing.config))
+        task = asyncio.create_task(Model(hangs_after=0).ainvoke("x", tracing.config))
         await asyncio.sleep(0.01)
         task.cancel()  # LangChain reports no end of it
         await asyncio.wait([task])

@@ -136,16 +136,9 @@ def run_on_a_loop_that_is_closed(tracing, handler):
     loop.close()
 
 
-class Hanging(Model):
-    """A model that does not answer; when it is cancelled LangChain reports no end of it."""
-
-    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-        await asyncio.Event().wait()
-
-
 def abandon(tracing, handler):
     async def work():
-        task = asyncio.create_task(Hanging(tracing=tracing).ainvoke("x", {"callbacks": [handler]}))
+        task = asyncio.create_task(Model(hangs_after=0).ainvoke("x", {"callbacks": [handler]}))
         while not handler.open_runs:
             await asyncio.sleep(0)
         task.cancel()
@@ -203,7 +196,7 @@ def test_lost_runs_end_in_a_forked_child_too(tracing):
     """A forked worker ends the runs that it loses; the thread that did so in its parent is not there."""
 
     async def lose():
-        task = asyncio.create_task(Hanging(tracing=tracing).ainvoke("x", tracing.config))
+        task = asyncio.create_task(Model(hangs_after=0).ainvoke("x", tracing.config))
         await asyncio.sleep(0.01)
         assert tracing.handler.open_runs == 1
         task.cancel()  # LangChain reports no end of it

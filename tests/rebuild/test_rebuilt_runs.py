@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
+from langchain_core.outputs import LLMResult
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
-from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 
@@ -18,7 +16,7 @@ from runspan import payload, semconv
 from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, start_event
-from tests.fakes import body, straight_graph
+from tests.fakes import Completion, Model, Retriever, body, straight_graph
 from tests.rebuild.span_events import Notes, rebuilt, span_data_of
 from tests.tracing import Tracing
 
@@ -48,43 +46,19 @@ CONVERSATION = [
 ]
 
 
-class Model(BaseChatModel):
-    """A chat model that answers as told, or raises."""
-
-    answer: Any
-
-    @property
-    def _llm_type(self) -> str:
-        return "test"
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        return {"model": "m-1"}
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        return ChatResult(generations=[ChatGeneration(message=self.answer)])
+DOCUMENTS = [Document("A", id="a", metadata={"source": "s", "relevance_score": 0.5})]
+COMPLETION = Completion(
+    generation_info={"finish_reason": "stop"},
+    llm_output={
+        "token_usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+        "model_name": "m-1-0",
+    },
+)
 
 
-class Completion(BaseLLM):
-    """A completion model that counts its tokens."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "test"
-
-    def _generate(self, prompts, stop=None, run_manager=None, **kwargs):
-        usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
-        generation = Generation(text="three", generation_info={"finish_reason": "stop"})
-        return LLMResult(generations=[[generation]], llm_output={"token_usage": usage, "model_name": "m-1-0"})
-
-
-class Retriever(BaseRetriever):
-    """A retriever of one document."""
-
-    def _get_relevant_documents(self, query, *, run_manager):
-        return [Document("A", id="a", metadata={"source": "s", "relevance_score": 0.5})]
+def model(answer: Any) -> Model:
+    """Make a model that has a name and answers so, or raises."""
+    return Model(answer=answer, params={"model": "m-1"})
 
 
 @tool
@@ -134,7 +108,7 @@ def live_and_rebuilt(runnable: Any, given: Any, **config: Any) -> tuple[list[dic
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_chat_model(answer):
     """Messages, calls of tools and usage of a chat model come back."""
-    live, again = live_and_rebuilt(Model(answer=answer), CONVERSATION, tags=["t"], run_name="asker")
+    live, again = live_and_rebuilt(model(answer), CONVERSATION, tags=["t"], run_name="asker")
 
     assert again == live
     assert live[0]["args"] == ([CONVERSATION],)
@@ -143,7 +117,7 @@ def test_chat_model(answer):
 def test_facts_about_an_answer():
     """What the model said about its answer stands where LangChain has it."""
     tracing = Tracing()
-    Model(answer=ANSWERS["text"]).invoke("x", tracing.config)
+    model(ANSWERS["text"]).invoke("x", tracing.config)
 
     start, end = rebuilt(span_data_of(tracing.one("chat m-1")))
 
@@ -157,11 +131,11 @@ def test_facts_about_an_answer():
 
 def test_completion_model():
     """Prompts, texts and usage of a completion model come back."""
-    live, again = live_and_rebuilt(Completion(), "1 + 2 =")
+    live, again = live_and_rebuilt(COMPLETION, "1 + 2 =")
     assert again == live
 
     tracing = Tracing()
-    Completion().invoke("1 + 2 =", tracing.config)
+    COMPLETION.invoke("1 + 2 =", tracing.config)
     _, end = rebuilt(span_data_of(tracing.one("text_completion")))
     assert end.args[0].llm_output == {
         "model_name": "m-1-0",
@@ -182,7 +156,7 @@ def test_tool(given):
 
 def test_retriever():
     """Query and documents of a retriever come back."""
-    live, again = live_and_rebuilt(Retriever(), "q", tags=["t"])
+    live, again = live_and_rebuilt(Retriever(found=DOCUMENTS), "q", tags=["t"])
 
     assert again == live
 
@@ -191,7 +165,7 @@ def test_error_of_a_model():
     """An error comes back with its text and the name of its class."""
     tracing = Tracing()
     with pytest.raises(ValueError, match="no"):
-        Model(answer=ValueError("no")).invoke("x", tracing.config)
+        model(ValueError("no")).invoke("x", tracing.config)
 
     _, end = rebuilt(span_data_of(tracing.one("chat m-1")))
 
@@ -201,7 +175,7 @@ def test_error_of_a_model():
 def test_chain_by_its_span():
     """A chain, a prompt and a parser are named as their spans."""
     tracing = Tracing()
-    (ChatPromptTemplate.from_template("{x}") | Model(answer=AIMessage("3"))).invoke({"x": 1}, tracing.config)
+    (ChatPromptTemplate.from_template("{x}") | model("3")).invoke({"x": 1}, tracing.config)
 
     prompt, _ = rebuilt(span_data_of(tracing.one("ChatPromptTemplate")))
     chain, _ = rebuilt(span_data_of(tracing.one("RunnableSequence")))

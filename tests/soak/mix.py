@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from langchain.agents import create_agent
@@ -47,16 +46,6 @@ class Tracing:
         self.tracer.start_span(name).end()
 
 
-class Hanging(Model):
-    """A model that does not answer until it is cancelled, of which LangChain reports no end."""
-
-    called: Any
-
-    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
-        self.called.set()
-        await asyncio.Event().wait()
-
-
 class Mix:
     """The runs, in turn; ``next_run`` makes one.
 
@@ -77,7 +66,8 @@ class Mix:
         self._numbers = itertools.count()
         self._chain = body(t, "first") | Model(tracing=t)
         self._failing = body(t, "first") | body(t, "broken", self._fail)
-        self._hanging = body(t, "first") | Hanging(tracing=t, called=asyncio.Event())
+        self._called = asyncio.Event()
+        self._hanging = body(t, "first") | Model(before=self._called.set, hangs_after=0)
         self._agent = create_agent(AgentModel(tracing=t), [tool(t)])
         self._saver = runspan.link_resumes(InMemorySaver())
         self._graph = straight_graph(
@@ -176,10 +166,9 @@ class Mix:
         )
 
     async def _cancel(self, handler: OpenTelemetryCallbackHandler) -> None:
-        called = self._hanging.last.called
-        called.clear()
+        self._called.clear()
         task = asyncio.create_task(self._hanging.ainvoke("x", {"callbacks": [handler]}))
-        await called.wait()
+        await self._called.wait()
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
@@ -190,30 +179,3 @@ class Mix:
     @staticmethod
     def _fail(given: object) -> None:
         raise ValueError("no")
-
-
-class _TakesAll(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.send_header("content-type", "application/x-protobuf")
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-class Receiver:
-    """A receiver that takes every request and keeps nothing; one connection after the other."""
-
-    def __enter__(self) -> str:
-        self._server = HTTPServer(("127.0.0.1", 0), _TakesAll)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()

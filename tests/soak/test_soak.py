@@ -13,7 +13,8 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from runspan.langchain import checkpoints
 from tests.objects import fill_the_memory_of_runs, growth, live_objects
-from tests.soak.mix import Mix, Receiver
+from tests.otlp_receivers import receive_bodies
+from tests.soak.mix import Mix
 
 RUNS = int(os.environ.get("SOAK_RUNS", "30000"))
 SHARES = (1 / 30, 1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1)
@@ -48,7 +49,7 @@ HEAD = "    run  classes  mro  threads  files   objects  RSS in MB  ms/run"
 @pytest.mark.timeout(3600)
 def test_a_handler_does_not_age():
     """After a sixth of the runs nothing grows: no class, no thread, no file, no object of any type."""
-    with Receiver() as endpoint:
+    with receive_bodies(keep=0) as (endpoint, _):
         mix = Mix(endpoint)
         fill_what_is_remembered(mix)
         mix.first_tenants()
