@@ -8,7 +8,7 @@ from runspan.attributes import PlainAttributes
 from runspan.payload.stored import stored_items
 from runspan.payload.text import text_in
 
-# What is looked at of a result to find the commands and messages in it; it may be a table of a million rows.
+# How many items of a result are searched for commands and messages; it may be a table of a million rows.
 MOST_ITEMS: Final = 100
 
 
@@ -29,7 +29,7 @@ def handoff(error: BaseException) -> PlainAttributes:
 
 
 def transfer(output: object) -> PlainAttributes:
-    """Return that a tool passes control on, and to whom if that is one; nothing if it answers its caller.
+    """Return that a tool passes control on, with its target if there is just one; nothing if it returns to its caller.
 
     Such a tool returns ``Command(graph=Command.PARENT, goto=...)``, also in a list.
     """

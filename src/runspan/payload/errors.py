@@ -18,7 +18,7 @@ class Failure(NamedTuple):
 
 
 def failure(error: BaseException) -> Failure:
-    """Tell an error from a cancellation, a generator that nobody reads on, and LangGraph's control flow."""
+    """Return how a run ended: an error, a cancellation, a generator that was left, or LangGraph's control flow."""
     return Failure(_outcome(error), _error_type(type(error)), describe(error))
 
 

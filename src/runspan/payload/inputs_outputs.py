@@ -16,8 +16,8 @@ from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import clean, is_text, unprintable
 
-# What a search finds belongs on a span only as far as somebody may read it there; a limit for each document keeps the
-# list readable, and a limit for all keeps the span below what receivers take (4 MiB is gRPC's usual limit).
+# The limit of a document keeps the list readable, that of the list keeps the span below what receivers accept (4 MiB is
+# gRPC's usual limit).
 _MOST_DOCUMENTS: Final = 100
 _LONGEST_DOCUMENT: Final = 10_000  # characters
 # Where vector stores and rerankers put a score. No distances: of those the smaller one is the better.

@@ -22,7 +22,7 @@ MODALITIES: Final = {
 
 
 def media_part(block: ContentBlock) -> MessagePart:
-    """Return a content block as a ``file``, ``uri`` or ``blob`` part, or as it is where its shape is a new one."""
+    """Return a content block as a ``file``, ``uri`` or ``blob`` part, or as it is if its shape is unknown."""
     source = _source(block)
     mime_type = text_at(source, "mime_type", "media_type") or text_at(block, "mime_type")
     if source.get("type") == "text":  # Anthropic's document of plain text

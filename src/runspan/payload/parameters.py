@@ -48,7 +48,7 @@ def _read(
             name, read = readers[key]
             if (found := read(value)) is not None:
                 attributes[name] = found
-        elif key in _NESTED and depth < _DEEPEST:
+        elif key in _NESTED and depth < _MAX_DEPTH:
             _read(value, readers, attributes, depth + 1)
 
 
@@ -72,7 +72,7 @@ def _texts(value: object) -> list[str] | None:
 
 
 def _form(value: object) -> str | None:
-    """Return ``json`` or ``text`` by a word, by a dictionary with a type or that is a schema, or by a class."""
+    """Return ``json`` or ``text`` by a name, by a dictionary with a type or that is a schema, or by a class."""
     kind = value.get("type") if isinstance(value, dict) else value
     if isinstance(kind, str) and kind in _FORMS:
         return _FORMS[kind]
@@ -84,8 +84,8 @@ _FORMS: Final = {
     **dict.fromkeys(("json", "json_object", "json_schema", "object", "application/json"), "json"),
     **dict.fromkeys(("text", "text/plain"), "text"),
 }
-# One of them may hold another, or itself.
-_DEEPEST: Final = 3
+# These may be nested, even in themselves.
+_MAX_DEPTH: Final = 3
 # Where packages put parameters: Bedrock's, Google's, Ollama's, Anthropic's; those of OpenAI's Responses API.
 _NESTED: Final = frozenset(
     (

@@ -29,7 +29,7 @@ from runspan.payload.text import clean, describe, is_text, unprintable
 
 _MAX_DEPTH: Final = 100
 _MOST_VALUES: Final = 1_000_000
-# What a value costs of that number if its own code is called.
+# An object whose own code is called counts as so many values, since that code may be slow.
 _COST_OF_OBJECT: Final = 10
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _SMALLEST_INT: Final = -(2**63)
@@ -63,7 +63,7 @@ def plain_copy(value: object) -> Any:
     It holds no cycle, nothing deeper than 100 levels, at most a million values and no text that UTF-8 can't encode.
     What is left out is replaced by a text: ``<too deep>``, ``<cycle>``, ``<cut>``, ``<unprintable ...>``.
     """
-    return attempt(_Copier().copy, value, 0, default="<too deep>")  # no room on the stack is all that can go wrong
+    return attempt(_Copier().copy, value, 0, default="<too deep>")  # only a RecursionError can come here
 
 
 class _Copier:
@@ -71,7 +71,7 @@ class _Copier:
 
     def __init__(self) -> None:
         self._left = _MOST_VALUES
-        self._ancestors: set[int] = set()  # identities of the values that hold the present one
+        self._ancestors: set[int] = set()  # ids of the values around the present one
 
     def copy(self, value: Any, depth: int) -> object:
         kind = type(value)

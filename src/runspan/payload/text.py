@@ -5,7 +5,7 @@ from typing import Final, TypeGuard
 
 from runspan._guard import attempt
 
-# The limit of a text that foreign code makes on request; what the user wrote is never cut.
+# The limit of a repr, a name or an id. Content is not cut.
 _LONGEST_DESCRIPTION: Final = 10_000  # characters
 
 # The attribute of ``type`` itself: a metaclass may have another ``__name__``, one that raises.

@@ -14,20 +14,11 @@ from runspan._guard import attempt
 from runspan.callback_event import Event
 from runspan.payload import Kind, clean
 from runspan.payload.message_types import MessageDict
+from runspan.payload.text import text_in
 from runspan.rebuild.facts import NAMES, output_messages, outputs
 from runspan.rebuild.langchain_messages import agent_state, ai_message, text_of, tool_message
-from runspan.rebuild.span_data import (
-    SpanData,
-    as_text,
-    count,
-    dicts_in,
-    structure_in,
-    text,
-    text_in,
-    texts,
-    without_none,
-)
-from runspan.rebuild.start_events import provider, run_name, tags
+from runspan.rebuild.span_data import SpanData, as_text, count, dicts_in, structure_in, text, texts, without_none
+from runspan.rebuild.start_events import langchain_provider, run_name, tags
 
 _EVENTS: Final = {Kind.CHAT: "llm", Kind.COMPLETION: "llm", Kind.TOOL: "tool", Kind.RETRIEVER: "retriever"}
 _SCORES: Final = ("score", "relevance_score")
@@ -113,7 +104,7 @@ def _chat_generation(span: SpanData, message: MessageDict, reason: str | None, *
     metadata = {
         "id": response_id,
         "model_name": text(span, NAMES.response_model),
-        "stop_reason" if provider(span) == "anthropic" else "finish_reason": reason,
+        "stop_reason" if langchain_provider(span) == "anthropic" else "finish_reason": reason,
     }
     fields = {
         "id": response_id,

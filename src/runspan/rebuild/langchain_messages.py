@@ -24,7 +24,8 @@ from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 from runspan._guard import attempt
 from runspan.payload import to_json
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
-from runspan.rebuild.span_data import as_text, dicts_in, structure_in, text_in
+from runspan.payload.text import text_in
+from runspan.rebuild.span_data import as_text, dicts_in, structure_in
 
 _MODEL_ROLES: Final = ("assistant", "ai", "model")
 _TOOL_ROLES: Final = ("tool", "function")

@@ -31,7 +31,7 @@ _UNCHANGED: Final = (
     semconv.SERVER_PORT,
 )
 
-# What makes a span a call of a model to some backend: the conventions and OpenLLMetry, OpenLLMetry and OpenInference.
+# Attributes by which backends know a model's call: those of the conventions, OpenLLMetry and OpenInference.
 _MODEL_PREFIXES: Final = ("gen_ai.", "llm.", "openinference.span.kind")
 # Whole requests and responses, in OpenInference.
 _CONTENT: Final = ("input.value", "input.mime_type", "output.value", "output.mime_type")

@@ -8,8 +8,9 @@ import orjson
 
 from runspan.attributes import Attributes, is_count
 from runspan.payload import clean, to_json
+from runspan.payload.text import text_in
 
-_DEEPEST: Final = 64
+_MAX_DEPTH: Final = 64
 _MOST_DOTS: Final = 15
 _LONGEST_INDEX: Final = 6  # digits
 
@@ -56,11 +57,6 @@ def value(span: SpanData, names: Names) -> Any:
     return plain(next((each for each in found if each is not None), None))
 
 
-def text_in(value: object) -> str | None:
-    """Return a value that is a text and not empty."""
-    return clean(value) if isinstance(value, str) and value else None
-
-
 def texts_in(value: object) -> list[str]:
     """Return the texts in a list; a text alone is a list of one."""
     values = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
@@ -97,7 +93,7 @@ def plain(value: object, depth: int = 0) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Mapping | Sequence):
-        return _plain_parts(value, depth + 1) if depth < _DEEPEST else "<too deep>"
+        return _plain_parts(value, depth + 1) if depth < _MAX_DEPTH else "<too deep>"
     return value if value is None or isinstance(value, bool | int | float) else to_json(value)
 
 
@@ -136,7 +132,7 @@ def dicts_in(branch: object) -> list[dict[str, Any]]:
 
 
 def value_at(branch: object, *path: str) -> Any:
-    """Return what stands at a path in nested dictionaries; None if nothing does."""
+    """Return the value at a path in nested dictionaries; None if there is none."""
     for key in path:
         if not isinstance(branch, dict):
             return None

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from runspan.callback_event import Event
 from runspan.payload import Kind
+from runspan.payload.text import text_in
 from runspan.rebuild.facts import NAMES, input_messages, inputs
 from runspan.rebuild.langchain_messages import agent_state, langchain_messages, text_of
 from runspan.rebuild.span_data import (
@@ -18,7 +19,6 @@ from runspan.rebuild.span_data import (
     number,
     structure_in,
     text,
-    text_in,
     texts,
     value,
     without_none,
@@ -75,7 +75,7 @@ def tags(span: SpanData) -> list[str]:
     return texts(span, NAMES.tags)
 
 
-def provider(span: SpanData) -> str | None:
+def langchain_provider(span: SpanData) -> str | None:
     """Return LangChain's name for the provider of a model."""
     name = (text(span, NAMES.provider) or "").lower()
     return _LANGCHAIN_PROVIDERS.get(name, name) or None
@@ -154,7 +154,7 @@ def _metadata(kind: Kind, span: SpanData) -> dict[str, Any]:
 def _model_metadata(kind: Kind, span: SpanData) -> dict[str, Any]:
     parameters = _parameters(span)
     return {
-        "ls_provider": provider(span),
+        "ls_provider": langchain_provider(span),
         "ls_model_name": text_in(parameters.get("model")) or text_in(parameters.get("model_name")),
         "ls_model_type": _MODEL_TYPES[kind],
         "ls_temperature": parameters.get("temperature"),

@@ -19,7 +19,7 @@ from runspan.payload import clean, failure, to_json
 from runspan.payload.serialize import MAX_STRUCTURE_DEPTH, plain_copy
 from runspan.signals import private_names
 
-# The operations whose failures the conventions have an event for that we could read.
+# The operations for which the conventions have an event of a failure.
 _CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
 _LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
 

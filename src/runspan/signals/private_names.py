@@ -1,4 +1,4 @@
-"""Every private name of another library that runspan leans on, and why; nothing else imports one.
+"""Every private name of another library that runspan uses, and why; nothing else imports one.
 
 A test fails when upstream moves one of them. At runtime what needs it is left out then, and a warning is logged.
 """
@@ -20,7 +20,7 @@ class PrivateName(NamedTuple):
 LOGGER_PROVIDER: Final = PrivateName(
     "opentelemetry._logs",
     "get_logger_provider",
-    "The global logger provider has no other door: the whole API for logs is in an underscored package.",
+    "The global logger provider has no other access: the whole API for logs is in an underscored package.",
 )
 SEVERITY_NUMBER: Final = PrivateName(
     "opentelemetry._logs",

@@ -5,9 +5,10 @@ from typing import Any, Final
 from runspan import semconv
 from runspan.payload import Kind
 from runspan.payload.message_types import MessageDict
+from runspan.payload.text import text_in
 from runspan.rebuild.dialects.base import AttributeNames, Dialect
 from runspan.rebuild.langchain_messages import message_dict
-from runspan.rebuild.span_data import SpanData, dicts_in, from_json, structure_in, text_in, value
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, structure_in, value
 
 _KINDS: Final = {
     "chat": Kind.CHAT,

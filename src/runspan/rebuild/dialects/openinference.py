@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from runspan.payload import Kind
 from runspan.payload.message_types import MessageDict
+from runspan.payload.text import text_in
 from runspan.rebuild.dialects.base import AttributeNames, Dialect
 from runspan.rebuild.langchain_messages import message_dict
-from runspan.rebuild.span_data import SpanData, dicts_in, from_json, nested, text_in, value, value_at
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, nested, value, value_at
 
 _KIND: Final = "openinference.span.kind"
 _KINDS: Final = {

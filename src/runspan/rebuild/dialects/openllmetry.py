@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from runspan.payload import Kind
 from runspan.payload.message_types import MessageDict
+from runspan.payload.text import text_in
 from runspan.rebuild.dialects.base import AttributeNames, Dialect
 from runspan.rebuild.langchain_messages import message_dict
-from runspan.rebuild.span_data import SpanData, dicts_in, from_json, nested, text_in
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json, nested
 
 _KINDS: Final = {"workflow": Kind.CHAIN, "task": Kind.CHAIN, "agent": Kind.CHAIN, "tool": Kind.TOOL}
 _MODELS: Final = {"chat": Kind.CHAT, "completion": Kind.COMPLETION}

@@ -8,9 +8,10 @@ from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
 from runspan import semconv
 from runspan.payload import Kind
+from runspan.payload.text import text_in
 from runspan.rebuild.dialects.base import AttributeNames, Dialect
 from runspan.rebuild.langchain_messages import split_calls
-from runspan.rebuild.span_data import SpanData, dicts_in, from_json, text_in
+from runspan.rebuild.span_data import SpanData, dicts_in, from_json
 
 # Agents and graphs are chains to callback handlers.
 _KINDS: Final = {str(kind): kind for kind in Kind} | {str(Kind.AGENT): Kind.CHAIN, str(Kind.GRAPH): Kind.CHAIN}
@@ -40,7 +41,7 @@ def _outputs(kind: Kind, span: SpanData) -> Any:
 
 
 def _with_messages(value: Any) -> Any:
-    """Return a value in which the messages are objects again; what a message lost on its way into JSON stays lost."""
+    """Return a value in which messages are objects again, with what JSON kept of them."""
     if isinstance(value, list):
         return [_with_messages(item) for item in value]
     if not isinstance(value, dict):
