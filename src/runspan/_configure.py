@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
@@ -107,13 +107,9 @@ def configure(
         provider = _provider(service_name, resource_attributes or {})
         slot = _slot_on(provider) if processors or provider in by_provider else None
         _Present.handle = Handle(provider, processors, exit_timeout)
-        listening: list[SpanProcessor] = [*processors]
-        if nested_model_spans == "deduplicate":
-            listening = [OneCallSpanProcessor(each) for each in processors]
-        if sigterm and processors:
-            listening.append(_Present.handle.watch_sigterm())
         if slot is not None:
-            slot.replace(listening)
+            watches = [_Present.handle.watch_sigterm()] if sigterm and processors else []
+            slot.replace([*_listening(processors, nested_model_spans), *watches])
         return _Present.handle
 
 
@@ -144,6 +140,12 @@ def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor])
         otlp.check()
         processors.append(otlp)
     return processors
+
+
+def _listening(
+    processors: Sequence[ConfiguredProcessor], nested_model_spans: NestedModelSpans
+) -> Sequence[SpanProcessor]:
+    return [OneCallSpanProcessor(each) for each in processors] if nested_model_spans == "deduplicate" else processors
 
 
 def _exporters(*, console: bool, wants_otlp: bool) -> set[str]:

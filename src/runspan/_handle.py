@@ -25,7 +25,7 @@ class Handle:
 
     Attributes:
         tracer_provider: the provider whose spans are delivered: the application's if it had set one, else a new one.
-        is_open: False once ``shutdown`` was called; then ``configure`` may be called anew.
+        is_open: whether it delivers: False once ``shutdown`` was called; then ``configure`` may be called anew.
 
     Example:
         >>> handle = configure(service_name="shop")

@@ -46,8 +46,6 @@ def trace_embeddings(
 ) -> Embeddings:
     """Make every call of an embeddings model a span, below whatever is current.
 
-    The texts are not recorded.
-
     Args:
         embeddings: any embeddings of LangChain's.
         tracer_provider: where spans start; the global provider if None.
@@ -55,7 +53,7 @@ def trace_embeddings(
         settings: whether texts of errors are recorded; from the environment if None.
 
     Returns:
-        Embeddings that do what the given ones do, and have their attributes.
+        Embeddings that do what the given ones do, and have their attributes. The texts are not recorded.
 
     Raises:
         TypeError: if an argument is of another kind; it names the value.

@@ -68,7 +68,7 @@ class TreeSpanExporter(SpanExporter):
     ``shutdown`` prints what has no ended root as well.
 
     Args:
-        stream: Where to print; standard output if left out.
+        stream: where to print; standard output if left out.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -88,12 +88,12 @@ class TreeSpanExporter(SpanExporter):
         """Take ended spans and print the traces that they complete."""
         for span in spans:
             self._inbox.put(span)
-        self._work_off()
+        self._print_what_is_complete()
         return SpanExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  nothing here waits
         """Print the spans that came after their root."""
-        self._work_off()
+        self._print_what_is_complete()
         with self._printing:
             for trace_id in [trace_id for trace_id in self._open if trace_id in self._printed]:
                 self._print(trace_id)
@@ -101,12 +101,12 @@ class TreeSpanExporter(SpanExporter):
 
     def shutdown(self) -> None:
         """Print all that is left."""
-        self._work_off()
+        self._print_what_is_complete()
         with self._printing:
             for trace_id in list(self._open):
                 self._print(trace_id)
 
-    def _work_off(self) -> None:
+    def _print_what_is_complete(self) -> None:
         while not self._inbox.empty() and self._printing.acquire(0):
             try:
                 while not self._inbox.empty():
