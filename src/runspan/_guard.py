@@ -1,7 +1,7 @@
 """The one broad ``except``: foreign data and foreign code may raise anything, the application must not feel it.
 
 LangChain hands over whatever its users put into messages, states and tools. What goes wrong with it here is counted
-and logged once for each place and kind of error; the run goes on and its span still ends.
+and logged once for each function and kind of error; the run goes on and its span still ends.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def faults() -> int:
 
 
 def _is_for_the_application(error: BaseException) -> bool:
-    """Tell whether an error ends the process, the thread or the greenlet, and not just what raised it."""
+    """Return whether an error ends the process, the thread or the greenlet, and not just what raised it."""
     if isinstance(error, Exception):
         return False
     if isinstance(error, KeyboardInterrupt | SystemExit):

@@ -1,4 +1,4 @@
-"""Threads of the operating system, and what they share, also where gevent or eventlet has put greenlets in their place.
+"""Threads of the operating system, and what they share, also where gevent or eventlet has put greenlets instead.
 
 Such a patch may come before this module is imported, after it, or never. A lock, a queue or a thread that is half of
 one kind and half of the other waits for ever, so ours are always the original ones. Two rules follow:
@@ -88,7 +88,7 @@ def _run(function: Callable[[], object], name: str) -> None:
 
 
 def is_patched() -> bool:
-    """Tell whether waiting lets greenlets run by now."""
+    """Return whether waiting lets greenlets run by now."""
     return time.sleep is not sleep
 
 
@@ -99,7 +99,7 @@ class PatientLock:
         self._lock = Lock()
 
     def acquire(self, seconds: float = TIMEOUT_MAX) -> bool:
-        """Wait for so long at most; tell whether it is held now."""
+        """Wait for so long at most; return whether it is held now."""
         until = time.monotonic() + seconds
         while not self._lock.acquire(blocking=False):
             left = until - time.monotonic()
@@ -114,7 +114,7 @@ class PatientLock:
         self._lock.release()
 
     def locked(self) -> bool:
-        """Tell whether somebody holds it."""
+        """Return whether somebody holds it."""
         return self._lock.locked()
 
     def __enter__(self) -> Self:
@@ -134,7 +134,7 @@ class Event:
         self._is_set = False
 
     def is_set(self) -> bool:
-        """Tell whether it was set."""
+        """Return whether it was set."""
         return self._is_set
 
     def set(self) -> None:
@@ -143,7 +143,7 @@ class Event:
         self._release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long at most; tell whether it was set."""
+        """Wait for so long at most; return whether it was set."""
         if not self._is_set and self._unset.acquire(seconds):
             self._release()  # for the next who waits
         return self._is_set

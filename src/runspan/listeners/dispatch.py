@@ -26,9 +26,9 @@ from runspan.runs.scope import only_new
 _Callbacks = Sequence[BaseCallbackHandler]
 
 # A loop refers to its tasks weakly.
-_at_work: Final[set["Outbox"]] = set()
+_active_outboxes: Final[set["Outbox"]] = set()
 _have_coroutines: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
-in_forked_child(_at_work.clear)
+in_forked_child(_active_outboxes.clear)
 
 
 def dispatch(callbacks: _Callbacks, event: Event, outbox: EventSink | None) -> None:
@@ -72,7 +72,7 @@ class Outbox:
         """Add an event; may be called in any thread."""
         self.callbacks += only_new(callbacks, self.callbacks)
         self._events.append((callbacks, event))
-        _at_work.add(self)
+        _active_outboxes.add(self)
         if _running_loop() is self.loop:
             self._start()
         else:
@@ -90,7 +90,7 @@ class Outbox:
             self.loop.call_soon_threadsafe(self._start, context=copy_context())
         except RuntimeError as error:
             self._events.clear()
-            _at_work.discard(self)
+            _active_outboxes.discard(self)
             raise EventLoopClosedError("async handlers of a run can't be called on its event loop any more") from error
 
     def _start(self) -> None:
@@ -107,9 +107,9 @@ class Outbox:
                     event.set_result(None)
             else:
                 await self._emit(*event)
-        _at_work.discard(self)
+        _active_outboxes.discard(self)
         if self._events:  # another thread was between its two steps
-            _at_work.add(self)
+            _active_outboxes.add(self)
 
     async def _emit(self, callbacks: _Callbacks, event: Event) -> None:
         handle: Any = functools.partial(ahandle_event, list(callbacks), event.name, IGNORED_BY[event.name])
@@ -124,7 +124,7 @@ async def flush(callbacks: _Callbacks, timeout: float) -> bool:
     """Wait until async handlers have been called with all events of this event loop; True if that was in time."""
     loop = asyncio.get_running_loop()
     wanted = {id(each) for each in callbacks}
-    outboxes = [each for each in _at_work.copy() if each.loop is loop and wanted & set(map(id, each.callbacks))]
+    outboxes = [each for each in _active_outboxes.copy() if each.loop is loop and wanted & set(map(id, each.callbacks))]
     if not outboxes:
         return True
     _, late = await asyncio.wait([asyncio.ensure_future(each.flush()) for each in outboxes], timeout=timeout)
@@ -144,9 +144,9 @@ def outbox_here() -> Outbox | None:
 
 def _forget_closed_loops() -> None:
     """Let go of outboxes whose loop was closed before their task had handled all events."""
-    for each in _at_work.copy():
+    for each in _active_outboxes.copy():
         if each.loop.is_closed():
-            _at_work.discard(each)
+            _active_outboxes.discard(each)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -74,8 +74,8 @@ class AiOnlySpanProcessor(DelegatingSpanProcessor):
         parent = self._decisions.get(span.parent)
         if parent is not None and not parent.is_kept:
             return _Decision(is_kept, is_moved=True, parent=parent.parent)
-        is_hop = parent is None and span.parent is not None and span.parent.is_remote
-        return _Decision(is_kept, is_moved=False, parent=None if is_hop else span.parent)
+        has_remote_parent = parent is None and span.parent is not None and span.parent.is_remote
+        return _Decision(is_kept, is_moved=False, parent=None if has_remote_parent else span.parent)
 
 
 class _Decision(NamedTuple):

@@ -181,8 +181,8 @@ def _tokens(attributes: Mapping[str, object]) -> str:
 
 def _outcome(span: ReadableSpan, attributes: Mapping[str, object]) -> str:
     outcome = attributes.get(semconv.RUN_OUTCOME)
-    already_told = outcome is None or (outcome == "error" and span.status.status_code is StatusCode.ERROR)
-    return "" if already_told else f"[{outcome}]"
+    is_shown_already = outcome is None or (outcome == "error" and span.status.status_code is StatusCode.ERROR)
+    return "" if is_shown_already else f"[{outcome}]"
 
 
 def _error(span: ReadableSpan, attributes: Mapping[str, object]) -> str:

@@ -105,7 +105,7 @@ def _nested(spans: Iterable[RecordedSpan]) -> Iterator[tuple[Literal["start", "e
     for span in ordered:
         parent = None if span.parent_id is None else (span.trace_id, span.parent_id)
         children.setdefault(parent if parent in known else None, []).append(span)
-    while children:  # the roots; then, in a broken recording, what goes round in a circle
+    while children:  # the roots; then, in a broken recording, cycles of parents
         waiting: list[tuple[Literal["start", "end"], RecordedSpan]]
         waiting = [("start", span) for span in reversed(children.pop(next(iter(children))))]
         while waiting:
@@ -147,7 +147,7 @@ def _spans_of_lines(file: BufferedReader, path: Path) -> Iterator[RecordedSpan]:
             if isinstance(error, orjson.JSONDecodeError) and not line.endswith(b"\n"):
                 _warn_of_cut(path, f"line {number}")
             else:
-                _refuse(path, f"line {number}", error)
+                _raise_broken(path, f"line {number}", error)
 
 
 def _spans_of_frames(file: BufferedReader, path: Path) -> Iterator[RecordedSpan]:
@@ -165,7 +165,7 @@ def _spans_of_request(data: bytes, path: Path, start: int) -> Iterator[RecordedS
     try:
         yield from list(_spans_of(TracesData.FromString(data)))
     except (DecodeError, ValueError) as error:
-        _refuse(path, f"byte {start}", error)
+        _raise_broken(path, f"byte {start}", error)
 
 
 def _warn_of_cut(path: Path, position: str) -> None:
@@ -174,7 +174,7 @@ def _warn_of_cut(path: Path, position: str) -> None:
     )
 
 
-def _refuse(path: Path, position: str, error: Exception) -> NoReturn:
+def _raise_broken(path: Path, position: str, error: Exception) -> NoReturn:
     reason = f"{type(error).__name__}: {error}"
     raise ValueError(
         f"{path} is broken at {position}: not a whole OTLP request of spans ({reason}). Take it out, or record again."
