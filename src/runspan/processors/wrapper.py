@@ -1,14 +1,13 @@
 """What span processors have in common that pass on to another one, perhaps not all, perhaps not as it was."""
 
-from collections.abc import Mapping
 from types import EllipsisType
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import SpanContext
-from opentelemetry.util.types import AnyValue
 
 from runspan.arguments import shown
+from runspan.attributes import Attributes
 
 
 class DelegatingSpanProcessor(SpanProcessor):
@@ -44,7 +43,7 @@ class SpanCopy(ReadableSpan):
         original: ReadableSpan,
         *,
         parent: SpanContext | EllipsisType | None = ...,
-        attributes: Mapping[str, AnyValue] | None = None,
+        attributes: Attributes | None = None,
     ) -> None:
         super().__init__(
             name=original.name,

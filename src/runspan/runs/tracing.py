@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 from uuid import UUID
@@ -12,10 +12,10 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, TracerProvider
-from opentelemetry.util.types import AnyValue
 
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
+from runspan.attributes import Attributes
 from runspan.runs import reaper
 from runspan.runs.current_span import attach, starting
 from runspan.runs.invocation_state import ToolCallLinks
@@ -57,7 +57,7 @@ class Tracing:
         *,
         name: str,
         kind: SpanKind,
-        attributes: Callable[[Run], Mapping[str, AnyValue]],
+        attributes: Callable[[Run], Attributes],
         is_chain: bool,
         is_hidden: bool,
         scope: Scope = NOBODY,

@@ -2,13 +2,12 @@
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
-from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
 from runspan._guard import attempt
@@ -33,7 +32,7 @@ class _Logger(Protocol):
         timestamp: int,
         context: Context,
         severity_number: Any,
-        attributes: Mapping[str, AnyValue],
+        attributes: Attributes,
         event_name: str,
     ) -> None: ...
 
