@@ -22,7 +22,7 @@ _MOST_DOCUMENTS: Final = 100
 _LONGEST_DOCUMENT: Final = 10_000  # characters
 # Where vector stores and rerankers put a score. No distances: of those the smaller one is the better.
 _SCORES: Final = ("score", "relevance_score", "similarity_score", "_score")
-_SOFT_ERROR: Final = "tool_error"
+_TOOL_ERROR: Final = "tool_error"
 
 
 def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> PlainAttributes:
@@ -49,7 +49,7 @@ def returned_tool_error(output: object) -> str | None:
     ``Command``. What was raised is not known then, only the text for the model, which is no type; so the type of these
     errors is always the same.
     """
-    return _SOFT_ERROR if any(message.status == "error" for message in _tool_messages(output)) else None
+    return _TOOL_ERROR if any(message.status == "error" for message in _tool_messages(output)) else None
 
 
 def _tool_messages(output: object) -> Iterator[ToolMessage]:

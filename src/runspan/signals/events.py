@@ -206,7 +206,7 @@ def _structured(content: Attributes) -> Attributes:
 def _is_value(value: object, depth: int = 0) -> bool:
     """Return whether OTLP can hold a value; one that it can't makes an exporter lose its whole batch."""
     if type(value) is str:
-        return _is_text(value)
+        return clean(value) == value
     if value is None or type(value) is bool or type(value) is float or is_int64(value):
         return True
     if depth >= MAX_STRUCTURE_DEPTH:
@@ -216,9 +216,5 @@ def _is_value(value: object, depth: int = 0) -> bool:
     return (type(value) is list or type(value) is tuple) and all(_is_value(each, depth + 1) for each in value)
 
 
-def _is_text(value: object) -> bool:
-    return type(value) is str and clean(value) == value
-
-
 def _is_key(value: object) -> bool:
-    return _is_text(value) and value != ""
+    return type(value) is str and value != "" and clean(value) == value
