@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from runspan import OpenTelemetryCallbackHandler, Settings, __version__
 from runspan._guard import faults
 from tests.fakes import Model, Retriever, body, tool
-from tests.scope.recorders import Driven
+from tests.recorders import Driven
 from tests.tracing import Tracing
 
 

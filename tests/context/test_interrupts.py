@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 import runspan
 from tests.fakes import Model
 from tests.otlp_receivers import HttpReceiver
-from tests.scope.recorders import Driven
+from tests.recorders import Driven, Processor
 from tests.test_configure import run_python
 
 OURS = str(Path(runspan.__file__).parent)
@@ -60,20 +60,6 @@ class Interrupted:
             if self.lines == self._at:
                 raise KeyboardInterrupt
         return self._step
-
-
-class Ids(SpanProcessor):
-    """Keeps the ids of the spans that start and end."""
-
-    def __init__(self):
-        self.started = []
-        self.ended = []
-
-    def on_start(self, span, parent_context=None):
-        self.started.append(span.context.span_id)
-
-    def on_end(self, span):
-        self.ended.append(span.context.span_id)
 
 
 model = FakeListChatModel(responses=["hi"])
@@ -133,13 +119,13 @@ def interrupt_everywhere(call, packages, step, check):
 @in_a_thread
 def test_an_interrupt_leaves_nothing_open(tracing, quiet, shape, packages, step):
     """Wherever Ctrl-C strikes, in our code or in LangChain's, no run stays open or current and each span ends once."""
-    ids = Ids()
+    ids = Processor()
     tracing.provider.add_span_processor(ids)
 
     def check(at):
         tracing.handler.force_flush()
         tracing.settle()
-        assert sorted(ids.ended) == sorted(ids.started), at
+        assert sorted(ids.ended_ids) == sorted(ids.started_ids), at
         assert (
             trace.get_current_span() is trace.INVALID_SPAN or not trace.get_current_span().get_span_context().is_valid
         )
@@ -153,7 +139,7 @@ def test_an_interrupt_leaves_nothing_open(tracing, quiet, shape, packages, step)
 @in_a_thread
 def test_an_interrupt_among_listeners_leaves_no_run_open(tracing):
     """The same with listeners, whose spans end at most once: Ctrl-C within OpenTelemetry may keep one from its end."""
-    ids = Ids()
+    ids = Processor()
     tracing.handler = runspan.OpenTelemetryCallbackHandler(
         tracer_provider=tracing.provider, span_processors=[ids], callbacks=[Driven()]
     )
@@ -161,7 +147,7 @@ def test_an_interrupt_among_listeners_leaves_no_run_open(tracing):
     def check(at):
         tracing.handler.force_flush()
         tracing.settle()
-        assert len(ids.ended) == len(set(ids.ended)), at
+        assert len(ids.ended_ids) == len(set(ids.ended_ids)), at
 
     assert interrupt_everywhere(lambda: AGENT.invoke(1, tracing.config), (OURS,), 11, check) > 50
 
@@ -169,7 +155,7 @@ def test_an_interrupt_among_listeners_leaves_no_run_open(tracing):
 @in_a_thread
 def test_an_interrupt_of_the_start_of_a_block_leaves_none_open(tracing):
     """Ctrl-C while a block opens leaves no scope behind: what comes after is not heard."""
-    heard = Ids()
+    heard = Processor()
     block = runspan.invocation(tracer_provider=tracing.provider, span_processors=[heard])
     block.__enter__()
     block.__exit__(None, None, None)

@@ -11,7 +11,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
 from tests.context.shapes import SHAPES
-from tests.context.test_matrix import NOT_COMPARED, UNLIKE, WAYS
+from tests.context.ways import NOT_COMPARED, call, each_shape_each_way
 from tests.fakes import Model, body
 from tests.tracing import Tracing, as_text, sorted_text
 
@@ -94,20 +94,11 @@ def _without_marks(text: str) -> str:
     return sorted_text("\n".join(filter(is_ours, text.splitlines())))
 
 
-@pytest.mark.parametrize(
-    ("shape", "call"),
-    [
-        pytest.param(shape, way, id=f"{shape}-{way.__name__}")
-        for shape in SHAPES
-        for way in WAYS
-        if (shape, way) not in UNLIKE
-    ],
-)
-async def test_our_tree_is_the_same(beside, shape, call):
+@each_shape_each_way
+async def test_our_tree_is_the_same(beside, shape, way):
     """Each of our spans is under the run that it is under without the other handler."""
     made = SHAPES[shape](beside)
-    calls = call(beside, made)
-    calls = await calls if not isinstance(calls, int) else calls
+    calls = await call(way, beside, made)
     assert _without_marks(beside.ours) == _without_marks("\n".join([made.trace] * calls))
 
 

@@ -8,7 +8,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry import trace
 
-from tests.context.test_matrix import WAYS
+from tests.context.ways import WAYS, call
 from tests.tracing import Tracing, as_text, sorted_text
 
 TREE = "RunnableSequence\n  agent\n    execute_tool asks\n      chat\n  last"
@@ -55,8 +55,7 @@ async def test_each_provider_gets_the_whole_tree(two, way, place):
         first.driven_by_langchain = [second.handler]
     else:
         chain = chain.with_config(callbacks=[second.handler])
-    calls = way(first, Shape(chain, 1))
-    calls = await calls if not isinstance(calls, int) else calls
+    calls = await call(way, first, Shape(chain, 1))
     trees = [as_text([span for span in each.spans if span.name != "caller"]) for each in two]
     assert [sorted_text(tree) for tree in trees] == ["\n".join([TREE] * calls)] * 2
     assert not {span.context.trace_id for span in first.spans} & {span.context.trace_id for span in second.spans}

@@ -1,13 +1,13 @@
-"""Spans as the rebuilding functions take them, and handlers that note what they hear."""
+"""Spans as the rebuilding functions take them, and a handler that keeps what it hears."""
 
 from typing import Any
 
-from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
-from runspan.callback_event import IGNORED_BY, Event
+from runspan.callback_event import Event
 from runspan.rebuild import SpanData, end_event, kind_of, start_event
+from tests.recorders import Recorder
 
 
 def span_data(name: str = "span", error: str | None = None, events=(), **attributes: Any) -> SpanData:
@@ -28,22 +28,10 @@ def rebuilt(span: SpanData) -> tuple[Event, Event]:
     return start_event(kind, span), end_event(kind, span)
 
 
-class Notes(BaseCallbackHandler):
-    """Notes the events that LangChain calls."""
+class Notes(Recorder):
+    """Keeps every event as LangChain calls it, ``serialized`` too."""
 
     raise_error = True
-    run_inline = True
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-
-def _note(name: str):
-    def note(self: Notes, *args: Any, **kwargs: Any) -> None:
-        self.events.append(Event(name, args, kwargs))
-
-    return note
-
-
-for _name in IGNORED_BY:
-    setattr(Notes, _name, _note(_name))
+    def keep(self, event: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.heard.append(Event(event, args, kwargs))

@@ -102,7 +102,7 @@ def live_and_rebuilt(runnable: Any, given: Any, **config: Any) -> tuple[list[dic
     with contextlib.suppress(ValueError):
         runnable.invoke(given, {"callbacks": [tracing.handler, notes], **config})
     (span,) = tracing.spans
-    return list(map(heard, notes.events)), list(map(heard, rebuilt(span_data_of(span))))
+    return list(map(heard, notes.heard)), list(map(heard, rebuilt(span_data_of(span))))
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)

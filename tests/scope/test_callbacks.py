@@ -14,7 +14,7 @@ from runspan._guard import faults
 from runspan.callback_event import Event
 from runspan.listeners.dispatch import Outbox
 from tests.fakes import Model, body
-from tests.scope.recorders import AsyncDriven, Driven, Recorder
+from tests.recorders import AsyncDriven, Driven, Recorder
 
 REQUEST = contextvars.ContextVar("request")
 

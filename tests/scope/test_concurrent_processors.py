@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from runspan import CallbackSpanProcessor, OneCallSpanProcessor, OpenTelemetryCallbackHandler
 from tests.fakes import SyncModel
-from tests.scope.recorders import Driven, Processor
+from tests.recorders import Driven, Processor
 from tests.tracing import Tracing, as_text
 
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt"}

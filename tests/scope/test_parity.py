@@ -11,9 +11,9 @@ from langchain_core.runnables import RunnableLambda
 
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from tests.context.shapes import SHAPES
-from tests.context.test_matrix import WAYS, abatch, batch
+from tests.context.ways import WAYS, abatch, batch, call
 from tests.fakes import Completion, Model, Retriever, body, straight_graph, tool
-from tests.scope.recorders import AsyncDriven, Driven, Recorder
+from tests.recorders import AsyncDriven, Driven, Recorder
 from tests.waiting import timed_out
 
 SIDE_BY_SIDE = {"parallel", "branches", "agent"}
@@ -31,12 +31,6 @@ def listen(tracing, driven):
     tracing.driven_by_langchain = [native]
     tracing.handler = OpenTelemetryCallbackHandler(callbacks=[driven], tracer_provider=tracing.provider)
     return native
-
-
-async def call(way, tracing, shape):
-    """Call a shape one of the ways, sync or async."""
-    calls = way(tracing, shape)
-    await calls if not isinstance(calls, int) else None
 
 
 @pytest.mark.usefixtures("quiet")

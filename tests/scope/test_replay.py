@@ -10,7 +10,7 @@ import runspan
 from runspan import OpenTelemetryCallbackHandler, Settings
 from tests.context.shapes import SHAPES
 from tests.fakes import AgentModel, Retriever, body, tool
-from tests.scope.recorders import AsyncDriven, Driven
+from tests.recorders import AsyncDriven, Driven
 from tests.tracing import Tracing
 
 

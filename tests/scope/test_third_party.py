@@ -16,7 +16,7 @@ from devtools.anthropic_server import AnthropicServer
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler, _invocation
 from tests.demo.asking import SUM
 from tests.fakes import Model, SyncModel, body
-from tests.scope.recorders import AsyncDriven, Driven, Processor
+from tests.recorders import AsyncDriven, Driven, Processor
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4"}
 ASKED = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "hello"}]}])

@@ -83,20 +83,24 @@ for _event in IGNORED_BY:
 
 
 class Processor(SpanProcessor):
-    """Keeps the names of the spans that it hears."""
+    """Keeps the names and ids of the spans that it hears."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
         self.ended: list[str] = []
+        self.started_ids: list[int] = []
+        self.ended_ids: list[int] = []
         self.trace_ids: set[int] = set()
         self.calls: list[str] = []
 
     def on_start(self, span, parent_context=None) -> None:
         self.started.append(span.name)
+        self.started_ids.append(span.get_span_context().span_id)
         self.trace_ids.add(span.get_span_context().trace_id)
 
     def on_end(self, span) -> None:
         self.ended.append(span.name)
+        self.ended_ids.append(span.get_span_context().span_id)
 
     def shutdown(self) -> None:
         self.calls.append("shutdown")
