@@ -1,56 +1,15 @@
 """What configure() does to a process. A global tracer provider is set once per process, so each test runs its own."""
 
-import json
-import os
 import socket
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
-from textwrap import dedent
-from typing import Any
 
 import pytest
 
 from runspan._configure import configure
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
+from tests.programs import run_python
 
 MARGIN_SECONDS = 1.5
 RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
-PREAMBLE = """
-import json, logging, os, time
-from opentelemetry import trace
-from runspan._configure import configure
-
-def tell(value): print(json.dumps(value), flush=True)
-def end(name): trace.get_tracer("test").start_span(name).end()
-"""
-
-
-@dataclass
-class Ended:
-    """A process that ended well: what it told, what it logged, and how long its exit took after the last line."""
-
-    told: list[Any]
-    stderr: list[str]
-    exit_seconds: float
-
-
-def run_python(code: str, *, told: bool = True, **environment: str) -> Ended:
-    """Run code in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + dedent(code) + "\ntell(time.time())"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    ended_at = time.time()
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    said = [json.loads(line) for line in lines] if told else [*lines[:-1], json.loads(lines[-1])]
-    return Ended(said[:-1], done.stderr.splitlines(), ended_at - said[-1])
 
 
 def names(receiver):

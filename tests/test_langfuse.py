@@ -9,8 +9,11 @@ from langfuse import Langfuse, observe
 from langfuse.langchain import CallbackHandler
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.context.beside import EITHER_ORDER, Beside
+from tests.context.shapes import Shape
+from tests.context.ways import ainvoke, astream, call, invoke, stream
 from tests.fakes import AgentModel, tool
-from tests.tracing import Tracing, as_text, sorted_text
+from tests.tracing import Tracing, sorted_text
 
 _keys = (f"pk-{number}" for number in itertools.count())
 
@@ -24,11 +27,10 @@ invoke_agent shop
     chat"""
 
 
-class BesideLangfuse(Tracing):
-    """Traces with Langfuse's handler in the same invocations, on one provider."""
+class BesideLangfuse(Beside):
+    """Traces with Langfuse's handler."""
 
-    def __init__(self, *, is_first: bool, is_on: bool) -> None:
-        super().__init__()
+    def make_other(self, *, is_on: bool) -> CallbackHandler:
         self.key = next(_keys)  # Langfuse keeps one client for each
         self.client = Langfuse(
             public_key=self.key,
@@ -38,23 +40,10 @@ class BesideLangfuse(Tracing):
             tracer_provider=self.provider,
             span_exporter=InMemorySpanExporter(),
         )
-        theirs = CallbackHandler(public_key=self.key)
-        self.handlers = [theirs, self.handler] if is_first else [self.handler, theirs]
-
-    @property
-    def config(self) -> dict:
-        return {"callbacks": self.handlers}
-
-    @property
-    def ours(self) -> str:
-        """Our own spans as a text."""
-        return as_text(tuple(span for span in self.spans if span.instrumentation_scope.name == "runspan"))
+        return CallbackHandler(public_key=self.key)
 
 
-@pytest.fixture(
-    params=[(False, True), (True, True), (False, False), (True, False)],
-    ids=["ours_first", "theirs_first", "ours_first_theirs_off", "theirs_first_and_off"],
-)
+@pytest.fixture(**EITHER_ORDER)
 def beside(request):
     """Trace beside Langfuse's handler, in either order, switched on or off."""
     is_first, is_on = request.param
@@ -71,21 +60,10 @@ def _agent(tracing: Tracing):
 ASKED = {"messages": [("user", "look")]}
 
 
-@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+@pytest.mark.parametrize("way", [invoke, ainvoke, stream, astream])
 async def test_an_agent(beside, way):
     """Each of our spans is below the run of ours that it belongs to."""
-    agent = _agent(beside)
-    match way:
-        case "invoke":
-            agent.invoke(ASKED, beside.config)
-        case "ainvoke":
-            await agent.ainvoke(ASKED, beside.config)
-        case "stream":
-            for _ in agent.stream(ASKED, beside.config):
-                pass
-        case "astream":
-            async for _ in agent.astream(ASKED, beside.config):
-                pass
+    await call(way, beside, Shape(_agent(beside), ASKED, AGENT))
     assert beside.ours == AGENT
 
 

@@ -26,7 +26,7 @@ from runspan.processors.one_call import OneCallSpanProcessor
 from tests.demo.asking import SUM
 from tests.fakes import SyncModel, SyncStreamModel
 from tests.otlp_receivers import HttpReceiver
-from tests.test_configure import run_python
+from tests.programs import run_python
 from tests.tracing import Tracing, as_text
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 import runspan
 from tests.fakes import Model
 from tests.otlp_receivers import HttpReceiver
+from tests.programs import run_python
 from tests.recorders import Driven, Processor
-from tests.test_configure import run_python
 
 OURS = str(Path(runspan.__file__).parent)
 LANGCHAINS = str(Path(langchain_core.__file__).parent)

@@ -10,10 +10,11 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry import context, trace
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
+from tests.context.beside import EITHER_ORDER, Beside
 from tests.context.shapes import SHAPES
 from tests.context.ways import NOT_COMPARED, call, each_shape_each_way
 from tests.fakes import Model, body
-from tests.tracing import Tracing, as_text, sorted_text
+from tests.tracing import as_text, sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -55,33 +56,18 @@ class Attaching(BaseCallbackHandler):
     on_retriever_error = on_chain_error = on_chain_end
 
 
-class Beside(Tracing):
-    """Traces with another handler in the same invocations."""
+class BesideAttaching(Beside):
+    """Traces with a handler that attaches its spans."""
 
-    def __init__(self, *, is_first: bool, is_on: bool) -> None:
-        super().__init__()
-        self.other = Attaching(self.provider.get_tracer("theirs") if is_on else NoOpTracer())
-        self.is_first = is_first
-
-    @property
-    def config(self) -> dict:
-        handlers = [self.other, self.handler] if self.is_first else [self.handler, self.other]
-        return {"callbacks": handlers}
-
-    @property
-    def ours(self) -> str:
-        """Our own spans as a text."""
-        return as_text(tuple(span for span in self.spans if span.instrumentation_scope.name == "runspan"))
+    def make_other(self, *, is_on: bool) -> Attaching:
+        return Attaching(self.provider.get_tracer("theirs") if is_on else NoOpTracer())
 
 
-@pytest.fixture(
-    params=[(False, True), (True, True), (False, False), (True, False)],
-    ids=["ours_first", "theirs_first", "ours_first_theirs_off", "theirs_first_and_off"],
-)
+@pytest.fixture(**EITHER_ORDER)
 def beside(request):
     """Trace beside another handler, in either order, switched on or off."""
     is_first, is_on = request.param
-    tracing = Beside(is_first=is_first, is_on=is_on)
+    tracing = BesideAttaching(is_first=is_first, is_on=is_on)
     yield tracing
     tracing.settle()
 
@@ -118,21 +104,23 @@ async def test_invocations_one_after_the_other(beside):
 
 def test_a_span_of_the_user_within_a_run():
     """With our handler first, a run in a span of the user's is below that one, which is below the other handler's."""
-    assert _with_users_span(Beside(is_first=False, is_on=True)) == (
+    assert _with_users_span(BesideAttaching(is_first=False, is_on=True)) == (
         "outer\n  theirs\n    mine\n      chat\n    theirs\n      http"
     )
 
 
 def test_a_span_of_the_user_that_the_other_handler_covers():
     """With our handler last, a span of the user's around a run is not seen, and the run is below its parent run."""
-    assert _with_users_span(Beside(is_first=True, is_on=True)) == ("theirs\n  theirs\nouter\n  mine\n  chat\n    http")
+    assert _with_users_span(BesideAttaching(is_first=True, is_on=True)) == (
+        "theirs\n  theirs\nouter\n  mine\n  chat\n    http"
+    )
 
 
 @pytest.mark.parametrize("is_first", [False, True])
 def test_a_span_of_the_user_beside_a_handler_that_is_off(is_first):
     """With the other handler switched off our handler sees the same."""
     expected = "outer\n  chat\n    http\n  mine" if is_first else "outer\n  mine\n    chat\n  http"
-    assert sorted_text(_with_users_span(Beside(is_first=is_first, is_on=False))) == sorted_text(expected)
+    assert sorted_text(_with_users_span(BesideAttaching(is_first=is_first, is_on=False))) == sorted_text(expected)
 
 
 def _with_users_span(beside: Beside) -> str:
