@@ -20,6 +20,8 @@ from prepare import CACHE, PYTHON, prepare
 
 _LEAST_TESTS: Final = 1000
 _PATIENCE_S: Final = 600
+# LangChain's tests of rate limits assert on times: on a busy machine they fail now and then, with any handler.
+_REPEATS: Final = 3
 # As LangChain's own Makefile runs them, but for the parallel workers.
 _OPTIONS: Final = ("-p", "no:cacheprovider", "--benchmark-disable", "--disable-socket", "--allow-unix-socket", "-q")
 _FOREIGN_SETTINGS: Final = ("LANGCHAIN_", "LANGSMITH_", "OTEL_", "PYTEST_", "RUNSPAN_")
@@ -32,7 +34,7 @@ def main() -> int:
     version, folder = prepare()
     print(f"The unit tests of langchain-core {version}, with a handler in every invocation:", flush=True)
     empty, ours = run_with_each(folder, ["tests/unit_tests"], "all")
-    wrongs = [*find_shortage(empty, ours), *find_differences_twice(folder, empty, ours), *find_leftovers(ours)]
+    wrongs = [*find_shortage(empty, ours), *find_lasting_differences(folder, empty, ours), *find_leftovers(ours)]
     print(
         f"Spans: {_total(ours['began']):,} for {_total(empty['began']):,} runs, {ours['ended']:,} ended,"
         f" {_total(ours['unfinished'])} of them unfinished, {len(ours['left_to_shutdown'])} only by shutdown."
@@ -78,14 +80,15 @@ def find_shortage(*both: Notes) -> list[str]:
     return [f"Only {least} tests were found, at least {_LEAST_TESTS:,} are expected."] if least < _LEAST_TESTS else []
 
 
-def find_differences_twice(folder: Path, empty: Notes, ours: Notes) -> list[str]:
-    """Tell what is different in a test with runspan's handler, also if the test is run again without the others."""
-    suspects = find_differences(empty, ours)
-    if not suspects:
-        return []
-    print(f"Different, so again by themselves: {len(suspects)}", flush=True)
-    again = find_differences(*run_with_each(folder, sorted(suspects), "again"))
-    return [f"{test}: {again[test]}" for test in sorted(again)]
+def find_lasting_differences(folder: Path, empty: Notes, ours: Notes) -> list[str]:
+    """Tell what is different in a test with runspan's handler, each time that it is run again without the others."""
+    found = find_differences(empty, ours)
+    for _ in range(_REPEATS):
+        if not found:
+            return []
+        print(f"Different, so again by themselves: {len(found)}", flush=True)
+        found = find_differences(*run_with_each(folder, sorted(found), "again"))
+    return [f"{test}: {found[test]}" for test in sorted(found)]
 
 
 def find_differences(empty: Notes, ours: Notes) -> dict[str, str]:
