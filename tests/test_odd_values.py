@@ -167,7 +167,10 @@ def test_endless_parameters_of_a_model_end():
     """What a model is called with and answers is read by what it holds, wherever a list or dictionary never ends."""
     tool = EndlessDict(google_search=EndlessDict(), functionDeclarations=EndlessList([EndlessDict(name="f")]))
     parameters = EndlessDict(model="m", stop=EndlessList(["."]), model_kwargs=EndlessDict(seed=3), tools=[tool])
-    start = payload.chat_start(EndlessDict(id=EndlessList(["langchain_openai", "M"])), None, EndlessDict(), parameters)
+    serialized = EndlessDict(id=EndlessList(["langchain_openai", "M"]))
+    start = payload.model_start(
+        payload.Kind.CHAT, serialized=serialized, metadata=EndlessDict(), invocation_params=parameters
+    )
     assert start.attributes["gen_ai.provider.name"] == "openai"
     assert start.attributes["gen_ai.request.stop_sequences"] == ["."]
     assert start.attributes["gen_ai.request.seed"] == 3

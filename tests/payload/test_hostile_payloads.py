@@ -117,14 +117,15 @@ def test_contents_of_tools_and_retrievers_never_fail(value, found):
 @given(junk | dictionaries("name", "id", "description"), junk, junk | dictionaries("ls_provider", "langgraph_step"))
 def test_starts_never_fail(serialized, name, about):
     """Whatever a run is said to be, it starts with a name that can be exported."""
+    what = {"serialized": serialized, "run_name": name}
     for start in (
-        payload.chain_start(serialized, name, name),
-        payload.chain_start(serialized, name, name, SimpleNamespace(config={"metadata": about})),
-        payload.chain_start(serialized, name, name, SimpleNamespace(config=about)),
-        payload.chat_start(serialized, name, about, about),
-        payload.completion_start(serialized, name, about, about),
-        payload.tool_start(serialized, name, name),
-        payload.retriever_start(serialized, name, about),
+        payload.chain_start(**what, run_type=name),
+        payload.chain_start(**what, run_type=name, graph=SimpleNamespace(config={"metadata": about})),
+        payload.chain_start(**what, run_type=name, graph=SimpleNamespace(config=about)),
+        payload.model_start(payload.Kind.CHAT, **what, metadata=about, invocation_params=about),
+        payload.model_start(payload.Kind.COMPLETION, **what, metadata=about, invocation_params=about),
+        payload.tool_start(**what, tool_call_id=name),
+        payload.retriever_start(**what),
     ):
         exportable({"name": start.name, **start.attributes})
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from runspan.payload import chat_start, completion_start
+from runspan.payload import Kind, model_start
 from runspan.payload.parameters import model_parameters
 
 
@@ -202,7 +202,7 @@ def test_the_metadata_tells_what_the_parameters_do_not():
 def test_structured_output_is_json():
     """LangChain tells of structured output beside the parameters, also where a tool stands for it."""
     options = {"stop": None, "ls_structured_output_format": {"kwargs": {"method": "function_calling"}, "schema": {}}}
-    told = chat_start(None, None, None, {"tools": []}, options).attributes
+    told = model_start(Kind.CHAT, invocation_params={"tools": []}, options=options).attributes
     assert told["gen_ai.output.type"] == "json"
     assert model_parameters(None, None, {"stop": None, "ls_structured_output_format": None}) == {}
 
@@ -213,5 +213,5 @@ def test_structured_output_is_json():
 )
 def test_the_service_tier_is_openai_s(said, tier, told):
     """The service tier is told of OpenAI's models alone, and only if one was asked for."""
-    start = completion_start(None, None, {"ls_provider": said}, {"service_tier": tier})
+    start = model_start(Kind.COMPLETION, metadata={"ls_provider": said}, invocation_params={"service_tier": tier})
     assert start.attributes.get("openai.request.service_tier") == told

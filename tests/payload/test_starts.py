@@ -15,8 +15,7 @@ from runspan.payload import (
     Kind,
     Start,
     chain_start,
-    chat_start,
-    completion_start,
+    model_start,
     origin,
     retriever_start,
     tool_start,
@@ -41,7 +40,9 @@ TOOL = {"name": "weather", "description": "Tells the weather."}
 )
 def test_a_chain_is_named_as_langchain_names_it(serialized, run_name, run_type, kind, name):
     """A chain has its run's name, else its own, else its class, else its type, and nothing of the conventions."""
-    assert chain_start(serialized, run_name, run_type) == Start(kind, name, {"langchain.run.type": kind.value})
+    assert chain_start(serialized=serialized, run_name=run_name, run_type=run_type) == Start(
+        kind, name, {"langchain.run.type": kind.value}
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,13 +88,17 @@ def test_a_chat_model_is_named_by_its_model(run_name, metadata, invocation_param
         "langchain.run.type": "chat_model",
         "langchain.run.name": "ChatAnthropic",
     }
-    start = chat_start(CHAT, run_name, metadata, invocation_params)
+    start = model_start(
+        Kind.CHAT, serialized=CHAT, run_name=run_name, metadata=metadata, invocation_params=invocation_params
+    )
     assert start == Start(Kind.CHAT, name, always | attributes)
 
 
 def test_a_completion_model_is_a_text_completion():
     """A completion model's span is named by the older operation."""
-    assert completion_start(None, None, {"ls_provider": "openai"}, {"model_name": "davinci"}) == Start(
+    assert model_start(
+        Kind.COMPLETION, metadata={"ls_provider": "openai"}, invocation_params={"model_name": "davinci"}
+    ) == Start(
         Kind.COMPLETION,
         "text_completion davinci",
         {
@@ -134,12 +139,14 @@ def test_a_tool_is_named_by_itself(serialized, run_name, call_id, name, attribut
         "gen_ai.tool.name": name,
         "gen_ai.tool.type": "function",
     }
-    assert tool_start(serialized, run_name, call_id) == Start(Kind.TOOL, f"execute_tool {name}", always | attributes)
+    assert tool_start(serialized=serialized, run_name=run_name, tool_call_id=call_id) == Start(
+        Kind.TOOL, f"execute_tool {name}", always | attributes
+    )
 
 
 def test_a_retriever_tells_its_name_beside():
     """A retriever's span is named by the operation alone; its own name is an attribute."""
-    assert retriever_start(None, "VectorStoreRetriever", {"ls_retriever_name": "vectorstore"}) == Start(
+    assert retriever_start(run_name="VectorStoreRetriever") == Start(
         Kind.RETRIEVER,
         "retrieval",
         {
@@ -182,17 +189,18 @@ class Starts(BaseCallbackHandler):
         self.seen = []
 
     def on_chain_start(self, serialized, inputs, *, name=None, run_type=None, **_):
-        self.seen.append(chain_start(serialized, name, run_type))
+        self.seen.append(chain_start(serialized=serialized, run_name=name, run_type=run_type))
 
     def on_chat_model_start(self, serialized, messages, *, name=None, metadata=None, invocation_params=None, **_):
-        self.seen.append(chat_start(serialized, name, metadata, invocation_params))
+        keywords = {"serialized": serialized, "metadata": metadata, "invocation_params": invocation_params}
+        self.seen.append(model_start(Kind.CHAT, run_name=name, **keywords))
         raise InterruptedError  # no service is called here
 
     def on_tool_start(self, serialized, input_str, *, name=None, tool_call_id=None, **_):
-        self.seen.append(tool_start(serialized, name, tool_call_id))
+        self.seen.append(tool_start(serialized=serialized, run_name=name, tool_call_id=tool_call_id))
 
-    def on_retriever_start(self, serialized, query, *, name=None, metadata=None, **_):
-        self.seen.append(retriever_start(serialized, name, metadata))
+    def on_retriever_start(self, serialized, query, *, name=None, **_):
+        self.seen.append(retriever_start(serialized=serialized, run_name=name))
 
 
 @pytest.mark.newest

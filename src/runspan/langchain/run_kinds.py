@@ -101,18 +101,9 @@ def _chain_start(event: StartEvent) -> Start:
     )
 
 
-def _chat_start(event: StartEvent) -> Start:
-    return payload.chat_start(
-        serialized=event.serialized,
-        run_name=event.name,
-        metadata=event.metadata,
-        invocation_params=event.invocation_params,
-        options=event.options,
-    )
-
-
-def _completion_start(event: StartEvent) -> Start:
-    return payload.completion_start(
+def _model_start(event: StartEvent) -> Start:
+    return payload.model_start(
+        event.kind.run_type,
         serialized=event.serialized,
         run_name=event.name,
         metadata=event.metadata,
@@ -126,7 +117,7 @@ def _tool_start(event: StartEvent) -> Start:
 
 
 def _retriever_start(event: StartEvent) -> Start:
-    return payload.retriever_start(serialized=event.serialized, run_name=event.name, metadata=event.metadata)
+    return payload.retriever_start(serialized=event.serialized, run_name=event.name)
 
 
 def _inputs(event: StartEvent) -> Attributes:
@@ -151,7 +142,7 @@ def _query(event: StartEvent) -> Attributes:
 
 
 CHAIN: Final = RunKind("on_chain_start", Kind.CHAIN, _chain_start, _inputs, SpanKind.INTERNAL, is_chain=True)
-CHAT: Final = RunKind("on_chat_model_start", Kind.CHAT, _chat_start, _messages, is_model=True)
-COMPLETION: Final = RunKind("on_llm_start", Kind.COMPLETION, _completion_start, _prompts, is_model=True)
+CHAT: Final = RunKind("on_chat_model_start", Kind.CHAT, _model_start, _messages, is_model=True)
+COMPLETION: Final = RunKind("on_llm_start", Kind.COMPLETION, _model_start, _prompts, is_model=True)
 TOOL: Final = RunKind("on_tool_start", Kind.TOOL, _tool_start, _tool_arguments, SpanKind.INTERNAL)
 RETRIEVER: Final = RunKind("on_retriever_start", Kind.RETRIEVER, _retriever_start, _query)

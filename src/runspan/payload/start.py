@@ -58,7 +58,9 @@ def unknown_start(kind: Kind) -> Start:
     return Start(kind, str(kind), {semconv.RUN_TYPE: str(kind)})
 
 
-def chain_start(serialized: _Mapping, run_name: str | None, run_type: str | None, graph: object = None) -> Start:
+def chain_start(
+    *, serialized: _Mapping = None, run_name: str | None = None, run_type: str | None = None, graph: object = None
+) -> Start:
     """Start a chain, prompt or parser, which have no operation of the conventions; or an agent or a graph.
 
     Args:
@@ -93,36 +95,16 @@ def _graph_start(run_name: str | None, graph: object) -> Start:
     return _start(kind, name, attributes)
 
 
-def chat_start(
-    serialized: _Mapping,
-    run_name: str | None,
-    metadata: _Mapping,
-    invocation_params: _Mapping,
-    options: _Mapping = None,
-) -> Start:
-    """Start a call of a chat model."""
-    return _model_start(Kind.CHAT, serialized, run_name, metadata, invocation_params, options)
-
-
-def completion_start(
-    serialized: _Mapping,
-    run_name: str | None,
-    metadata: _Mapping,
-    invocation_params: _Mapping,
-    options: _Mapping = None,
-) -> Start:
-    """Start a call of a completion model."""
-    return _model_start(Kind.COMPLETION, serialized, run_name, metadata, invocation_params, options)
-
-
-def _model_start(  # noqa: PLR0917  what LangChain has of a model, one by one
+def model_start(
     kind: Kind,
-    serialized: _Mapping,
-    run_name: str | None,
-    metadata: _Mapping,
-    invocation_params: _Mapping,
-    options: _Mapping,
+    *,
+    serialized: _Mapping = None,
+    run_name: str | None = None,
+    metadata: _Mapping = None,
+    invocation_params: _Mapping = None,
+    options: _Mapping = None,
 ) -> Start:
+    """Start a call of a chat model or of a completion model."""
     attributes = _attributes(kind, text_in(run_name) or _serialized_name(serialized))
     attributes.update(model_parameters(invocation_params, metadata, options))
     if name := provider(metadata, serialized, invocation_params):
@@ -135,7 +117,7 @@ def _model_start(  # noqa: PLR0917  what LangChain has of a model, one by one
     return _start(kind, model, attributes)
 
 
-def tool_start(serialized: _Mapping, run_name: str | None, tool_call_id: str | None) -> Start:
+def tool_start(*, serialized: _Mapping = None, run_name: str | None = None, tool_call_id: str | None = None) -> Start:
     """Start a call of a tool."""
     own_name = text_in(run_name)
     name = _serialized_name(serialized) or own_name or "tool"
@@ -149,7 +131,7 @@ def tool_start(serialized: _Mapping, run_name: str | None, tool_call_id: str | N
     return _start(Kind.TOOL, name, attributes)
 
 
-def retriever_start(serialized: _Mapping, run_name: str | None, metadata: _Mapping) -> Start:  # noqa: ARG001  no source of data is known from it yet
+def retriever_start(*, serialized: _Mapping = None, run_name: str | None = None) -> Start:
     """Start a search of a retriever."""
     attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or _serialized_name(serialized))
     return _start(Kind.RETRIEVER, None, attributes)
