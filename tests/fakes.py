@@ -1,4 +1,4 @@
-"""Fakes that more than one test runs: chat and completion models, retrievers, a tool, a body of a chain, graphs.
+"""Fakes that several tests run: chat and completion models, retrievers, embeddings, a tool, a chain's body, graphs.
 
 What does work leaves a span where an instrumented client would, so that a trace shows what is current there: ``http``
 for a model's request, ``query`` for a retriever's, ``tool work``, and ``<name> work`` for a body. Without ``tracing`` a
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
@@ -135,8 +136,8 @@ class Completion(BaseLLM):
 
     Args:
         tracing: where it leaves its spans.
-        generation_info: what it says of each text.
-        llm_output: what it says of the whole call.
+        generation_info: what comes with each text.
+        llm_output: what comes with the whole call.
     """
 
     tracing: Any = None
@@ -185,6 +186,16 @@ class Retriever(SyncRetriever):
         found = self._get_relevant_documents(query, run_manager=run_manager)
         await (hang() if self.hangs else asyncio.sleep(0))
         return found
+
+
+class PlainEmbeddings(Embeddings):
+    """Embeddings of no provider: 0.5 for every text."""
+
+    def embed_documents(self, texts):
+        return [[0.5] for _ in texts]
+
+    def embed_query(self, text):
+        return [0.5]
 
 
 def tool(tracing: Tracing) -> StructuredTool:

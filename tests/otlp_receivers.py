@@ -197,7 +197,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
 
 
 class GrpcReceiver(Receiver, TraceServiceServicer):
-    """OTLP over gRPC, with the limit of 4 MiB that all servers have unless they are told otherwise."""
+    """OTLP over gRPC, with the limit of 4 MiB that all servers have by default."""
 
     def __init__(self, port: int = 0, *, tls: grpc.ServerCredentials | None = None) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from runspan import Settings
 from runspan._guard import faults
 from runspan.langchain.embeddings import trace_embeddings
+from tests.fakes import PlainEmbeddings
 from tests.tracing import SlowSampler, current_name
 
 
@@ -57,16 +58,6 @@ class Failing(Embeddings):
 
     async def aembed_query(self, text):
         raise asyncio.CancelledError
-
-
-class PlainEmbeddings(Embeddings):
-    """Embeddings of nobody's."""
-
-    def embed_documents(self, texts):
-        return [[0.5] for _ in texts]
-
-    def embed_query(self, text):
-        return [0.5]
 
 
 class Odd(PlainEmbeddings):
@@ -304,13 +295,10 @@ def test_odd_texts_and_names_do_not_reach_the_application():
         def __class__(self):
             raise RuntimeError
 
-    class Named(Embeddings):
+    class Named(PlainEmbeddings):
         model = Rude()
 
         def embed_documents(self, texts):
             return [[1.0]]
-
-        def embed_query(self, text):
-            return [1.0]
 
     assert trace_embeddings(Named()).embed_documents(Rude()) == [[1.0]]

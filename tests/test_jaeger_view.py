@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from langchain_core.embeddings import Embeddings
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -22,7 +21,7 @@ from runspan import semconv, trace_embeddings
 from runspan.payload import input_messages
 from runspan.processors.one_call import OneCallSpanProcessor
 from tests.context.shapes import AGENT, SHAPES
-from tests.fakes import SyncModel
+from tests.fakes import PlainEmbeddings, SyncModel
 
 VIEW = json.loads((Path(__file__).parent / "data" / "jaeger_genai_view.json").read_text())
 # What each kind of run is to be in the view; those without an operation are plain spans there.
@@ -75,16 +74,6 @@ ANSWER = AIMessage(
 )
 
 
-class Numbers(Embeddings):
-    """Embeddings that count."""
-
-    def embed_documents(self, texts):
-        return [[float(len(text))] for text in texts]
-
-    def embed_query(self, text):
-        return [float(len(text))]
-
-
 def classify(attributes):
     """Return the kind that the view sees in a span, None if it is a plain one."""
     operation = attributes.get(semconv.OPERATION)
@@ -109,7 +98,7 @@ def test_every_operation(tracing):
     for shape in ("model", "completion_in_chain", "tool", "retriever", "graph", "agent"):
         runnable, given, _ = SHAPES[shape](tracing)
         runnable.invoke(given, tracing.config)
-    trace_embeddings(Numbers(), tracer_provider=tracing.provider).embed_query("x")
+    trace_embeddings(PlainEmbeddings(), tracer_provider=tracing.provider).embed_query("x")
     emitted = {span.attributes[semconv.OPERATION] for span in tracing.spans if semconv.OPERATION in span.attributes}
     expected = {"chat", "text_completion", "execute_tool", "retrieval", "invoke_workflow", AGENT, "embeddings"}
     assert emitted == expected

@@ -43,7 +43,7 @@ def at_hang(call):
 
 
 def hang_begins():
-    """Say that what others wait for is reached, for code that waits in a way of its own."""
+    """Report that what others wait for is reached, for code that waits in a way of its own."""
     _at_hang.get()()
 
 

@@ -112,12 +112,12 @@ def _fallbacks(t: Tracing) -> Shape:
 
 
 def _retry(t: Tracing) -> Shape:
-    tries: dict[int, int] = {}
+    attempts: dict[int, int] = {}
 
     def fail_once(given):
         task = id(given)
-        tries[task] = tries.get(task, 0) + 1
-        if tries[task] == 1:
+        attempts[task] = attempts.get(task, 0) + 1
+        if attempts[task] == 1:
             raise ValueError("no")
         return given
 
@@ -229,7 +229,7 @@ invoke_workflow
     )
 
 
-# Before 1.3 LangChain does not tell an agent from other graphs.
+# Before 1.3 LangChain does not distinguish an agent from other graphs.
 AGENT = "invoke_agent" if version("langchain") >= "1.3" else "invoke_workflow"
 
 

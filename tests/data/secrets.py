@@ -1,4 +1,4 @@
-"""Texts with secrets, of each kind, and harmless texts: what tests/data/masks.py has to tell apart.
+"""Texts with secrets, of each kind, and harmless texts: what tests/data/masks.py has to distinguish.
 
 The secrets are put together here, so that no scanner takes them for real ones.
 """

@@ -87,7 +87,7 @@ class Program:
 
 
 class Server(Program):
-    """A program that tells over HTTP when it is ready."""
+    """A program that reports over HTTP when it is ready."""
 
     def __init__(self, command, *, log, health, **environment):
         super().__init__(command, log=log, **environment)

@@ -35,15 +35,15 @@ def wait_for(count, *paths):
 
 @contextmanager
 def tracer(*collectors):
-    """Give a tracer whose spans go one by one, each in a request of its own, to the Collectors in turn."""
+    """Give a tracer whose spans go one by one, each in a request of its own, to one Collector after the other."""
     provider = TracerProvider(shutdown_on_exit=False)
-    turns = [SimpleSpanProcessor(OTLPSpanExporter(endpoint=each.grpc, timeout=10)) for each in collectors]
-    provider.add_span_processor(InTurn(turns))
+    processors = [SimpleSpanProcessor(OTLPSpanExporter(endpoint=each.grpc, timeout=10)) for each in collectors]
+    provider.add_span_processor(RoundRobin(processors))
     yield provider.get_tracer("e2e")
     provider.shutdown()
 
 
-class InTurn(SpanProcessor):
+class RoundRobin(SpanProcessor):
     """Give each ended span to the next of several processors."""
 
     def __init__(self, processors):

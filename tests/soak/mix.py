@@ -47,7 +47,7 @@ class Tracing:
 
 
 class Mix:
-    """The runs, in turn; ``next_run`` makes one.
+    """The kinds of run, one after the other; ``next_run`` makes one.
 
     Args:
         endpoint: a receiver that takes what tenants send.

@@ -1,4 +1,4 @@
-"""Ends spans in children, which then end without a flush; each process tells its spans.
+"""Ends spans in children, which then end without a flush; each process prints its spans.
 
 Arguments: how multiprocessing starts the children; ``processes`` or ``pool``; where configure() is called, in the
 ``parent`` before, or in each ``child``.

@@ -1,4 +1,4 @@
-"""Ends spans and then itself, and tells when; arguments: how many spans, the seconds that its end may take."""
+"""Ends spans and then itself, and prints when; arguments: how many spans, the seconds that its end may take."""
 
 import os
 import sys
@@ -9,14 +9,14 @@ from opentelemetry import trace
 import runspan
 
 
-def tell(line):
+def report(line):
     os.write(1, f"{line}\n".encode())  # all at once: the log is written there, too
 
 
 def end(span, name):
     span.end()
     context = span.get_span_context()
-    tell(f"span {os.getpid()} {name} {context.trace_id:032x} {context.span_id:016x}")
+    report(f"span {os.getpid()} {name} {context.trace_id:032x} {context.span_id:016x}")
 
 
 count, exit_timeout = int(sys.argv[1]), float(sys.argv[2])
@@ -26,4 +26,4 @@ root = tracer.start_span("root")
 for _ in range(count - 1):
     end(tracer.start_span("child", trace.set_span_in_context(root)), "child")
 end(root, "root")
-tell(f"end {time.time()}")
+report(f"end {time.time()}")

@@ -1,4 +1,4 @@
-"""A WSGI application that ends a span for each request and answers the process; each process tells its spans."""
+"""A WSGI application that ends a span for each request and answers the process; each process prints its spans."""
 
 import os
 

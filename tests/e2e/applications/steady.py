@@ -1,4 +1,4 @@
-"""Ends spans at a steady pace in traces of 1,000, and tells what became of them when all are delivered.
+"""Ends spans at a steady pace in traces of 1,000, and prints what became of them when all are delivered.
 
 Arguments: how many spans, how many a second, a file for a line ``trace_id span_id`` for each. The environment may name
 a SPOOL.

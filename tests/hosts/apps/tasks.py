@@ -42,7 +42,7 @@ def run(number):
 
 @app.task
 def slow():
-    """Be at it when the worker is told to end."""
+    """Run while the worker is asked to end."""
     with trace.get_tracer("host").start_as_current_span("slow"):
         (FOLDER / "begun").touch()
         time.sleep(1)
