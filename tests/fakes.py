@@ -118,6 +118,11 @@ class Model(SyncStreamModel):
             yield chunk
 
 
+# What an agent is asked, and what a model may have used.
+ASKED = {"messages": [("user", "look")]}
+USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
+
+
 def look_then_answer(messages: list[BaseMessage]) -> AIMessage:
     """Call the tool ``look`` until its answer is the last message."""
     if isinstance(messages[-1], ToolMessage):

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.context.beside import EITHER_ORDER, Beside
 from tests.context.shapes import Shape
 from tests.context.ways import ainvoke, astream, call, invoke, stream
-from tests.fakes import AgentModel, tool
+from tests.fakes import ASKED, AgentModel, tool
 from tests.tracing import Tracing, sorted_text
 
 _keys = (f"pk-{number}" for number in itertools.count())
@@ -55,9 +55,6 @@ def beside(request):
 
 def _agent(tracing: Tracing):
     return create_agent(AgentModel(tracing=tracing), [tool(tracing)], name="shop")
-
-
-ASKED = {"messages": [("user", "look")]}
 
 
 @pytest.mark.parametrize("way", [invoke, ainvoke, stream, astream])

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -96,15 +96,21 @@ def check_sound(spans: tuple[ReadableSpan, ...], outliving: str | None = None) -
         assert span.name == outliving or span.end_time <= parent.end_time, f"{span.name} ended after {parent.name}"
 
 
-def as_text(spans: tuple[ReadableSpan, ...]) -> str:
-    """Write spans as a tree: a line each, indented by two below its parent, siblings by start, equal ones by name."""
+def as_text(spans: Sequence[ReadableSpan], label: Callable[[ReadableSpan], str] | None = None) -> str:
+    """Write spans as a tree: a line each, indented by two below its parent, siblings by start, equal ones by name.
+
+    Args:
+        spans: finished spans.
+        label: what stands in a span's line; by default its name, its outcome and whether it is an error.
+    """
+    label = label or _label
     children: dict[int | None, list[ReadableSpan]] = {}
     for span in spans:
         children.setdefault(span.parent.span_id if span.parent else None, []).append(span)
 
     def lines(parent: int | None, depth: int) -> Iterator[str]:
         for span in sorted(children.get(parent, []), key=lambda each: each.start_time):
-            yield "  " * depth + _label(span)
+            yield "  " * depth + label(span)
             yield from lines(span.context.span_id, depth + 1)
 
     return "\n".join(lines(None, 0))

@@ -9,6 +9,7 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from langgraph.graph import END, START, StateGraph
 
 from tests.fakes import (
+    ASKED,
     AgentModel,
     Completion,
     Model,
@@ -237,7 +238,7 @@ def _agent(t: Tracing) -> Shape:
     agent = create_agent(AgentModel(tracing=t), [tool(t)])
     return Shape(
         agent,
-        {"messages": [("user", "look")]},
+        ASKED,
         f"""\
 {AGENT}
   model

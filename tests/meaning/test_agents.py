@@ -7,12 +7,10 @@ from langchain_core.tools import StructuredTool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.pregel import Pregel
 
-from tests.fakes import AgentModel, straight_graph, tool
+from tests.fakes import ASKED, AgentModel, straight_graph, tool
 from tests.tracing import Tracing
 
 pytestmark = pytest.mark.newest
-
-ASKED = {"messages": [("user", "look")]}
 
 
 def _agent(tracing: Tracing, name: str | None, look: StructuredTool | None = None) -> Pregel:

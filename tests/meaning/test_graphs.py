@@ -7,11 +7,8 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool
 
 from runspan import Settings
-from tests.fakes import AgentModel, Model, body, look_then_answer, straight_graph, tool
+from tests.fakes import ASKED, USAGE, AgentModel, Model, body, look_then_answer, straight_graph, tool
 from tests.tracing import Tracing
-
-ASKED = {"messages": [("user", "look")]}
-USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
 
 
 @pytest.mark.newest

@@ -9,9 +9,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Send
 
 from tests.context.shapes import AGENT
-from tests.fakes import AgentModel
-
-ASKED = {"messages": [("user", "look")]}
+from tests.fakes import ASKED, AgentModel
 
 
 def team(**members):

@@ -13,11 +13,10 @@ from langchain.agents.middleware import (
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import StructuredTool, ToolException
 
-from tests.fakes import AgentModel, Model
+from tests.fakes import ASKED, AgentModel, Model
 from tests.meaning.failing import NONE, THREE, THREE_FROM_TWO, WAYS, Failures, Spare, attempts, call, numbered, shaky
 
 QUICK = {"initial_delay": 0.001, "jitter": False}
-ASKED = {"messages": [("user", "look")]}
 
 
 @WAYS

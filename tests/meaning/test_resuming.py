@@ -12,7 +12,7 @@ from langgraph.types import Command, interrupt
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler
-from tests.fakes import AgentModel, straight_graph, tool
+from tests.fakes import ASKED, AgentModel, straight_graph, tool
 from tests.otlp_receivers import HttpReceiver
 
 pytestmark = pytest.mark.newest
@@ -94,7 +94,7 @@ def test_an_agent_in_a_graph_that_waits(tracing):
     waiting.func = look
     agent = create_agent(AgentModel(tracing=tracing), [waiting], name="helper", checkpointer=InMemorySaver())
     config = {**tracing.config, "configurable": {"thread_id": "t1"}}
-    agent.invoke({"messages": [("user", "look")]}, config)
+    agent.invoke(ASKED, config)
     agent.invoke(Command(resume="seen"), config)
     assert {span.name for span in tracing.spans if not span.status.is_ok} == set()
     first, second = tracing.named("invoke_agent helper")

@@ -11,10 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan import OpenTelemetryCallbackHandler, Settings
-from tests.fakes import Model, body, tool
+from tests.fakes import USAGE, Model, body, tool
 from tests.tracing import SlowSampler
-
-USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
 
 
 def failing(messages):

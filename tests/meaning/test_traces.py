@@ -9,14 +9,13 @@ from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
-from tests.fakes import Model, Retriever, SyncModel, straight_graph
+from tests.fakes import ASKED, Model, Retriever, SyncModel, straight_graph
+from tests.tracing import as_text, check_sound
 
 pytestmark = pytest.mark.newest
 
-ASKED = {"messages": [("user", "look")]}
 
-
-def calls_in_turn(*tools):
+def call_each(*tools):
     """Return what answers with a call of each tool, one after the other, then in words."""
 
     def answer(messages):
@@ -32,33 +31,25 @@ def tool(name, work=lambda x: "seen"):
     return StructuredTool.from_function(lambda x=0: work(x), name=name, description="Works.")
 
 
-def told(tracing):
-    """Return each span as a line: its name, its operation if that is not in the name, and its links."""
-    by_id = {span.context.span_id: span for span in tracing.spans}
-    tracing.text()
-    children = {}
-    for span in tracing.spans:
-        children.setdefault(span.parent.span_id if span.parent else None, []).append(span)
-    lines = []
+def linked(tracing):
+    """Return the traces as a text that says of each span how it ended and which spans it links to."""
+    by_id = {span.context.span_id: span.name for span in tracing.spans}
 
-    def add(parent, depth):
-        for span in sorted(children.get(parent, []), key=lambda each: each.start_time):
-            links = [by_id[link.context.span_id].name for link in span.links]
-            outcome = span.attributes.get("langchain.run.outcome")
-            notes = [*([f"[{outcome}]"] if outcome else []), *([f"-> {', '.join(links)}"] if links else [])]
-            lines.append(" ".join(["  " * depth + span.name, *notes]))
-            add(span.context.span_id, depth + 1)
+    def label(span):
+        links = ", ".join(by_id[link.context.span_id] for link in span.links)
+        outcome = span.attributes.get("langchain.run.outcome")
+        return span.name + (f" [{outcome}]" if outcome else "") + (f" -> {links}" if links else "")
 
-    add(None, 0)
-    return "\n".join(lines)
+    check_sound(tracing.spans)
+    return as_text(tracing.spans, label)
 
 
 def test_an_agent_with_two_tools(tracing):
     """Each tool links to the model that asked for it, each model to the tool whose result it reads."""
-    model = SyncModel(tracing=tracing, answer=calls_in_turn("search", "add"))
+    model = SyncModel(tracing=tracing, answer=call_each("search", "add"))
     create_agent(model, [tool("search"), tool("add")], name="helper").invoke(ASKED, tracing.config)
     assert (
-        told(tracing)
+        linked(tracing)
         == """\
 invoke_agent helper
   model
@@ -84,10 +75,10 @@ def test_a_supervisor_with_two_agents(tracing):
     def ask(name):
         return tool(name, lambda _: agents[name].invoke(ASKED)["messages"][-1].text)
 
-    model = SyncModel(tracing=tracing, answer=calls_in_turn("researcher", "writer"))
+    model = SyncModel(tracing=tracing, answer=call_each("researcher", "writer"))
     create_agent(model, [ask("researcher"), ask("writer")], name="supervisor").invoke(ASKED, tracing.config)
     assert (
-        told(tracing)
+        linked(tracing)
         == """\
 invoke_agent supervisor
   model
@@ -123,7 +114,7 @@ def test_a_graph_with_a_subgraph_that_waits(tracing):
     outer.invoke({"values": []}, config)
     outer.invoke(Command(resume="yes"), config)
     assert (
-        told(tracing)
+        linked(tracing)
         == """\
 invoke_workflow outer [interrupted]
   first
@@ -145,7 +136,7 @@ def test_a_retrieval_chain(tracing):
     chain = {"found": found, "question": RunnablePassthrough()} | prompt | Model(tracing=tracing)
     chain.invoke("x", {**tracing.config, "max_concurrency": 1})
     assert (
-        told(tracing)
+        linked(tracing)
         == """\
 RunnableSequence
   RunnableParallel<found,question>
@@ -164,7 +155,7 @@ async def test_a_streamed_chain(tracing):
     """Prompt, model and parser of a stream stand side by side, with the number of chunks."""
     chain = ChatPromptTemplate.from_template("{x}") | Model(tracing=tracing)
     [_ async for _ in chain.astream({"x": 1}, tracing.config)]
-    assert told(tracing) == "RunnableSequence\n  ChatPromptTemplate\n  chat\n    http"
+    assert linked(tracing) == "RunnableSequence\n  ChatPromptTemplate\n  chat\n    http"
     attributes = tracing.one("chat").attributes
     assert attributes["gen_ai.request.stream"] is True
     assert attributes["langchain.stream.chunks"] >= 3
@@ -176,7 +167,7 @@ def test_a_batch(tracing):
     chain = ChatPromptTemplate.from_template("{x}") | Model(tracing=tracing)
     chain.batch([{"x": 1}, {"x": 2}], {**tracing.config, "max_concurrency": 1})
     one = "RunnableSequence\n  ChatPromptTemplate\n  chat\n    http"
-    assert told(tracing) == f"{one}\n{one}"
+    assert linked(tracing) == f"{one}\n{one}"
 
 
 def test_retries_and_fallbacks(tracing):
@@ -187,7 +178,7 @@ def test_retries_and_fallbacks(tracing):
     chain = tried.with_fallbacks([Model(tracing=tracing)])
     chain.invoke("x", tracing.config)
     assert (
-        told(tracing)
+        linked(tracing)
         == """\
 RunnableWithFallbacks
   Failing

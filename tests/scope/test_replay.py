@@ -9,7 +9,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 import runspan
 from runspan import OpenTelemetryCallbackHandler, Settings
 from tests.context.shapes import SHAPES
-from tests.fakes import AgentModel, Retriever, body, tool
+from tests.fakes import ASKED, USAGE, AgentModel, Retriever, body, tool
 from tests.recorders import AsyncDriven, Driven
 from tests.tracing import Tracing
 
@@ -57,9 +57,6 @@ def _said(each):
             return [str(each.args[0])] if each.event.endswith("error") else [each.kwargs.get("name")]
 
 
-USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
-
-
 def failing(given):
     raise ValueError("no")
 
@@ -70,7 +67,7 @@ def runnables(tracing):
     return {
         "agent": (
             create_agent(AgentModel(tracing=tracing, usage=USAGE), [tool(tracing)]),
-            {"messages": [("user", "look")]},
+            ASKED,
         ),
         "sequence": (SHAPES["sequence"](tracing).runnable, {"x": 1}),
         "retriever": (body(tracing, "ask") | Retriever(tracing=tracing), "x"),

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler, OtlpSpanProcessor
-from tests.fakes import AgentModel, Model, body, straight_graph, tool
+from tests.fakes import ASKED, AgentModel, Model, body, straight_graph, tool
 
 FIRST_TENANTS = 8
 
@@ -104,7 +104,7 @@ class Mix:
         assert self._chain.invoke("x", self.config).content == "three"
 
     def agent(self) -> None:
-        self._agent.invoke({"messages": [("user", "look")]}, self.config)
+        self._agent.invoke(ASKED, self.config)
 
     def graph_that_waits(self) -> None:
         self._graph.invoke({"values": ["x"]}, self._of_thread())
