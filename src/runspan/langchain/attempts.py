@@ -14,7 +14,6 @@ async call only the innermost is there, since each has a task of its own; so in 
 equal messages count, too. Other loops leave no evidence: who asks again may ask something else.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Final, NamedTuple
@@ -61,9 +60,9 @@ def number_attempt(run: Run, event: StartEvent) -> None:
     parent = run.parent
     if parent is None or not run.owns_span:
         return
-    run.attempt_key = _attempt_key(run, parent, event)
+    run.invocation.attempt_key = _attempt_key(run, parent, event)
     position = _position(run, parent, event)
-    run.fallback = position.fallback
+    run.invocation.fallback = position.fallback
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
     if position.fallback:
@@ -79,14 +78,13 @@ def note_failure(run: Run, attributes: Attributes) -> None:
         return
     # A node that LangGraph timed out is cancelled, then repeated.
     if semconv.ERROR_TYPE in attributes or attributes.get(semconv.RUN_OUTCOME) == "cancelled":
-        if parent.failed is None:
-            parent.failed = deque(maxlen=_MOST_REMEMBERED)
-        failed = Failed(run.span.get_span_context(), run.site, run.attempt_key, _model(run), run.fallback)
-        parent.failed.append(failed)
+        own = run.invocation
+        failed = Failed(run.span.get_span_context(), run.site, own.attempt_key, _model(run), own.fallback)
+        parent.invocation.add_failed(failed)
 
 
 def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
-    failed: Sequence[Failed] = parent.failed or ()
+    failed: Sequence[Failed] = parent.invocation.failed or ()
     last = failed[-1] if failed else None
     if _has_fallbacks(parent):
         return _Position(fallback=len(failed), before=last)
@@ -94,7 +92,8 @@ def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
         return _Position(attempt=number, before=last)
     attempt, fallback = _position_on_stack(run, event.caller)
     before = [each for each in failed if each.site.is_same_task(run.site)]
-    if same := [each for each in failed if each.attempt_key == run.attempt_key] if run.attempt_key is not None else []:
+    key = run.invocation.attempt_key
+    if same := [each for each in failed if each.attempt_key == key] if key is not None else []:
         fallback = fallback or _fallback_among(same, _model(run))
         attempt, before = attempt or _attempt_among(same, _model(run), fallback), same
     is_first = attempt <= 1 and not fallback

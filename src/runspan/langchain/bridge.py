@@ -9,7 +9,8 @@ from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.payload.serialize import is_structure_recorded, structured
-from runspan.runs.run import Audience, Run
+from runspan.runs.audience import Recipients
+from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.table import RunTable
 from runspan.runs.tracing import Tracing
@@ -57,7 +58,7 @@ class Bridge:
 
     def open_runs(self) -> int:
         """Return how many runs of this handler have begun and not ended."""
-        return sum(self in run.handlers for run in self.table.open_runs())
+        return sum(self in run.audience.handlers for run in self.table.open_runs())
 
     def trace_id(self, run_id: UUID) -> int | None:
         """Return the trace id of a run that is open or started not long ago."""
@@ -67,9 +68,9 @@ class Bridge:
         """Leave the runs that are open, end those that nobody else handles, start no further ones."""
         self.is_shut_down = True
         for run in reversed(list(self.table.open_runs())):
-            if self in run.handlers:
-                run.handlers = tuple(each for each in run.handlers if each is not self)
-                if not run.handlers:
+            if self in run.audience.handlers:
+                run.audience.leave(self)
+                if not run.audience.handlers:
                     run.table.abandon(run)
 
     def formatted(self, attributes: Attributes) -> Attributes:
@@ -96,12 +97,12 @@ def takes_attributes(run: Run) -> bool:
     return run.owns_span and run.span.is_recording()
 
 
-def notify(audience: Audience, event: Event) -> None:
-    """Call the callback handlers of an audience with an event, the async ones by way of its outbox.
+def notify(recipients: Recipients, event: Event) -> None:
+    """Call the callback handlers of an recipients with an event, the async ones by way of its outbox.
 
     Raises:
         Exception: what a sync handler with ``raise_error`` raised, as with LangChain.
     """
-    is_outbox_gone = audience.outbox is None and audience.had_outbox
-    outbox = outbox_here() if is_outbox_gone else audience.outbox
-    dispatch(audience.callbacks, event, outbox)
+    is_outbox_gone = recipients.outbox is None and recipients.had_outbox
+    outbox = outbox_here() if is_outbox_gone else recipients.outbox
+    dispatch(recipients.callbacks, event, outbox)

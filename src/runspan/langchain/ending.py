@@ -12,7 +12,8 @@ from runspan.langchain import run_ends
 from runspan.langchain.bridge import Bridge, notify, takes_attributes
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
-from runspan.runs.run import Audience, Run
+from runspan.runs.audience import Recipients
+from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
 _Describe = Callable[[Any], Attributes]
@@ -68,23 +69,23 @@ class RunEnder:
 
     def _take_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
         # The span ends last: what an exporter prints comes after what handlers print.
-        run, audience = attempt(self._take, event, default=(None, None))
+        run, recipients = attempt(self._take, event, default=(None, None))
         try:
-            if audience is not None:
-                notify(audience, event)
+            if recipients is not None:
+                notify(recipients, event)
         finally:
             if run is not None:
                 attempt(end, run, default=None)
                 run.table.finish(run, event)
 
-    def _take(self, event: Event) -> tuple[Run | None, Audience | None]:
+    def _take(self, event: Event) -> tuple[Run | None, Recipients | None]:
         table, run_id = self._bridge.table, event.kwargs.get("run_id")
         run = table.take(run_id, event)
-        return (run, run.audience()) if run is not None else (None, table.take_abandoned(run_id))
+        return (run, run.audience.recipients()) if run is not None else (None, table.take_abandoned(run_id))
 
     def _end(self, run: Run, describe: _Describe, result: object, at_ns: int) -> None:
         settings = self._bridge.settings
-        captures = run.captures and takes_attributes(run) and (settings.capture_chains or not run.is_chain)
+        captures = run.record.captures and takes_attributes(run) and (settings.capture_chains or not run.is_chain)
         attributes = run_ends.describe_result(run, describe, result, captures=captures)
         requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
         attributes = self._complete(run, attributes, at_ns, requested_calls=requested_calls)

@@ -1,6 +1,5 @@
 """Forwards what happens in the midst of a run to callback handlers, after noting what its span needs of it."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -9,7 +8,8 @@ from runspan._guard import attempt
 from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge, notify
 from runspan.langchain.langgraph import receives_graph_events
-from runspan.runs.run import Audience, Run
+from runspan.runs.audience import Recipients
+from runspan.runs.run import Run
 
 
 class EventForwarder:
@@ -40,45 +40,42 @@ class EventForwarder:
         Raises:
             Exception: as ``forward`` does.
         """
-        audience = attempt(self._note_graph_event, name, event, note, default=None)
-        if audience is not None:
-            callbacks = tuple(filter(receives_graph_events, audience.callbacks))
-            _notify(audience._replace(callbacks=callbacks), Event(name, (event,), {}))
+        recipients = attempt(self._note_graph_event, name, event, note, default=None)
+        if recipients is not None:
+            callbacks = tuple(filter(receives_graph_events, recipients.callbacks))
+            _notify(recipients._replace(callbacks=callbacks), Event(name, (event,), {}))
 
-    def _note(self, event: Event) -> Audience | None:
+    def _note(self, event: Event) -> Recipients | None:
         run_id = event.kwargs.get("run_id")
         if (run := self._run(run_id)) is not None:
             self._bridge.signals.emit_event(run, event.name, event.args)
-        return self._audience(run_id)
+        return self._recipients(run_id)
 
-    def _note_chunk(self, event: Event, chunk: object) -> Audience | None:
+    def _note_chunk(self, event: Event, chunk: object) -> Recipients | None:
         run_id = event.kwargs.get("run_id")
         if (run := self._run(run_id)) is not None:
-            at_ns = time.time_ns()
-            run.first_chunk_ns = run.first_chunk_ns or at_ns
-            run.chunks.append(chunk)
-            run.chunk_ns.append(at_ns)
-        return self._audience(run_id)
+            run.add_chunk(chunk)
+        return self._recipients(run_id)
 
-    def _note_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Audience | None:
+    def _note_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Recipients | None:
         run = self._run(event.run_id)
         if run is None:
             return None
         note(run, event)
         self._bridge.signals.emit_event(run, name, (event,))
-        return run.audience()
+        return run.audience.recipients()
 
     def _run(self, run_id: UUID | None) -> Run | None:
         """Return an open run that this handler speaks for."""
         run = self._bridge.table.find(run_id)
-        return run if run is not None and run.handlers and run.handlers[0] is self._bridge else None
+        return run if run is not None and run.audience.speaker is self._bridge else None
 
-    def _audience(self, run_id: UUID | None) -> Audience | None:
+    def _recipients(self, run_id: UUID | None) -> Recipients | None:
         """Return who listens to a run that this handler speaks for, also to one that was abandoned."""
-        audience = self._bridge.table.audience(run_id)
-        return audience if audience is not None and audience.speaker is self._bridge else None
+        recipients = self._bridge.table.recipients(run_id)
+        return recipients if recipients is not None and recipients.speaker is self._bridge else None
 
 
-def _notify(audience: Audience | None, event: Event) -> None:
-    if audience is not None:
-        notify(audience, event)
+def _notify(recipients: Recipients | None, event: Event) -> None:
+    if recipients is not None:
+        notify(recipients, event)

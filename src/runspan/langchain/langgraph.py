@@ -49,11 +49,7 @@ def receives_graph_events(handler: object) -> bool:
 
 def note_interrupt(run: Run, event: LifecycleEvent) -> None:
     """Note on the span of a graph, and for the run that will resume it, where it waits."""
-    run.attributes = {
-        **run.attributes,
-        semconv.RUN_OUTCOME: "interrupted",
-        semconv.CHECKPOINT_ID: event.checkpoint_id,
-    }
+    run.record.add({semconv.RUN_OUTCOME: "interrupted", semconv.CHECKPOINT_ID: event.checkpoint_id})
     checkpoints.note_interrupted(event.checkpoint_id, run.span.get_span_context())
 
 

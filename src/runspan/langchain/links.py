@@ -30,7 +30,7 @@ def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     operation = run.start_attributes.get(semconv.OPERATION)
     if operation in _OPERATIONS_WITH_USAGE:
-        run.agent_usage = AgentUsage()
+        run.invocation.agent_usage = AgentUsage()
     if event.tool_call_id is not None:
         _tool_call_links(run).note_worked(event.tool_call_id, run.span)
     if operation == "execute_tool" or run.is_model:
@@ -50,9 +50,10 @@ def finish_links(run: Run, requested_calls: Sequence[str], attributes: Attribute
     if run.is_model:
         _tool_call_links(run).note_asked(requested_calls, run.span)
         _add_usage(run, attributes)
-    if run.agent_usage is None or any(each.agent_usage is not None for each in run.lineage()):
+    own = run.invocation.agent_usage
+    if own is None or next(run.usages_around(), None) is not None:
         return _NOTHING
-    total = run.agent_usage.total()
+    total = own.total()
     if total is None:
         return _NOTHING
     return {
@@ -67,24 +68,21 @@ def _answered_calls(event: StartEvent) -> Sequence[str]:
 
 
 def _tool_call_links(run: Run) -> ToolCallLinks:
-    if run.tool_call_links is None:
-        run.tool_call_links = ToolCallLinks()
-    return run.tool_call_links
+    return run.invocation.tool_call_links or ToolCallLinks()
 
 
 def _count_call(run: Run) -> None:
-    work = next((each.agent_usage for each in run.lineage() if each.agent_usage is not None), None)
-    if work is not None:
-        (work.model_calls if run.is_model else work.tool_calls).append(None)
+    nearest = next(run.usages_around(), None)
+    if nearest is not None:
+        (nearest.model_calls if run.is_model else nearest.tool_calls).append(None)
 
 
 def _add_usage(run: Run, attributes: Attributes) -> None:
     # What only the span of its SDK knew stands among the pending ones.
-    known = {**run.attributes, **attributes}
+    known = {**run.record.attributes, **attributes}
     counts = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
     if counts == (None, None):
         return
     usage = Usage(*(count if is_count(count) else 0 for count in counts))
-    for each in run.lineage():
-        if each.agent_usage is not None:
-            each.agent_usage.usages.append(usage)
+    for each in run.usages_around():
+        each.usages.append(usage)

@@ -39,31 +39,32 @@ def describe_failure(run: Run, error: BaseException, response: object) -> tuple[
         response: what a model had answered by then, an ``LLMResult``, or None.
     """
     described = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
-    so_far = with_stream(run, _answer(response, captures=run.captures) if response is not None else _NOTHING)
+    so_far = with_stream(run, _answer(response, captures=run.record.captures) if response is not None else _NOTHING)
     if described.outcome != "error":
         handoff = _handoff(run, error) if described.outcome == "handed_off" else _NOTHING
         return {**so_far, semconv.RUN_OUTCOME: described.outcome, **handoff}, None
-    return {**so_far, semconv.ERROR_TYPE: described.error_type}, described.message if run.captures else ""
+    return {**so_far, semconv.ERROR_TYPE: described.error_type}, described.message if run.record.captures else ""
 
 
 def describe_partial_response(run: Run) -> Attributes:
     """Return the attributes of what a model had answered when its run was abandoned."""
-    chunks = [chunk for chunk in run.chunks if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
+    streamed = run.stream.chunks if run.stream is not None else ()
+    chunks = [chunk for chunk in streamed if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
     if not chunks:
         return with_stream(run, _NOTHING)
     whole = functools.reduce(operator.add, chunks)
-    return with_stream(run, _answer(LLMResult(generations=[[whole]]), captures=run.captures))
+    return with_stream(run, _answer(LLMResult(generations=[[whole]]), captures=run.record.captures))
 
 
 def with_stream(run: Run, attributes: Attributes) -> Attributes:
     """Add what is known of a stream, if there was one."""
-    if not run.first_chunk_ns:
+    if run.stream is None:
         return attributes
     return {
         **attributes,
         semconv.REQUEST_STREAM: True,
-        semconv.TIME_TO_FIRST_CHUNK: (run.first_chunk_ns - run.started_ns) / 1e9,
-        semconv.CHUNKS: len(run.chunks),
+        semconv.TIME_TO_FIRST_CHUNK: (run.stream.first_chunk_ns - run.started_ns) / 1e9,
+        semconv.CHUNKS: len(run.stream.chunks),
     }
 
 

@@ -71,7 +71,7 @@ class RunStarter:
                 is_hidden=True,
                 scope=self._bridge.scope,
             )
-            run.outbox = run.outbox or outbox_here()
+            run.audience.ensure_outbox(outbox_here)
             return run  # noqa: TRY300  an interrupt may come here, too
         except BaseException:
             if (interrupted := tracing.table.find(run_id)) is not None:
@@ -90,20 +90,17 @@ class RunStarter:
             callbacks = self._join(run)
         else:
             run = self._start(tracing, event.run_id, event)
-            callbacks = run.scope.callbacks
+            callbacks = run.audience.scope.callbacks
         return (run, callbacks) if callbacks else None
 
     def _join(self, run: Run) -> "tuple[BaseCallbackHandler, ...]":
         """Add this handler to a run that another one started; the strictest of them decides about content."""
         bridge = self._bridge
-        run.handlers = (*(each for each in run.handlers if each is not bridge), bridge)
-        if run.captures and not bridge.captures:
-            run.captures, run.attributes = False, _NO_TAGS
-        new = bridge.scope.without(run.scope)
-        if new is not NOBODY:
-            run.scope = run.scope.joined(new)
-            if run.table.router is not None:
-                run.table.router.join(run, new)
+        if run.record.captures and not bridge.captures:
+            run.record.withhold_content(_NO_TAGS)
+        new = run.audience.join(bridge, bridge.scope)
+        if new is not NOBODY and run.table.router is not None:
+            run.table.router.join(run, new)
         return new.callbacks
 
     def _start(self, tracing: Tracing, run_id: UUID, event: StartEvent) -> Run:
@@ -119,13 +116,13 @@ class RunStarter:
             kind=kind.span_kind,
             attributes=lambda run: {**attributes, **executing_agent(run)} if kind is TOOL else attributes,
             is_chain=kind.is_chain,
+            is_model=kind.is_model,
             is_hidden=self._is_hidden(event, start),
             scope=self._bridge.scope,
             links=links_to(event),
         )
-        run.handlers = (self._bridge,)
-        run.captures = self._bridge.captures
-        run.is_model, run.partial = kind.is_model, self._ender.describe_abandoned
+        run.audience.join(self._bridge)
+        run.record.begin(captures=self._bridge.captures, describe_abandoned=self._ender.describe_abandoned)
         attempt(link_run, run, event, default=None)
         self._record_content(run, event)
         return run
@@ -161,11 +158,11 @@ class RunStarter:
         if is_wanted and self._bridge.captures and takes_attributes(run):
             content = attempt(event.kind.describe_content, event, default=_NOTHING)
             tools = attempt(tool_definitions, event.invocation_params, default=_NOTHING)
-            run.attributes = self._bridge.formatted({**content, **tools} if tools else content)
+            run.record.add(self._bridge.formatted({**content, **tools} if tools else content))
 
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:
-    if run.outbox is None and event.caller.f_code.co_flags & inspect.CO_COROUTINE:
-        run.outbox = outbox_here()
+    if event.caller.f_code.co_flags & inspect.CO_COROUTINE:
+        run.audience.ensure_outbox(outbox_here)
     serialized = attempt(event.described_object, default={})
-    dispatch(callbacks, Event(event.kind.callback, (serialized, event.content), event.keywords), run.outbox)
+    dispatch(callbacks, Event(event.kind.callback, (serialized, event.content), event.keywords), run.audience.outbox)

@@ -99,10 +99,10 @@ class Router(SpanProcessor):
 
     def _scope_in(self, span: Span, context: Context, run: Run | None) -> Scope:
         # Not the context's current span: the context may be that of a thread of a ConcurrentMultiSpanProcessor.
-        scope = run.scope if run is not None else self.scope_of(span.parent)
+        scope = run.audience.scope if run is not None else self.scope_of(span.parent)
         executing = list(runs_executing(context, run.table if run is not None else None))
         for each in executing:
-            scope = scope.joined(each.scope)
+            scope = scope.joined(each.audience.scope)
         if run is None and not executing and was_in_run(context):
             scope = scope.joined(scope_of_body())
         return scope

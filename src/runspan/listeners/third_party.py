@@ -152,7 +152,7 @@ class ThirdPartySpans:
         run = next(iter(runs_around(span.parent, context)), None) if parent is None else None
         ids = span.get_span_context()
         call = ThirdPartyCall(span_data, run_id_of(span_data, ids.trace_id, ids.span_id), parent, run)
-        around = parent or run
+        around = parent or (run.audience if run is not None else None)
         call.outbox = (around.outbox if around is not None else None) or outbox_here()
         self._calls.put(span, call)
         return call
@@ -174,7 +174,7 @@ def run_id_of(span_data: SpanData, trace_id: int, span_id: int) -> UUID:
 
 def _announced_id(run: Run | None) -> UUID | None:
     """Return the id of a run that callbacks have heard of: ``runspan.invocation`` is none."""
-    while run is not None and not run.handlers:
+    while run is not None and not run.audience.handlers:
         run = run.parent
     return run.run_id if run is not None else None
 

@@ -122,7 +122,7 @@ class _ModelCall:
             for name, value in merged_responses(self._answers.copy()).items()
             if name not in run.start_attributes
         }
-        run.attributes = {**run.attributes, **added}
+        run.record.add(added)
 
 
 class _InnerSpan:

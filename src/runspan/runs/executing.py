@@ -52,7 +52,7 @@ def _is_executing_here(run: Run, state: RunState) -> bool:
     if site.style is Style.GENERATOR:
         if site.is_on_present_stack():
             return True
-        if not run.first_chunk_ns and not site.is_current_task() and site.is_executing_elsewhere():
+        if run.stream is None and not site.is_current_task() and site.is_executing_elsewhere():
             return True
     return any(run_id == run.run_id for _, run_id in run_ids_on_stack())
 

@@ -1,5 +1,6 @@
 """What the runs of an invocation have to do with each other: who asked for a tool, what failed."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -7,7 +8,7 @@ from opentelemetry.trace import Link, Span, SpanContext
 
 from runspan.runs.execution import ExecutionSite
 
-_REMEMBERED_CALLS: Final = 1000
+_MOST_REMEMBERED: Final = 1000
 
 
 class Usage(NamedTuple):
@@ -80,6 +81,39 @@ class ToolCallLinks:
         return _links(call_ids, self._worked)
 
 
+class InvocationState:
+    """What a run has to do with others of its invocation."""
+
+    __slots__ = ("agent_usage", "attempt_key", "failed", "fallback", "tool_call_links")
+
+    def __init__(self) -> None:
+        self.tool_call_links: ToolCallLinks | None = None
+        """Those of the invocation: all its runs share them; None once the run is over."""
+        self.agent_usage: AgentUsage | None = None
+        """What is done within it, if it is an agent or a graph."""
+        self.failed: deque[Failed] | None = None
+        """The runs directly within it that failed, the last of them."""
+        self.attempt_key: object = None
+        """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
+        self.fallback = 0
+        """The number of the fallback that it is, 0 if it is none."""
+
+    def inherit(self, around: "InvocationState | None") -> None:
+        """Take over what the run around this one shares, or begin an invocation."""
+        shared = around.tool_call_links if around is not None else None
+        self.tool_call_links = shared or ToolCallLinks()
+
+    def add_failed(self, failed: Failed) -> None:
+        """Remember a run directly within this one that failed."""
+        if self.failed is None:
+            self.failed = deque(maxlen=_MOST_REMEMBERED)
+        self.failed.append(failed)
+
+    def clear(self) -> None:
+        """Let go of what only an open run needs; what is done later within it still counts."""
+        self.tool_call_links = self.failed = self.attempt_key = None
+
+
 def _links(call_ids: Iterable[str], spans: dict[str, SpanContext]) -> Sequence[Link]:
     found = map(spans.get, call_ids)
     return [Link(span) for span in found if span is not None]
@@ -87,5 +121,5 @@ def _links(call_ids: Iterable[str], spans: dict[str, SpanContext]) -> Sequence[L
 
 def _remember(spans: dict[str, SpanContext], call_id: str, span: Span) -> None:
     spans[call_id] = span.get_span_context()
-    if len(spans) > _REMEMBERED_CALLS:
+    if len(spans) > _MOST_REMEMBERED:
         spans.pop(next(iter(spans.copy())), None)

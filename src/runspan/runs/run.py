@@ -3,7 +3,7 @@
 import enum
 import time
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 from weakref import ref
 
@@ -11,17 +11,16 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, Sta
 
 from runspan.attributes import Attributes
 from runspan.runs import reaper
+from runspan.runs.audience import Audience
 from runspan.runs.execution import ExecutionSite, Style
-from runspan.runs.scope import NOBODY, Scope
+from runspan.runs.invocation_state import InvocationState
+from runspan.runs.record import Record, Stream
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable, Iterator
 
-    from langchain_core.callbacks import BaseCallbackHandler
-
-    from runspan.runs.interfaces import EventSink, SpanRouter
-    from runspan.runs.invocation_state import AgentUsage, Failed, ToolCallLinks
+    from runspan.runs.interfaces import SpanRouter
+    from runspan.runs.invocation_state import AgentUsage
 
 _NOTHING: Final[Attributes] = {}
 _OF_ONE_FRAME: Final = (Style.ORDINARY, Style.GENERATOR)
@@ -87,35 +86,25 @@ class Run:
         "__weakref__",
         "_claim",
         "_proxy",
-        "agent_usage",
-        "attempt_key",
-        "attributes",
-        "captures",
+        "audience",
         "children",
-        "chunk_ns",
-        "chunks",
-        "failed",
-        "fallback",
-        "first_chunk_ns",
-        "handlers",
+        "invocation",
         "is_chain",
         "is_ended",
         "is_inherited",
         "is_model",
         "is_over",
         "named_parent_id",
-        "outbox",
         "owns_span",
         "parent",
-        "partial",
+        "record",
         "run_id",
-        "scope",
         "site",
         "span",
         "start_attributes",
         "started_ns",
+        "stream",
         "table",
-        "tool_call_links",
     )
 
     # Filled in by whoever starts the run, before it enters the table.
@@ -131,49 +120,29 @@ class Run:
         caller: FrameType,
         *,
         is_chain: bool,
+        is_model: bool = False,
     ) -> None:
         self.run_id = run_id
         self.named_parent_id = named_parent_id
         self.table = table
         self.is_chain = is_chain
+        self.is_model = is_model
         self.site = ExecutionSite(caller, self._on_gone)
+        self.started_ns = time.time_ns()
+        self.start_attributes: Attributes = _NOTHING
+        """What its span was started with."""
+        self.children: dict[Run, None] = {}
+        """Those that are open, the oldest first."""
+        self.stream: Stream | None = None
+        """What it streams, once it does."""
+        self.record = Record()
+        self.audience = Audience()
+        self.invocation = InvocationState()
         self.is_over = False
         self.is_ended = False
         """Whether its span has ended, too, and all is let go."""
         self.is_inherited = False
         """Whether it began before this process was forked: then its parent process ends it."""
-        self.children: dict[Run, None] = {}
-        """Those that are open, the oldest first."""
-        self.is_model = False
-        self.captures = False
-        """Whether content may go onto the span: all handlers of the run have to allow it."""
-        self.scope: Scope = NOBODY
-        self.outbox: EventSink | None = None
-        """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
-        self.tool_call_links: ToolCallLinks | None = None
-        """What it shares with all runs of its invocation."""
-        self.agent_usage: AgentUsage | None = None
-        """What is done within it, if it is an agent or a graph."""
-        self.failed: deque[Failed] | None = None
-        """The runs directly within it that failed, the last of them."""
-        self.attempt_key: object = None
-        """What tells attempts at the same from others within its parent; see ``attempts``."""
-        self.fallback = 0
-        """The number of the fallback that it is, 0 if it is none."""
-        self.handlers: tuple[object, ...] = ()
-        """Those that were told of the run, the first is the one that speaks for it."""
-        self.attributes: Attributes = _NOTHING
-        """What the span gets when the run ends: each time an SDK span is given some costs as much as a few of them."""
-        self.started_ns = time.time_ns()
-        self.first_chunk_ns = 0
-        self.start_attributes: Attributes = _NOTHING
-        """What its span was given when it began."""
-        self.chunk_ns: list[int] = []
-        """When each chunk came."""
-        self.chunks: list[object] = []
-        """What a model streamed so far."""
-        self.partial: Callable[[Run, int], Attributes] | None = None
-        """Tells what the run has come to, should it be abandoned; it is given the time of that."""
         self._proxy: ref[object] | None = None
         self._claim: dict[str, object] = {}
 
@@ -190,6 +159,12 @@ class Run:
         while run is not None:
             yield run
             run = run.parent
+
+    def usages_around(self) -> "Iterator[AgentUsage]":
+        """Yield what the agents and graphs around this run have used, the nearest first."""
+        for run in self.lineage():
+            if (usage := run.invocation.agent_usage) is not None:
+                yield usage
 
     def open_ancestor(self) -> "Run | None":
         """Return the nearest ancestor that is not over."""
@@ -237,11 +212,11 @@ class Run:
             return False
         return self.state() in (RunState.OPEN, RunState.EXECUTING)
 
-    def audience(self) -> "Audience | None":
-        """Return who is to be told of the run's events, None if nobody."""
-        if not self.scope.callbacks:
-            return None
-        return Audience(self.scope.callbacks, self.outbox, self.handlers[0] if self.handlers else None)
+    def add_chunk(self, chunk: object) -> None:
+        """Keep what a model streams now."""
+        if self.stream is None:
+            self.stream = Stream()
+        self.stream.add(chunk)
 
     def end_span(self, attributes: Attributes, error: str | None, at_ns: int) -> None:
         """End the span, if it is the run's own, with what was noted for its end and the given attributes.
@@ -252,8 +227,8 @@ class Run:
         # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
         if not self.owns_span or not span.is_recording():
             return
-        if self.attributes or attributes:
-            span.set_attributes({**self.attributes, **attributes})
+        if self.record.attributes or attributes:
+            span.set_attributes({**self.record.attributes, **attributes})
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(at_ns)
@@ -266,10 +241,11 @@ class Run:
         """
         self.site.forget()
         self.parent = self.open_ancestor()
-        self.span, self.chunks, self.handlers = NonRecordingSpan(self.span.get_span_context()), [], ()
-        self.attributes, self.start_attributes, self.chunk_ns = _NOTHING, _NOTHING, []
-        self.scope, self.outbox, self.tool_call_links = NOBODY, None, None
-        self._proxy = self.partial = self.failed = self.attempt_key = None
+        self.span, self.start_attributes = NonRecordingSpan(self.span.get_span_context()), _NOTHING
+        self.record.clear()
+        self.audience.clear()
+        self.invocation.clear()
+        self._proxy = self.stream = None
         self.is_ended = True
         self._claim = {"by": None}  # who ended it may hold what is the user's
 
@@ -284,9 +260,11 @@ class Run:
             SpanContext(context.trace_id, context.span_id, True, context.trace_flags, context.trace_state)
         )
         self.owns_span = False
-        self.children, self.chunks, self.chunk_ns = {}, [], []
-        self.handlers, self.attributes, self.start_attributes = (), _NOTHING, _NOTHING
-        self.outbox = self.partial = None
+        self.children, self.start_attributes = {}, _NOTHING
+        self.record.clear()
+        self.audience.handlers, self.audience.outbox = (), None
+        if self.stream is not None:
+            self.stream.clear()
 
     def _has_no_reporter(self) -> bool:
         """Tell whether nobody can report the end, now that the callback manager is gone.
@@ -308,14 +286,3 @@ class Run:
         # interrupted while it was made is in no table.
         if self.table.find(self.run_id) is self and self.state(from_stacks=False) is RunState.COLLECTED:
             reaper.report(self)
-
-
-class Audience(NamedTuple):
-    """Who is told of an event, and by what way."""
-
-    callbacks: "tuple[BaseCallbackHandler, ...]"
-    outbox: "EventSink | None"
-    speaker: object
-    """The handler that speaks for the run, so that several do not tell the same."""
-    had_outbox: bool = False
-    """Whether there was an outbox that is gone."""

@@ -9,15 +9,16 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
-from weakref import WeakValueDictionary, ref
+from weakref import WeakValueDictionary
 
 from opentelemetry.trace import SpanContext
 
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes
+from runspan.runs.audience import PastRecipients, Recipients
 from runspan.runs.execution import ExecutionSite, Style
-from runspan.runs.run import Audience, Run, RunState
+from runspan.runs.run import Run, RunState
 
 if TYPE_CHECKING:
     from runspan.runs.interfaces import SpanRouter
@@ -65,28 +66,6 @@ class DetachedModels:
         return found or self._by_frame.get(frame_id)
 
 
-class _PastAudience:
-    """Who heard of a run that was abandoned. Whoever may still tell of it holds the handlers, so this does not.
-
-    Args:
-        audience: who heard of it.
-        on_gone: called when one of them is gone, and with it whoever could tell.
-    """
-
-    __slots__ = ("_callbacks", "_outbox", "_speaker")
-
-    def __init__(self, audience: Audience, on_gone: Callable[[object], object]) -> None:
-        self._callbacks = [ref(each, on_gone) for each in audience.callbacks]
-        self._outbox = ref(audience.outbox) if audience.outbox is not None else None
-        self._speaker = ref(audience.speaker) if audience.speaker is not None else None
-
-    def recall(self) -> Audience:
-        callbacks = tuple(each for reference in self._callbacks if (each := reference()) is not None)
-        outbox = self._outbox() if self._outbox is not None else None
-        speaker = self._speaker() if self._speaker is not None else None
-        return Audience(callbacks, outbox, speaker, had_outbox=self._outbox is not None)
-
-
 class RunTable:
     """The open runs of one tracer provider."""
 
@@ -97,7 +76,7 @@ class RunTable:
         self.detached_models = DetachedModels()
         self.router: SpanRouter | None = None
         """Tells span processors of the spans in their scope; None until somebody brings one."""
-        self._abandoned: OrderedDict[UUID | None, _PastAudience] = OrderedDict()
+        self._abandoned: OrderedDict[UUID | None, PastRecipients] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
     def open_runs(self) -> Iterator[Run]:
@@ -131,16 +110,16 @@ class RunTable:
             run.inherit()
         self._abandoned.clear()
 
-    def audience(self, run_id: UUID | None) -> Audience | None:
-        """Return who listens to a run, also to one that was abandoned: LangChain may still tell of it."""
+    def recipients(self, run_id: UUID | None) -> Recipients | None:
+        """Return who gets the events of a run, also of one that was abandoned: LangChain may still report some."""
         run = self.find(run_id)
         if run is not None:
-            return run.audience()
+            return run.audience.recipients()
         past = self._abandoned.get(run_id)
         return past.recall() if past is not None else None
 
-    def take_abandoned(self, run_id: UUID | None) -> Audience | None:
-        """Return, once, who listened to a run that was abandoned."""
+    def take_abandoned(self, run_id: UUID | None) -> Recipients | None:
+        """Return, once, who got the events of a run that was abandoned."""
         past = self._abandoned.pop(run_id, None)
         return past.recall() if past is not None else None
 
@@ -228,14 +207,15 @@ class RunTable:
             if was_cancelled is None and run.site.was_cancelled():
                 outcome = {semconv.RUN_OUTCOME: "cancelled"}
             self._remember(run)
-            partial = attempt(run.partial, run, at_ns, default=_NOTHING) if run.partial is not None else _NOTHING
-            self.end(run, {**partial, **outcome}, None, at_ns, ended)
+            describe = run.record.describe_abandoned
+            last = attempt(describe, run, at_ns, default=_NOTHING) if describe is not None else _NOTHING
+            self.end(run, {**last, **outcome}, None, at_ns, ended)
         finally:
             self.finish(run, me, outcome)
 
     def _remember(self, run: Run) -> None:
-        if audience := run.audience():
+        if recipients := run.audience.recipients():
             run_id = run.run_id
-            self._abandoned[run_id] = _PastAudience(audience, lambda _: self._abandoned.pop(run_id, None))
+            self._abandoned[run_id] = PastRecipients(recipients, lambda _: self._abandoned.pop(run_id, None))
             if len(self._abandoned) > _REMEMBERED_RUNS:
                 self._abandoned.popitem(last=False)

@@ -18,7 +18,6 @@ from runspan._version import __version__
 from runspan.attributes import Attributes
 from runspan.runs import reaper
 from runspan.runs.current_span import attach, starting
-from runspan.runs.invocation_state import ToolCallLinks
 from runspan.runs.parent import Parent, drop_past, find_parent
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
@@ -60,6 +59,7 @@ class Tracing:
         attributes: Callable[[Run], Attributes],
         is_chain: bool,
         is_hidden: bool,
+        is_model: bool = False,
         scope: Scope = NOBODY,
         links: Callable[[Run], Sequence[Link]] | None = None,
     ) -> Run:
@@ -76,15 +76,17 @@ class Tracing:
             attributes: tells what samplers may see, once the run has its parent.
             is_chain: whether LangChain reports the end of the run however it ends.
             is_hidden: whether the run gets no span.
+            is_model: whether it is a call of a model.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
             links: tells what the span links to, likewise.
         """
         reaper.start()
-        run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain)
+        run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain, is_model=is_model)
         here = otel.get_current()
         parent = self._parent_of(run, here)
         run.parent, run.span = parent.run, parent.span
-        run.scope = self._inherited(run).joined(scope)
+        self._inherit(run)
+        run.audience.listen(scope)
         run.start_attributes = attributes(run)
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
         self._start_span(run, name, kind, links, here)
@@ -124,16 +126,14 @@ class Tracing:
                 self.table.add(run)  # interrupted: the caller finds the run there and ends it
             raise
 
-    def _inherited(self, run: Run) -> Scope:
-        """Return the scope of a run that has its parent, and not yet a span of its own."""
-        inherited = NOBODY
+    def _inherit(self, run: Run) -> None:
+        """Give a run that has its parent, and not yet a span of its own, what it shares with the runs around it."""
         if run.parent is not None:
-            inherited, run.outbox, run.tool_call_links = run.parent.scope, run.parent.outbox, run.parent.tool_call_links
-        run.tool_call_links = run.tool_call_links or ToolCallLinks()
+            run.audience.inherit(run.parent.audience)
+        run.invocation.inherit(run.parent.invocation if run.parent is not None else None)
         if self.table.router is not None:
             # A span of the user's may be what is left of an invocation that is over.
-            inherited = inherited.joined(self.table.router.scope_of(run.span.get_span_context()))
-        return inherited
+            run.audience.listen(self.table.router.scope_of(run.span.get_span_context()))
 
 
 def _watch_handlers(provider: TracerProvider) -> None:

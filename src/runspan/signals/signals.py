@@ -59,16 +59,17 @@ class Signals:
     def _record_end(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None) -> None:
         # A function, since often nobody takes metrics or events.
         def span_attributes() -> Attributes:
-            return {**run.start_attributes, **run.attributes, **attributes}
+            return {**run.start_attributes, **run.record.attributes, **attributes}
 
         if run.is_model:
             self.events.details(run.span, lambda: (span_attributes(), _structured(span_attributes())))
         if error is not None:
-            self.events.exception(run.span, error, _without_content(span_attributes()), captures=run.captures)
+            self.events.exception(run.span, error, _without_content(span_attributes()), captures=run.record.captures)
         recorder = self.metrics
         if recorder is not None:
-            chunks = [(each - run.started_ns) / 1e9 for each in run.chunk_ns]
-            calls = run.agent_usage.calls if run.agent_usage is not None else None
+            chunks = [(each - run.started_ns) / 1e9 for each in run.stream.chunk_ns] if run.stream is not None else []
+            usage = run.invocation.agent_usage
+            calls = usage.calls if usage is not None else None
             seconds = (at_ns - run.started_ns) / 1e9
             recorder.record(span_attributes(), seconds, chunk_seconds=chunks, calls=calls, span=run.span)
 
@@ -84,11 +85,11 @@ def _without_content(attributes: Attributes) -> dict[str, Any]:
 
 
 def _custom(events: RunEvents, run: Run, name: str, data: object) -> None:
-    events.custom(run.span, name, data, captures=run.captures)
+    events.custom(run.span, name, data, captures=run.record.captures)
 
 
 def _text(events: RunEvents, run: Run, text: str) -> None:
-    events.text(run.span, text, captures=run.captures)
+    events.text(run.span, text, captures=run.record.captures)
 
 
 def _retry(events: RunEvents, run: Run, state: object) -> None:
@@ -96,11 +97,11 @@ def _retry(events: RunEvents, run: Run, state: object) -> None:
 
 
 def _interrupt(events: RunEvents, run: Run, event: Any) -> None:
-    events.interrupt(run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, captures=run.captures)
+    events.interrupt(run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, captures=run.record.captures)
 
 
 def _resume(events: RunEvents, run: Run, event: Any) -> None:
-    events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=run.captures)
+    events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=run.record.captures)
 
 
 _EMITTERS: Final[dict[str, Callable[..., None]]] = {

@@ -1,0 +1,66 @@
+"""What is recorded of a run beside what its span was started with: its stream, and what its span gets at the end."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from runspan.attributes import Attributes
+
+_NOTHING: Final[Attributes] = {}
+_DescribeAbandoned = Callable[[Any, int], Attributes]
+
+
+class Stream:
+    """What a model streamed so far."""
+
+    __slots__ = ("chunk_ns", "chunks", "first_chunk_ns")
+
+    def __init__(self) -> None:
+        self.first_chunk_ns = 0
+        self.chunk_ns: list[int] = []
+        """When each chunk came."""
+        self.chunks: list[object] = []
+
+    def add(self, chunk: object) -> None:
+        """Add a chunk that comes now."""
+        at_ns = time.time_ns()
+        self.first_chunk_ns = self.first_chunk_ns or at_ns
+        self.chunks.append(chunk)
+        self.chunk_ns.append(at_ns)
+
+    def clear(self) -> None:
+        """Let go of the chunks, but for when the first came."""
+        self.chunks, self.chunk_ns = [], []
+
+
+class Record:
+    """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
+
+    __slots__ = ("attributes", "captures", "describe_abandoned")
+
+    def __init__(self) -> None:
+        self.attributes: Attributes = _NOTHING
+        self.captures = False
+        """Whether content may go onto the span: all handlers of the run have to allow it."""
+        self.describe_abandoned: _DescribeAbandoned | None = None
+        """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
+
+    def begin(self, *, captures: bool, describe_abandoned: _DescribeAbandoned) -> None:
+        """Take what the handler that started the run decides."""
+        self.captures, self.describe_abandoned = captures, describe_abandoned
+
+    def add(self, attributes: Attributes) -> None:
+        """Add attributes, which replace earlier ones of the same names."""
+        self.attributes = {**self.attributes, **attributes} if self.attributes else attributes
+
+    def withhold_content(self, replacements: Attributes) -> None:
+        """Record no content from now on, and none of what was to come onto the span.
+
+        Args:
+            replacements: other values for what the span has already, which can't be taken back.
+        """
+        self.captures, self.attributes = False, replacements
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self.attributes, self.describe_abandoned = _NOTHING, None
