@@ -265,7 +265,7 @@ def test_without_a_provider_one_line_says_what_to_do(caplog, tracing):
     """With no provider the chain runs as ever, and one INFO line says how to see spans."""
     from runspan.runs import tracing as module
 
-    module._tell_of_no_provider.cache_clear()
+    module._log_no_provider.cache_clear()
     caplog.set_level(logging.INFO, "runspan")
     for _ in range(2):
         handler = OpenTelemetryCallbackHandler()

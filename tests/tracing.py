@@ -1,6 +1,7 @@
 """A provider in memory, a handler on it, and whole traces as text."""
 
 import gc
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +12,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from runspan import OpenTelemetryCallbackHandler, Settings
+from runspan._threads import Event
+from runspan.runs import reaper
+from runspan.runs.reaper import report
 
 
 class SlowSampler(Sampler):
@@ -49,6 +53,7 @@ class Tracing:
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
+        wait_for_reaper()
         return self.exporter.get_finished_spans()
 
     def named(self, name: str) -> list[ReadableSpan]:
@@ -75,6 +80,32 @@ class Tracing:
             gc.collect()
             time.sleep(0.005)
         assert self.handler.open_runs == 0
+
+
+class _Marker:
+    """What the reaper gets to when it has ended all runs that were reported before."""
+
+    is_over = False
+
+    def __init__(self) -> None:
+        self.reached = Event()
+
+    @property
+    def table(self) -> "_Marker":
+        return self
+
+    def abandon(self, *_: object, **__: object) -> None:
+        self.reached.set()
+
+
+def wait_for_reaper() -> None:
+    """Wait until the runs have ended that nobody but the reaper ends, and that were reported until now."""
+    if threading.current_thread().name == "runspan-reaper":
+        return
+    reaper.start()
+    marker = _Marker()
+    report(marker)
+    assert marker.reached.wait(30)
 
 
 def current_name() -> str | None:

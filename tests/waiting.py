@@ -56,10 +56,11 @@ async def hang():
 async def timed_out(awaitable):
     """Await what hangs, until it does: then its time is over, however slow the machine was on the way there."""
     with pytest.raises(TimeoutError):
-        await _until_it_hangs(awaitable)
+        await until_it_hangs(awaitable)
 
 
-async def _until_it_hangs(awaitable):
+async def until_it_hangs(awaitable):
+    """Await what hangs, until it does; raises a TimeoutError then."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as timeout:
         with at_hang(lambda: loop.call_soon_threadsafe(timeout.reschedule, loop.time())):

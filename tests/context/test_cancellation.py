@@ -7,10 +7,13 @@ import threading
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool as make_tool
+from opentelemetry import trace
 
+from runspan.runs import reaper
+from runspan.runs.run import RunState
 from tests.fakes import Model, Retriever, SyncModel, body, tool
 from tests.tracing import current_name
-from tests.waiting import at_hang, hang, hang_begins, timed_out
+from tests.waiting import at_hang, hang, hang_begins, timed_out, until_it_hangs
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -101,6 +104,26 @@ async def test_a_worker_that_lives_on_after_a_timeout_leaves_the_run(tracing):
         go_on.set()
         await asyncio.to_thread(done.wait, 60)
     assert tracing.text() == "request\n  execute_tool hands_off [cancelled]\n  caller\n  late"
+
+
+async def test_who_asks_for_the_current_span_changes_nothing(tracing, monkeypatch):
+    """What timed out in this task is found and reported by who asks for the current span; the next start ends it."""
+    reported = []
+    monkeypatch.setattr(reaper, "report", lambda run, **_: reported.append(run))
+    with pytest.raises(TimeoutError) as kept_alive:
+        await until_it_hangs(Retriever(tracing=tracing, hangs=True).ainvoke("x", tracing.config))
+    table = tracing.handler._bridge.table
+    with tracing.span("request"):
+        (run,) = table.open_runs()
+        assert run.state() is RunState.FINISHED
+        assert current_name() == "request"
+    assert not trace.get_current_span().get_span_context().is_valid
+    assert (set(reported), list(table.open_runs()), tracing.named("retrieval")) == ({run}, [run], [])
+    await body(tracing, "next").ainvoke("x", tracing.config)
+    assert run.state() is RunState.OVER
+    assert tracing.one("retrieval").attributes["langchain.run.outcome"] == "cancelled"
+    assert tracing.one("next").parent is None
+    del kept_alive
 
 
 async def test_a_task_that_lives_on_after_a_timeout_leaves_the_run(tracing):

@@ -23,7 +23,7 @@ from runspan.payload.stored import stored_items
 from runspan.payload.tools import tool_definitions
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
-from runspan.runs.tracing import Tracing
+from runspan.runs.tracing import SpanStart, Tracing
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
@@ -64,9 +64,7 @@ class RunStarter:
                 caller,
                 run_id,
                 None,
-                name="invocation",
-                kind=SpanKind.INTERNAL,
-                attributes=lambda _: _NOTHING,
+                SpanStart("invocation", SpanKind.INTERNAL, lambda _: _NOTHING),
                 is_chain=True,
                 is_hidden=True,
                 scope=self._bridge.scope,
@@ -112,14 +110,16 @@ class RunStarter:
             event.caller,
             run_id,
             event.parent_run_id,
-            name=start.name,
-            kind=kind.span_kind,
-            attributes=lambda run: {**attributes, **executing_agent(run)} if kind is TOOL else attributes,
+            SpanStart(
+                start.name,
+                kind.span_kind,
+                lambda run: {**attributes, **executing_agent(run)} if kind is TOOL else attributes,
+                links_to(event),
+            ),
             is_chain=kind.is_chain,
             is_model=kind.is_model,
             is_hidden=self._is_hidden(event, start),
             scope=self._bridge.scope,
-            links=links_to(event),
         )
         run.audience.join(self._bridge)
         run.record.begin(captures=self._bridge.captures, describe_abandoned=self._ender.describe_abandoned)

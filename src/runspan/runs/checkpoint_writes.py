@@ -23,7 +23,7 @@ _SAVING_METHODS: Final = {
 
 
 def is_checkpoint_write_on_stack() -> bool:
-    """Tell whether LangGraph called the checkpointer or cache that is on the present stack, to save a graph."""
+    """Return whether LangGraph called the checkpointer or cache that is on the present stack, to save a graph."""
     is_saving = False
     for frame in present_stack():
         if frame.f_globals.get("__name__") == GRAPH_MODULE:

@@ -4,7 +4,7 @@ LangChain sets its child config in the context of a run's body alone, which no c
 over, this is a copy of that context.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,16 +20,16 @@ def run_id_of_body() -> UUID | None:
     return getattr(_callbacks_of_body(), "parent_run_id", None)
 
 
-def span_of_ended(passed: Iterable[Run]) -> Span | None:
-    """Return what is left of the span of the run whose body this is, if it is one of the given and over."""
+def span_of_ended(passed: Iterable[Run], abandoned: Sequence[Run]) -> Span | None:
+    """Return what is left of the span of the run whose body this is, if one of the given is, over or abandoned."""
     run_id = run_id_of_body()
     if run_id is None:
         return None
-    return next((run.span for run in passed if run.run_id == run_id and run.is_over), None)
+    return next((run.span for run in passed if run.run_id == run_id and (run.is_over or run in abandoned)), None)
 
 
 def scope_of_body() -> Scope:
-    """Return whom the handlers bring that LangChain tells of what starts in this body."""
+    """Return the listeners of the handlers that LangChain calls when something starts in this body."""
     scope = NOBODY
     for handler in getattr(_callbacks_of_body(), "handlers", ()):
         brought = getattr(handler, "scope", None)

@@ -19,12 +19,12 @@ from runspan.runs.executing import is_abandoned_here, run_executing
 from runspan.runs.run import Run, RunState, Table
 from runspan.runs.table import run_of_span
 
-# The innermost proxy, also where a user's span covers it: it tells in which run that span was opened.
+# The innermost proxy, also where a user's span covers it: in its run that span was opened.
 _PROXY_KEY: Final = otel.create_key("runspan-run-span-proxy")
 # OpenTelemetry's key of the current span, as its public function writes it: with it one new context is enough for a
 # run, where functions that set one value each make two or three.
 (_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
-# In the context that a run's span starts with: tells span processors whose span it is.
+# In the context that a run's span starts with: by it span processors know whose span it is.
 _STARTING_KEY: Final = otel.create_key("runspan-starting")
 
 
@@ -43,7 +43,7 @@ class RunSpanProxy(Span):
         return _look(self).span.get_span_context()
 
     def is_recording(self) -> bool:
-        """Tell whether the span that is right now records."""
+        """Return whether the span that is right now records."""
         return _look(self).span.is_recording()
 
     def set_attributes(self, attributes: Any) -> None:
@@ -130,7 +130,7 @@ def find_current(
         span = span.base
     below = span if isinstance(span, Span) else trace.INVALID_SPAN
     if passed and not is_valid(below):
-        below = span_of_ended(passed) or below
+        below = span_of_ended(passed, abandoned) or below
     return Current(None, below, abandoned, siblings)
 
 
@@ -161,7 +161,7 @@ def _look(span: object, table: Table | None = None, *, by_config_alone: bool = F
 
 
 def is_valid(span: Span) -> bool:
-    """Tell whether a span has ids, or may have."""
+    """Return whether a span has ids, or may have."""
     return type(span) is RunSpanProxy or span.get_span_context().is_valid
 
 
@@ -205,14 +205,14 @@ def runs_executing(context: Context, apart_from: Table | None = None) -> Iterato
 def runs_around(parent: SpanContext | None, context: Context) -> list[Run]:
     """Return the runs that execute where a span with this parent starts, the innermost first.
 
-    Where the context does not tell, as in the threads of a ``ConcurrentMultiSpanProcessor``, the parent does.
+    Where the context has none, as in the threads of a ``ConcurrentMultiSpanProcessor``, the run of the parent counts.
     """
     run = run_of_span(parent)
     return list(runs_executing(context)) or ([run] if run is not None else [])
 
 
 def was_in_run(context: Context) -> bool:
-    """Tell whether a run was ever current in a context, or in one that it was copied from."""
+    """Return whether a run was ever current in a context, or in one that it was copied from."""
     return _PROXY_KEY in context
 
 

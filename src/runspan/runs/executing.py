@@ -33,7 +33,7 @@ def run_executing(run: Run, state: RunState, passed: Sequence[Run], *, by_config
 
 
 def is_abandoned_here(run: Run, state: RunState) -> bool:
-    """Tell whether a model, tool or retriever that started in this task has finished without a report."""
+    """Return whether a model, tool or retriever that started in this task has finished without a report."""
     return state is RunState.FINISHED and not run.is_chain and run.site.is_current_task()
 
 
@@ -45,7 +45,7 @@ def _is_generator_executing_here(site: ExecutionSite, by_config_alone: bool) -> 
 
 
 def _is_executing_here(run: Run, state: RunState) -> bool:
-    """Tell whether a model, tool or retriever executes here."""
+    """Return whether a model, tool or retriever executes here."""
     site = run.site
     if site.style is Style.ORDINARY:
         return state is RunState.EXECUTING

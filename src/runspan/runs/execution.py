@@ -33,13 +33,13 @@ GRAPH_MODULE: Final = "langgraph.pregel.main"
 """The module whose functions start the run of a graph."""
 # The public methods that return when the run is over, also where they read their object's own stream.
 _READING_METHODS: Final = ("invoke", "ainvoke")
-# The module of LangChain whose generators swallow that their consumer left, and then tell of an ordinary end.
+# The module of LangChain whose generators swallow that their consumer left, and then report an ordinary end.
 _STREAMS: Final = "langchain_core.runnables.base"
 _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class Style(enum.Enum):
-    """The kind of function that started a run: it decides how to tell whether the run executes here."""
+    """The kind of function that started a run: by it is decided how to find out whether the run executes here."""
 
     ORDINARY = enum.auto()
     """A function or coroutine: it returns when the run is over."""
@@ -112,7 +112,7 @@ class ExecutionSite:
         return isinstance(self.module, str) and self.module.startswith(("langchain", "langgraph"))
 
     def is_collected(self) -> bool:
-        """Tell whether the callback manager that started the run no longer exists."""
+        """Return whether the callback manager that started the run no longer exists."""
         return self._manager is not None and self._manager() is None
 
     @property
@@ -125,7 +125,7 @@ class ExecutionSite:
         return self.style in (Style.GENERATOR, Style.NESTED) and str(self.module).startswith("langchain_core.")
 
     def is_current_task(self) -> bool:
-        """Tell whether this is the thread, the greenlet and the task that the run started in."""
+        """Return whether this is the thread, the greenlet and the task that the run started in."""
         return (
             self.thread_id == _thread_id()
             and self._started_in_greenlet() is _current_greenlet()
@@ -133,7 +133,7 @@ class ExecutionSite:
         )
 
     def is_same_task(self, other: "ExecutionSite") -> bool:
-        """Tell whether two runs started in the same task, or outside of tasks in the same thread or greenlet."""
+        """Return whether two runs started in the same task, or outside of tasks in the same thread or greenlet."""
         return (
             self.thread_id == other.thread_id
             and self._started_in_greenlet() is other._started_in_greenlet()  # noqa: SLF001  of the same class
@@ -141,28 +141,28 @@ class ExecutionSite:
         )
 
     def is_same_frame(self, other: "ExecutionSite") -> bool:
-        """Tell whether one frame started both; ``other`` is the later."""
+        """Return whether one frame started both; ``other`` is the later."""
         # The manager of a node of LangGraph lives longer than the frame that started it.
         return self.frame_id == other.frame_id and self.module == other.module and not self.is_collected()
 
     def is_on_present_stack(self) -> bool:
-        """Tell whether the starting frame is on the stack of the caller, or on one that waits for it."""
+        """Return whether the starting frame is on the stack of the caller, or on one that waits for it."""
         return not self.is_collected() and (self._is_on(_frame_at(1)) or any(map(self._is_on, _stacks_around())))
 
     def is_executing(self) -> bool:
-        """Tell whether the starting frame is executing, in whatever thread, greenlet or task it started."""
+        """Return whether the starting frame is executing, in whatever thread, greenlet or task it started."""
         if self.is_on_present_stack():
             return True
         return not self.is_collected() and not self.is_current_task() and self.is_executing_elsewhere()
 
     def is_executing_elsewhere(self) -> bool:
-        """Tell whether the starting frame is on the stack of its thread or greenlet, or awaited by its task."""
+        """Return whether the starting frame is on the stack of its thread or greenlet, or awaited by its task."""
         if self._is_on(self._own_stack()):
             return True
         return self._task is not None and self._is_awaited()
 
     def is_task_alive(self) -> bool:
-        """Tell whether the thread, greenlet or task that the run started in can still execute anything."""
+        """Return whether the thread, greenlet or task that the run started in can still execute anything."""
         if self._greenlet is not None and ((greenlet := self._greenlet()) is None or greenlet.dead):
             return False
         if self._task is None:
@@ -171,10 +171,10 @@ class ExecutionSite:
         return task is not None and not task.done()
 
     def was_cancelled(self) -> bool:
-        """Tell whether the run was cancelled: with its task, or its coroutine alone, as by a timeout.
+        """Return whether the run was cancelled: with its task, or its coroutine alone, as by a timeout.
 
-        LangChain's coroutines tell of everything they raise but a cancellation, so one that is over without a word was
-        cancelled.
+        LangChain's coroutines report everything they raise but a cancellation, so one that is over without a report
+        was cancelled.
         """
         task = self._started_in()
         if task is None:
@@ -182,7 +182,7 @@ class ExecutionSite:
         return task.cancelled() or task.cancelling() > 0 or (self._is_coroutine and not self.is_executing())
 
     def was_left(self) -> bool:
-        """Tell, while LangChain reports the end of a chain, whether it is a stream that its consumer left.
+        """Return, while LangChain reports the end of a chain, whether it is a stream that its consumer left.
 
         Then the generator that the chain passes on is suspended in the midst; that of a whole stream is finished.
         """

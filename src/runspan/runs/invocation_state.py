@@ -48,7 +48,7 @@ class AgentUsage:
         return len(self.model_calls), len(self.tool_calls)
 
     def total(self) -> Usage | None:
-        """Return the tokens of all models within, None if none told any."""
+        """Return the tokens of all models within, None if none reported any."""
         if not self.usages:
             return None
         return Usage(sum(each.input_tokens for each in self.usages), sum(each.output_tokens for each in self.usages))

@@ -82,12 +82,12 @@ def _spans_down_from(span: Span) -> Iterator[Span]:
 
 
 def _is_nearest(run: Run, site: ExecutionSite) -> bool:
-    """Tell whether the run is an open chain in which nothing can be nearer to what starts: the usual case."""
+    """Return whether the run is an open chain in which nothing can be nearer to what starts: the usual case."""
     return run.is_chain and run.site.style is Style.ORDINARY and run.site.frame_id != site.frame_id and not run.is_over
 
 
 def _is_sibling(table: RunTable, site: ExecutionSite, named: Run | None, run: Run) -> bool:
-    """Tell whether the frame that starts a run started another beside it: ``batch`` starts all before any works.
+    """Return whether the frame that starts a run started another beside it: ``batch`` starts all before any works.
 
     A frame in which somebody drives the handler by hand starts the ancestors of the new run, too.
     """

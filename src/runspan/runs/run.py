@@ -73,7 +73,7 @@ class Table(Protocol):
         """End a run that this one had to end and was kept from."""
 
     def close(self, run: "Run") -> None:
-        """End an open run of which no event tells."""
+        """End an open run of which there are no events."""
 
     def abandon(self, run: "Run") -> None:
         """End an open run that LangChain will not end."""
@@ -147,7 +147,7 @@ class Run:
         self._claim: dict[str, object] = {}
 
     def is_within(self, ancestor: "Run") -> bool:
-        """Tell whether this run is the other or a descendant of it."""
+        """Return whether this run is the other or a descendant of it."""
         run: Run | None = self
         while run is not None and run is not ancestor:
             run = run.parent
@@ -198,8 +198,8 @@ class Run:
             return RunState.COLLECTED
         if not from_stacks or site.style is not Style.ORDINARY:
             return RunState.OPEN
-        # Chains report their own end, unless an invocation is interrupted before LangChain is ready to report it. Of
-        # all others the frame tells, if LangChain started them.
+        # Chains report their own end, unless an invocation is interrupted before LangChain is ready to report it. All
+        # others end with their frame, if LangChain started them.
         ends_with_frame = not self.is_chain or self._is_langchains_invocation
         if ends_with_frame and site.is_executing():
             return RunState.EXECUTING
@@ -207,7 +207,7 @@ class Run:
         return RunState.FINISHED if is_finished else RunState.OPEN
 
     def outlives(self, ended: ExecutionSite) -> bool:
-        """Tell whether the run may go on though an ancestor ended: in a live task or thread of its own."""
+        """Return whether the run may go on though an ancestor ended: in a live task or thread of its own."""
         if self.site.is_same_task(ended) or not self.site.is_task_alive():
             return False
         return self.state() in (RunState.OPEN, RunState.EXECUTING)
@@ -267,7 +267,7 @@ class Run:
             self.stream.clear()
 
     def _has_no_reporter(self) -> bool:
-        """Tell whether nobody can report the end, now that the callback manager is gone.
+        """Return whether nobody can report the end, now that the callback manager is gone.
 
         Unless LangChain is known to keep that until the end, what could lead to the run must be gone, too.
         """

@@ -38,7 +38,7 @@ NOBODY: Final = Scope()
 
 
 def only_new(candidates: Iterable[_T], known: Iterable[_T]) -> tuple[_T, ...]:
-    """Return those that are not known, each once; told apart by identity, for listeners may call themselves equal."""
+    """Return those that are not known, each once; by identity, since the ``==`` of a listener may be anything."""
     seen = {id(each) for each in known}
     new = []
     for each in candidates:

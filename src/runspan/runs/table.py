@@ -157,7 +157,7 @@ class RunTable:
             self.end(run, attributes, "" if semconv.ERROR_TYPE in attributes else None, time.time_ns())
 
     def close(self, run: Run) -> None:
-        """End an open run of which no event tells."""
+        """End an open run of which there are no events."""
         self.finish(run, by=self)
 
     def abandon(self, run: Run, at_ns: int | None = None, *, was_cancelled: bool | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Spans that other callback handlers start for the runs that they are told of, and that they make current.
+"""Spans that other callback handlers start for the runs of LangChain, and that they make current.
 
 Langfuse's handler and OpenLLMetry's do. Such a span stands between ours in the context and means the same run as one of
 ours, so it is looked through where the parent of a run is looked for. A span is a handler's if it starts inside a
@@ -27,7 +27,7 @@ _current_before: Final[WeakKeyDictionary[Span, Span | None]] = WeakKeyDictionary
 
 
 def is_in_callback() -> bool:
-    """Tell whether the caller works for a callback handler, and not for a run's body."""
+    """Return whether the caller works for a callback handler, and not for a run's body."""
     innermost = frame = _frame_at(1)
     for _ in range(_NEAR):
         if frame.f_globals is _MANAGER_GLOBALS:
@@ -39,7 +39,7 @@ def is_in_callback() -> bool:
 
 
 def _has_no_body(innermost: FrameType, manager: FrameType) -> bool:
-    """Tell whether nothing of LangChain's but callbacks is between two frames: a handler may run a chain of its own."""
+    """Return whether nothing of LangChain's but callbacks is between two frames: a handler may run chains, too."""
     frame: FrameType | None = innermost
     while frame is not None and frame is not manager:
         module = str(frame.f_globals.get("__name__"))
@@ -55,7 +55,7 @@ def note(span: Span, current: Span) -> None:
 
 
 def is_of_handler(span: object) -> bool:
-    """Tell whether another handler started a span."""
+    """Return whether another handler started a span."""
     return span in _current_before
 
 
@@ -65,7 +65,7 @@ def current_before(span: Span) -> Span | None:
 
 
 def repeats(span: object, others: Iterable[Span]) -> bool:
-    """Tell whether a span has no more than the ids of another, or none: such are those of a handler switched off."""
+    """Return whether a span has no more than the ids of another, or none: such are those of a handler switched off."""
     if type(span) is not NonRecordingSpan:
         return False
     ids = span.get_span_context()

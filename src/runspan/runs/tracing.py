@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -30,6 +30,17 @@ _tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary(
 _tables_lock: Final = fork_safe_lock()
 
 
+class SpanStart(NamedTuple):
+    """What the span of a run is started with."""
+
+    name: str
+    kind: SpanKind
+    attributes: Callable[[Run], Attributes]
+    """Returns what samplers may see, given the run once it has its parent."""
+    links: Callable[[Run], Sequence[Link]] | None = None
+    """Returns its links, likewise."""
+
+
 class Tracing:
     """The runs of one tracer provider."""
 
@@ -37,7 +48,7 @@ class Tracing:
         self.provider = provider
         self.tracer = provider.get_tracer("runspan", __version__)
         if isinstance(provider, ProxyTracerProvider):
-            _tell_of_no_provider()
+            _log_no_provider()
         with _tables_lock:
             self.table = _tables.setdefault(provider, table or RunTable())
         _watch_handlers(provider)
@@ -53,15 +64,12 @@ class Tracing:
         caller: FrameType,
         run_id: UUID,
         parent_id: UUID | None,
+        span: SpanStart,
         *,
-        name: str,
-        kind: SpanKind,
-        attributes: Callable[[Run], Attributes],
         is_chain: bool,
         is_hidden: bool,
         is_model: bool = False,
         scope: Scope = NOBODY,
-        links: Callable[[Run], Sequence[Link]] | None = None,
     ) -> Run:
         """Start a run: find its parent, start its span, make it current.
 
@@ -71,14 +79,11 @@ class Tracing:
             caller: the frame that called the handler.
             run_id: the run.
             parent_id: the run that LangChain names as its parent.
-            name: the name of the span.
-            kind: the kind of the span.
-            attributes: tells what samplers may see, once the run has its parent.
+            span: what its span is started with.
             is_chain: whether LangChain reports the end of the run however it ends.
             is_hidden: whether the run gets no span.
             is_model: whether it is a call of a model.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
-            links: tells what the span links to, likewise.
         """
         reaper.start()
         run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain, is_model=is_model)
@@ -87,9 +92,9 @@ class Tracing:
         run.parent, run.span = parent.run, parent.span
         self._inherit(run)
         run.audience.listen(scope)
-        run.start_attributes = attributes(run)
+        run.start_attributes = span.attributes(run)
         run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
-        self._start_span(run, name, kind, links, here)
+        self._start_span(run, span, here)
         attach(run, parent.base, here)
         return run
 
@@ -107,18 +112,16 @@ class Tracing:
             drop_past(parent.base)
         return parent
 
-    def _start_span(
-        self, run: Run, name: str, kind: SpanKind, links: Callable[[Run], Sequence[Link]] | None, here: Context
-    ) -> None:
+    def _start_span(self, run: Run, start: SpanStart, here: Context) -> None:
         """Start the span of a run, if it is to have one, and enter the run into the table."""
         parent_span = run.span
         try:
             if run.owns_span:
-                linked = links(run) if links is not None else None
+                links = start.links(run) if start.links is not None else None
                 context = starting(run, here)
                 # What is measured of the run counts from this moment; a sampler may take its time.
                 run.span = self.tracer.start_span(
-                    name, context, kind, run.start_attributes, linked, start_time=run.started_ns
+                    start.name, context, start.kind, run.start_attributes, links, start_time=run.started_ns
                 )
             self.table.add(run)
         except BaseException:
@@ -171,7 +174,7 @@ def _inherit_runs() -> None:
 
 
 @functools.cache
-def _tell_of_no_provider() -> None:
+def _log_no_provider() -> None:
     logging.getLogger("runspan").info(
         "No OpenTelemetry tracer provider is set, so spans go nowhere. Call runspan.configure(), or set a provider"
         " of your own with opentelemetry.trace.set_tracer_provider()."
