@@ -102,7 +102,7 @@ class Current(NamedTuple):
 def find_current(
     span: object,
     table: Table | None = None,
-    is_sibling: Callable[[Run], bool] = lambda _: False,
+    is_sibling: Callable[[Run], bool] | None = None,
     *,
     by_config_alone: bool = False,
 ) -> Current:
@@ -117,39 +117,28 @@ def find_current(
         by_config_alone: whether the stack does not count for generators, as a span covers the proxy.
     """
     passed: list[Run] = []
-    abandoned: list[Run] = []
-    siblings: list[Run] = []
+    abandoned: tuple[Run, ...] = ()
+    siblings: tuple[Run, ...] = ()
     while type(span) is RunSpanProxy:
         run = span.run
         if table is None or run.table is table:
-            if not run.is_over and is_sibling(run):
-                siblings.append(run)
-            elif (found := _find_executing(run, passed, abandoned, by_config_alone)) is not None:
-                return Current(*found, abandoned, siblings)
+            state = run.state(from_stacks=not run.is_chain)
+            if state is RunState.OVER or state is RunState.COLLECTED:
+                pass
+            elif is_sibling is not None and is_sibling(run):
+                siblings += (run,)
+            elif state is RunState.FINISHED and is_abandoned_here(run):
+                abandoned += (run,)
+            elif (executing := run_executing(run, state, passed, by_config_alone)) is not None:
+                found = executing.span
+                if not executing.is_over:  # else another thread has ended it meanwhile, and taken its span
+                    return Current(executing, found, abandoned, siblings)
             passed.append(run)
         span = span.base
     below = span if isinstance(span, Span) else trace.INVALID_SPAN
     if passed and not is_valid(below):
         below = span_of_ended(passed, abandoned) or below
     return Current(None, below, abandoned, siblings)
-
-
-def _find_executing(
-    run: Run, passed: Sequence[Run], abandoned: list[Run], by_config_alone: bool
-) -> tuple[Run, Span] | None:
-    """Return the run that executes here if the given one does, with its span; note it if it was abandoned."""
-    state = run.state(from_stacks=not run.is_chain)
-    if state in (RunState.OVER, RunState.COLLECTED):
-        return None
-    if is_abandoned_here(run, state):
-        abandoned.append(run)
-        return None
-    executing = run_executing(run, state, passed, by_config_alone=by_config_alone)
-    if executing is None:
-        return None
-    span = executing.span
-    # Else another thread has ended it meanwhile, and taken its span.
-    return (executing, span) if not executing.is_over else None
 
 
 def _look(span: object, table: Table | None = None, *, by_config_alone: bool = False) -> Current:

@@ -12,7 +12,7 @@ from runspan.runs.execution import GRAPH_MODULE, ExecutionSite, Style, run_ids_o
 from runspan.runs.run import Run, RunState
 
 
-def run_executing(run: Run, state: RunState, passed: Sequence[Run], *, by_config_alone: bool) -> Run | None:
+def run_executing(run: Run, state: RunState, passed: Sequence[Run], by_config_alone: bool) -> Run | None:
     """Return the run that executes here if the given open one does: itself, or one within it.
 
     Args:
@@ -32,9 +32,9 @@ def run_executing(run: Run, state: RunState, passed: Sequence[Run], *, by_config
     return _detached_on_stack(found) or found if found is not None else None
 
 
-def is_abandoned_here(run: Run, state: RunState) -> bool:
-    """Return whether a model, tool or retriever that started in this task has finished without a report."""
-    return state is RunState.FINISHED and not run.is_chain and run.site.is_current_task()
+def is_abandoned_here(finished: Run) -> bool:
+    """Return whether a finished run is a model, tool or retriever that started in this task: nobody will report it."""
+    return not finished.is_chain and finished.site.is_current_task()
 
 
 def _is_generator_executing_here(site: ExecutionSite, by_config_alone: bool) -> bool:
