@@ -327,7 +327,7 @@ def test_every_span_of_parent_and_children_is_sent_once(method, way, tmp_path):
     program.write_text(PROGRAM)
     with HttpReceiver() as receiver:
         command = [sys.executable, "-W", "ignore::DeprecationWarning", program, method, way, receiver.endpoint]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=110)
         spans = receiver.received()
     assert done.stderr == ""
     children = ["child 0"] if way == "os" else ["child 0", "child 1"]
