@@ -98,7 +98,7 @@ def takes_attributes(run: Run) -> bool:
 
 
 def notify(recipients: Recipients, event: Event) -> None:
-    """Call the callback handlers of an recipients with an event, the async ones by way of its outbox.
+    """Call the callback handlers among recipients with an event, the async ones by way of the outbox.
 
     Raises:
         Exception: what a sync handler with ``raise_error`` raised, as with LangChain.
