@@ -23,8 +23,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import OpenTelemetryCallbackHandler, OtlpSpanProcessor, Settings, Spool
-from runspan.export.packing.pack import pack
-from runspan.export.spool.files import SpoolFile
+from runspan.export.encoding.requests import encode
+from runspan.export.spool import SpoolFolder
 from tests.e2e.collector import Collector
 from tests.e2e.jaeger import Jaeger
 from tests.e2e.program import free_addresses, get
@@ -103,13 +103,13 @@ def weigh() -> None:
         for content in (True, False):
             spans = spans_of(invoke, content=content)
             many = [span for _ in range(BATCH // len(spans)) for span in spans]
-            requests = pack(many, LIMIT).requests
+            requests = encode(many, LIMIT).requests
             size = sum(len(request.body) for request in requests)
-            alone = len(gzip.compress(pack(spans, LIMIT).requests[0].body, 6))
+            alone = len(gzip.compress(encode(spans, LIMIT).requests[0].body, 6))
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "spool"
-                SpoolFile(Spool(path), "sizes").put(requests * 4)
-                spooled = path.stat().st_size / 4
+                SpoolFolder(Spool(path), "sizes").put(requests * 4)
+                spooled = sum(file.stat().st_size for file in path.iterdir()) / 4
             row = (size / len(many), alone / len(spans), spooled / len(many))
             what = "" if content else ", no content"
             print(f"| {name}{what} | {len(spans)} | " + " | ".join(f"{each:,.0f}" for each in row) + " |")

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from runspan._configure import configure
     from runspan._handle import Handle
     from runspan._invocation import invocation
-    from runspan.export.counts import Stats
-    from runspan.export.otlp_processor import OtlpSpanProcessor
-    from runspan.export.spool.files import Spool
+    from runspan.export.processor import OtlpSpanProcessor
+    from runspan.export.spool import Spool
+    from runspan.export.stats import Stats
     from runspan.langchain.checkpoints import link_resumes
     from runspan.langchain.embeddings import trace_embeddings
     from runspan.listeners.callback_processor import CallbackSpanProcessor
@@ -45,9 +45,9 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "CallbackSpanProcessor": "runspan.listeners.callback_processor",
     "Handle": "runspan._handle",
     "OneCallSpanProcessor": "runspan.processors.one_call",
-    "OtlpSpanProcessor": "runspan.export.otlp_processor",
-    "Spool": "runspan.export.spool.files",
-    "Stats": "runspan.export.counts",
+    "OtlpSpanProcessor": "runspan.export.processor",
+    "Spool": "runspan.export.spool",
+    "Stats": "runspan.export.stats",
     "configure": "runspan._configure",
     "invocation": "runspan._invocation",
     "link_resumes": "runspan.langchain.checkpoints",

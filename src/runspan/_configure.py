@@ -16,10 +16,8 @@ from runspan._handle import ConfiguredProcessor, Handle
 from runspan.arguments import shown
 from runspan.export.direct import DirectSpanProcessor
 from runspan.export.otlp.target import endpoint_in_environment, resolve_target
-from runspan.export.otlp_processor import OtlpSpanProcessor
-from runspan.export.processor import MAX_REQUEST_BYTES
-from runspan.export.spool.choice import Durability
-from runspan.export.spool.files import Spool
+from runspan.export.processor import MAX_REQUEST_BYTES, OtlpSpanProcessor
+from runspan.export.spool import Durability, Spool
 from runspan.processors.console import TreeSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
 from runspan.processors.replaceable import ReplaceableSpanProcessor, by_provider
@@ -62,7 +60,7 @@ def configure(
         resource_attributes: further attributes of the resource.
         nested_model_spans: ``deduplicate`` (default) leaves the usage and meaning of a call of a model to the span of
             its run, see ``OneCallSpanProcessor``; ``keep`` leaves the span that the model's SDK makes as it is.
-        spool: a file where spans wait that can't be delivered, see ``OtlpSpanProcessor``, or a ``Spool``.
+        spool: a folder where spans wait that can't be delivered, see ``OtlpSpanProcessor``, or a ``Spool``.
         durability: ``write-ahead`` puts all spans there before they are sent.
         max_request_bytes: the largest request, in bytes; a span that alone is larger is made shorter.
         started_markers: whether roots and calls of models are seen as soon as they begin.

@@ -6,13 +6,12 @@ from typing import Self
 
 from opentelemetry.trace import TracerProvider
 
-from runspan.export.alive import begin_ending, live_on
-from runspan.export.closing import close_all
-from runspan.export.counts import Stats
+from runspan.export.delivery import begin_ending, live_on
 from runspan.export.direct import DirectSpanProcessor
-from runspan.export.exiting import at_exit, not_at_exit
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.shutdown import at_exit, close_all, not_at_exit
 from runspan.export.sigterm import SigtermWatch
+from runspan.export.stats import Stats
 from runspan.runs.tracing import end_open_runs
 
 ConfiguredProcessor = DeliveringSpanProcessor | DirectSpanProcessor

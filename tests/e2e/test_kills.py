@@ -11,7 +11,7 @@ from tests.e2e.application import Application, run
 from tests.e2e.jaeger import Jaeger
 from tests.e2e.program import wait_until
 
-INTERVAL = Spool("spool.db").interval  # what a kill may lose, in seconds
+INTERVAL = Spool("spool.db").interval_seconds  # what a kill may lose, in seconds
 LONGEST_SECONDS = 1.5  # of a life
 
 

@@ -12,9 +12,10 @@ import trustme
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from runspan.export.otlp.answers import Delivered, Later
+from runspan.export.encoding.requests import Request
+from runspan.export.otlp.client import make_client
+from runspan.export.otlp.result import Retryable, Success
 from runspan.export.otlp.target import resolve_target
-from runspan.export.request import Request
 
 ALL = "OTEL_EXPORTER_OTLP_"
 IMPATIENT_SECONDS = 0.3
@@ -36,21 +37,21 @@ def check_close_ends_sending(client):
         began = time.monotonic()
         client.close()
         assert time.monotonic() - began < MARGIN_SECONDS
-        assert sending.result(5) == Later("closed")
+        assert sending.result(5) == Retryable("closed")
         assert time.monotonic() - began < MARGIN_SECONDS
-    assert client.send(request_of("a")) == Later("closed")
+    assert client.send(request_of("a")) == Retryable("closed")
     client.close()
 
 
 def check_shows_who_it_is(make_client, certificates, monkeypatch):
     """Check that clients of a receiver that asks are taken by their certificate, and only so."""
-    assert isinstance(make_client().send(request_of("a")), Later)
+    assert isinstance(make_client().send(request_of("a")), Retryable)
     monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", certificates.client)
     monkeypatch.setenv(ALL + "CLIENT_KEY", certificates.key)
-    assert make_client().send(request_of("a")) == Delivered()
+    assert make_client().send(request_of("a")) == Success()
     monkeypatch.delenv(ALL + "CLIENT_KEY")
     monkeypatch.setenv(ALL + "CLIENT_CERTIFICATE", certificates.client_with_key)
-    assert make_client().send(request_of("a")) == Delivered()
+    assert make_client().send(request_of("a")) == Success()
 
 
 @cache
@@ -123,7 +124,7 @@ def client_of(monkeypatch):
     def make(endpoint, *, impatient=False, **arguments):
         if impatient:
             monkeypatch.setenv(ALL + "TIMEOUT", str(IMPATIENT_SECONDS))
-        clients.append(resolve_target(endpoint=endpoint, **arguments).client())
+        clients.append(make_client(resolve_target(endpoint=endpoint, **arguments)))
         return clients[-1]
 
     yield make

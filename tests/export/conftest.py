@@ -5,6 +5,7 @@ import socket
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from runspan.export.otlp.client import make_client
 from runspan.export.otlp.target import resolve_target
 from runspan.export.processor import DeliveringSpanProcessor
 
@@ -32,7 +33,7 @@ def delivery():
     def make(client=None, *, endpoint=None, protocol=None, **options):
         if client is None:
             target = resolve_target(endpoint=endpoint, protocol=protocol)
-            client, options["destination"] = target.client(), target.destination
+            client, options["destination"] = make_client(target), target.destination
         options.setdefault("destination", "the client of the test")
         options.setdefault("schedule_delay_seconds", 60)
         processor = DeliveringSpanProcessor(client, **options)

@@ -4,9 +4,9 @@ import threading
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from runspan.export.otlp.answers import Delivered, Later
+from runspan.export.otlp.result import Retryable, Success
 
-FAILS = Later("it fails")
+FAILS = Retryable("it fails")
 
 
 def span_names(request):
@@ -27,7 +27,7 @@ class Memory:
         self.gate = threading.Event()
         self.gate.set()
         self.called = threading.Event()
-        self.answer = Delivered()
+        self.answer = Success()
         self.closes = 0
 
     def send(self, request):
@@ -47,11 +47,3 @@ class Memory:
 def end_spans(tracer, *names):
     for name in names:
         tracer.start_span(name).end()
-
-
-def settle(workers):
-    """Wait until all workers are free, and all that they found out is noted."""
-    everybody = threading.Barrier(9)
-    for _ in range(8):
-        workers.call(everybody.wait)
-    everybody.wait(15)

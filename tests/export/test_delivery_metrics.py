@@ -4,9 +4,8 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from runspan.export.counts import by_destination
-from runspan.export.metrics import observe_deliveries
-from runspan.export.otlp.answers import Delivered
+from runspan.export.otlp.result import Success
+from runspan.export.stats import by_destination, observe_deliveries
 from tests.export.memory import FAILS, Memory, end_spans
 
 
@@ -48,7 +47,7 @@ def test_every_fate_of_a_span_is_a_metric(delivery, collected):
         "runspan.spans.dropped": {"queue_full": 2},
         "runspan.spans.waiting": {"": 3},
     }
-    client.answer = Delivered()
+    client.answer = Success()
     assert processor.force_flush(5_000) is False
     assert collected("measured") == nothing | {
         "runspan.spans.taken": {"": 5},

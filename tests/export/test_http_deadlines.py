@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from runspan.export.otlp.answers import Later
+from runspan.export.otlp.result import Retryable
 from tests.export import clients
 from tests.export.clients import (
     ALL,
@@ -19,7 +19,7 @@ from tests.export.clients import (
 from tests.otlp_receivers import WireReceiver, read_http_request
 
 certificates, trusted, client_of = clients.certificates, clients.trusted, clients.client_of  # fixtures
-TIME_IS_OVER = Later("no answer within 0.3 s")
+TIME_IS_OVER = Retryable("no answer within 0.3 s")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -55,7 +55,7 @@ def uncompressed(monkeypatch):
         (read_http_request, 1_000, TIME_IS_OVER),
         (trickle, 1_000, TIME_IS_OVER),
         (never_read, 20_000_000, TIME_IS_OVER),  # more than all buffers hold
-        (trickle_a_body, 1_000, Later("HTTP 503: Busy", 3.0)),
+        (trickle_a_body, 1_000, Retryable("HTTP 503: Busy", 3.0)),
     ],
 )
 @pytest.mark.usefixtures("uncompressed")

@@ -10,21 +10,21 @@ import time
 import pytest
 import requests
 
-from runspan.export.otlp.answers import Delivered, Later, Refused
+from runspan.export.otlp.result import Rejected, Retryable, Success
 from tests.export import clients
 from tests.export.clients import ALL, IMPATIENT_SECONDS, MARGIN_SECONDS, check_shows_who_it_is, request_of
 from tests.otlp_receivers import HttpAnswer, HttpReceiver, WireReceiver, read_http_request
 
 certificates, trusted = clients.certificates, clients.trusted  # fixtures
 provider, client_of = clients.provider, clients.client_of
-TIME_IS_OVER = Later("no answer within 0.3 s")
+TIME_IS_OVER = Retryable("no answer within 0.3 s")
 
 
 def test_tls_with_an_authority_of_our_own(client_of, trusted):
     """The authority in the environment is trusted."""
     with HttpReceiver(tls=trusted.server_context()) as receiver:
         client = client_of(receiver.endpoint)
-        assert [client.send(request_of("a")) for _ in range(2)] == [Delivered()] * 2
+        assert [client.send(request_of("a")) for _ in range(2)] == [Success()] * 2
         assert receiver.connections == 1
 
 
@@ -32,13 +32,13 @@ def test_the_bundle_that_requests_reads_counts_too(client_of, certificates, monk
     """Where the OTLP variables say nothing those of requests do."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates.authority)
     with HttpReceiver(tls=certificates.server_context()) as receiver:
-        assert client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        assert client_of(receiver.endpoint).send(request_of("a")) == Success()
 
 
 def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(client_of, certificates):
     """It may be trusted after the next deployment, so the request may be sent later."""
     with HttpReceiver(tls=certificates.server_context()) as receiver:
-        assert client_of(receiver.endpoint).send(request_of("a")) == Later(
+        assert client_of(receiver.endpoint).send(request_of("a")) == Retryable(
             "the certificate of the receiver is not trusted (unable to get local issuer certificate);"
             " OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
         )
@@ -66,8 +66,8 @@ def test_a_proxy_of_the_environment_is_used(client_of, monkeypatch):
     with HttpReceiver() as proxy, HttpReceiver() as receiver:
         monkeypatch.setenv("HTTP_PROXY", proxy.endpoint)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        assert client_of("http://nowhere.invalid").send(request_of("a")) == Delivered()
-        assert client_of(receiver.endpoint).send(request_of("b")) == Delivered()
+        assert client_of("http://nowhere.invalid").send(request_of("a")) == Success()
+        assert client_of(receiver.endpoint).send(request_of("b")) == Success()
         assert proxy.paths == ["http://nowhere.invalid/v1/traces"]
         assert receiver.paths == ["/v1/traces"]
 
@@ -95,7 +95,7 @@ def test_tls_goes_through_a_proxy(client_of, certificates, monkeypatch):
     with HttpReceiver(tls=certificates.server_context()) as receiver, WireReceiver(tunnel) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
         client = client_of("https://localhost:4318")
-        assert client.send(request_of("a")) == Delivered()
+        assert client.send(request_of("a")) == Success()
         client.close()
         assert [head.rpartition(b" ")[0] for head in heads] == [b"CONNECT localhost:4318"]
     with WireReceiver(read_http_request) as proxy:
@@ -111,10 +111,10 @@ def test_a_netrc_does_not_replace_our_key(client_of, monkeypatch, tmp_path):
     netrc.write_text("machine 127.0.0.1 login other password word\ndefault login other password word\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with HttpReceiver() as receiver:
-        assert client_of(receiver.endpoint, headers={"Authorization": "Bearer k"}).send(request_of("a")) == Delivered()
-        assert client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        assert client_of(receiver.endpoint, headers={"Authorization": "Bearer k"}).send(request_of("a")) == Success()
+        assert client_of(receiver.endpoint).send(request_of("a")) == Success()
         with_user = receiver.endpoint.replace("//", "//me:mine@")
-        assert client_of(with_user).send(request_of("a")) == Delivered()
+        assert client_of(with_user).send(request_of("a")) == Success()
         ours = f"Basic {base64.b64encode(b'me:mine').decode()}"
         assert [headers.get("authorization") for headers in receiver.headers] == ["Bearer k", None, ours]
 
@@ -169,10 +169,10 @@ def test_a_credential_provider_makes_the_session(client_of, provider, monkeypatc
     monkeypatch.setenv(f"OTEL_PYTHON_EXPORTER_OTLP_{variable}_CREDENTIAL_PROVIDER", "ours")
     with HttpReceiver() as receiver:
         client = client_of(receiver.endpoint)
-        assert client.send(request_of("a")) == Delivered()
+        assert client.send(request_of("a")) == Success()
         assert receiver.headers[0]["authorization"] == "Bearer fresh"
         receiver.refuse(HttpAnswer(307, headers={"Location": receiver.endpoint}))
-        assert client.send(request_of("a")) == Refused(
+        assert client.send(request_of("a")) == Rejected(
             "HTTP 307, a redirect to 127.0.0.1, which is not followed; set the endpoint to where it leads"
         )
 
@@ -182,7 +182,7 @@ def test_a_provider_without_a_token_is_no_error_of_ours(client_of, provider, mon
     provider(f"{__name__}:session_without_a_token")
     monkeypatch.setenv("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "ours")
     with HttpReceiver() as receiver:
-        assert client_of(receiver.endpoint).send(request_of("a")) == Later(
+        assert client_of(receiver.endpoint).send(request_of("a")) == Retryable(
             "it failed in foreign code, such as a credential provider; the log of 'runspan' names it"
         )
         assert "RefreshError" in caplog.text

@@ -2,17 +2,15 @@ import threading
 
 import pytest
 
-from runspan.export.otlp import on_demand
-from runspan.export.otlp.answers import Delivered, Later
-from runspan.export.otlp.on_demand import OnDemandClient
-from runspan.export.request import Request
-from runspan.export.workers import workers
+from runspan.export.encoding.requests import Request
+from runspan.export.otlp import client as module
+from runspan.export.otlp.client import OnDemandClient
+from runspan.export.otlp.result import Retryable, Success
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
-from tests.test_configure import run_python
-from tests.waiting import collect_until
+from tests.programs import run_python
 
 REQUEST = Request(b"", 0)
-CLOSED = Later("closed")
+CLOSED = Retryable("closed")
 
 
 class Fake:
@@ -28,7 +26,7 @@ class Fake:
         self.called.set()
         self.gate.wait(30)
         self.sent += 1
-        return Delivered()
+        return Success()
 
     def close(self):
         self.closes += 1
@@ -54,7 +52,9 @@ class Made:
 
 
 @pytest.fixture
-def made():
+def made(monkeypatch):
+    """Have a function take the place of a target."""
+    monkeypatch.setattr(module, "make_client", lambda make: make())
     return Made()
 
 
@@ -62,7 +62,7 @@ def test_a_client_is_built_when_it_is_needed_and_once(made):
     """Nothing is built before the first request, and all requests share what it built."""
     client = OnDemandClient(made)
     assert made.clients == []
-    assert [client.send(REQUEST), client.send(REQUEST)] == [Delivered()] * 2
+    assert [client.send(REQUEST), client.send(REQUEST)] == [Success()] * 2
     assert made.sent == [2]
 
 
@@ -111,27 +111,6 @@ def test_a_client_that_is_closed_while_it_is_built_is_closed(made):
     assert (made.sent, made.closes) == ([0], [1])
 
 
-def test_those_used_longest_ago_are_closed(made, monkeypatch):
-    """Only so many stay open between requests; one that was closed is built again when it is needed."""
-    monkeypatch.setattr(on_demand, "MOST_IDLE_CLIENTS", 3)
-    clients = [OnDemandClient(made) for _ in range(5)]
-    for client in [*clients[:3], clients[0], clients[3], clients[4]]:
-        client.send(REQUEST)
-    assert made.closes == [0, 1, 1, 0, 0]
-    clients[1].send(REQUEST)
-    assert made.closes == [1, 1, 1, 0, 0, 0]
-    assert made.sent == [2, 1, 1, 1, 1, 1]
-
-
-def test_the_client_of_garbage_is_closed(made):
-    """When nobody can use a client any more a worker closes it."""
-    assert workers.ensure_started()
-    client = OnDemandClient(made)
-    client.send(REQUEST)
-    del client
-    collect_until(lambda: made.closes == [1])
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -152,7 +131,7 @@ def test_what_cannot_be_built_may_be_sent_later(made, error, reason):
     client = OnDemandClient(make)
     with pytest.raises(type(error)):
         client.build()
-    assert [client.send(REQUEST), client.send(REQUEST)] == [Later(reason), Delivered()]
+    assert [client.send(REQUEST), client.send(REQUEST)] == [Retryable(reason), Success()]
 
 
 @pytest.mark.parametrize(("receiver_class", "protocol"), [(HttpReceiver, "http/protobuf"), (GrpcReceiver, "grpc")])
@@ -162,12 +141,12 @@ def test_a_forked_child_has_a_connection_of_its_own(receiver_class, protocol):
         ended = run_python(
             f"""
             import os, warnings
-            from runspan.export.otlp.on_demand import OnDemandClient
+            from runspan.export.otlp.client import OnDemandClient
             from runspan.export.otlp.target import resolve_target
             from tests.export.clients import request_of
 
             warnings.simplefilter("ignore", DeprecationWarning)  # Python's, of forks while threads run
-            client = OnDemandClient(resolve_target(endpoint="{receiver.endpoint}", protocol="{protocol}").client)
+            client = OnDemandClient(resolve_target(endpoint="{receiver.endpoint}", protocol="{protocol}"))
             answers = [str(client.send(request_of("parent")))]
             child = os.fork()
             if not child:
@@ -179,5 +158,5 @@ def test_a_forked_child_has_a_connection_of_its_own(receiver_class, protocol):
             tell(answers)
             """
         )
-        assert ended.told == [["Delivered(rejected=0, reason='')"] * 2]
+        assert ended.told == [["Success(rejected=0, reason='')"] * 2]
         assert [span["name"] for span in receiver.received()] == ["parent", "child", "parent again"]

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runspan.export.otlp.answers import Delivered
+from runspan.export.otlp.client import make_client
 from runspan.export.otlp.credentials import Certificates
+from runspan.export.otlp.result import Success
 from runspan.export.otlp.target import OtlpTarget, endpoint_in_environment, resolve_target
 from tests.export import clients
 from tests.export.clients import request_of
@@ -240,11 +241,13 @@ def test_files_that_cannot_be_used_are_named(environment, tmp_path, protocol, ke
         certificates = Certificates(**{"authority": str(path)} if not also else {"client": str(path), "key": key})
         target = OtlpTarget(protocol, "https://127.0.0.1:1", certificates=certificates)
         with pytest.raises(ValueError, match=r".") as raised:
-            target.client()
+            make_client(target)
         began, _, remedy = str(raised.value).partition(" can't be used: ")
         assert began == f"OTEL_EXPORTER_OTLP_{name} ({path}{also})"
         assert remedy.endswith(". Name a readable PEM file.")
-        replace(target, endpoint="http://127.0.0.1:1").client().close()  # where they are not used they may be missing
+        make_client(
+            replace(target, endpoint="http://127.0.0.1:1")
+        ).close()  # where they are not used they may be missing
 
 
 @pytest.mark.parametrize(("protocol", "transport"), [("http/protobuf", "HTTP"), ("grpc", "GRPC")])
@@ -255,14 +258,14 @@ def test_a_credential_provider_that_is_none_is_an_error(environment, provider, p
     provider("builtins:dict")
     environment({variable: "theirs"})
     with pytest.raises(ValueError, match=r".") as missing:
-        target.client()
+        make_client(target)
     assert str(missing.value) == (
         f"{variable} is 'theirs', but no installed package has an entry point of that name in the group"
         " opentelemetry_otlp_credential_provider; install the one that has it, or correct the name."
     )
     environment({variable: "ours"})
     with pytest.raises(ValueError, match=rf"{variable} is 'ours', which makes a dict; name one that makes a "):
-        target.client()
+        make_client(target)
 
 
 @pytest.mark.parametrize(
@@ -306,8 +309,8 @@ def test_headers_that_are_taken_can_be_sent(protocol, receiver_class, headers):
             target = resolve_target(endpoint=receiver.endpoint, protocol=protocol, headers=headers)
         except ValueError:
             return
-        client = target.client()
-        assert client.send(request_of("a")) == Delivered()
+        client = make_client(target)
+        assert client.send(request_of("a")) == Success()
         client.close()
         got = receiver.headers[0]
         assert {name: got[name].strip() for name in target.headers} == {

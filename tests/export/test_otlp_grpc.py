@@ -23,8 +23,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
-from runspan.export.otlp.grpc_client import retry_delay
+from runspan.export.otlp.grpc import retry_delay
+from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from tests.export import clients
 from tests.export.clients import (
     ALL,
@@ -39,7 +39,7 @@ from tests.otlp_receivers import GrpcAnswer, GrpcReceiver, HttpReceiver, WireRec
 
 certificates, trusted = clients.certificates, clients.trusted  # fixtures
 provider, client_of = clients.provider, clients.client_of
-TIME_IS_OVER = Later("no answer within 0.3 s")
+TIME_IS_OVER = Retryable("no answer within 0.3 s")
 Code = grpc.StatusCode
 
 
@@ -70,7 +70,7 @@ def test_a_request_arrives_as_otlp_says(grpc_client_of, monkeypatch, compression
     monkeypatch.setenv(ALL + "COMPRESSION", compression)
     with GrpcReceiver() as receiver:
         client = grpc_client_of(receiver.endpoint, headers={"X-Api-Key": "k"})
-        assert [client.send(request_of("a", "b")), client.send(request_of("c"))] == [Delivered()] * 2
+        assert [client.send(request_of("a", "b")), client.send(request_of("c"))] == [Success()] * 2
         assert [span["name"] for span in receiver.received()] == ["a", "b", "c"]
         assert receiver.headers[0]["x-api-key"] == "k"
         assert receiver.headers[0]["user-agent"].startswith("runspan/")
@@ -79,28 +79,28 @@ def test_a_request_arrives_as_otlp_says(grpc_client_of, monkeypatch, compression
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (GrpcAnswer(), Delivered()),
+        (GrpcAnswer(), Success()),
         (
             GrpcAnswer(
                 response=ExportTraceServiceResponse(
                     partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="too old")
                 )
             ),
-            Delivered(1, "too old"),
+            Success(1, "too old"),
         ),
         *(
-            (GrpcAnswer(code, "try later"), Later(f"{code.name}: try later"))
+            (GrpcAnswer(code, "try later"), Retryable(f"{code.name}: try later"))
             for code in (Code.CANCELLED, Code.ABORTED, Code.OUT_OF_RANGE, Code.UNAVAILABLE, Code.DATA_LOSS)
         ),
-        (GrpcAnswer(Code.DEADLINE_EXCEEDED, "my own"), Later("DEADLINE_EXCEEDED: my own")),
-        (GrpcAnswer(Code.UNAVAILABLE, "busy", details(DebugInfo(), WAIT)), Later("UNAVAILABLE: busy", 2.5)),
-        (GrpcAnswer(Code.RESOURCE_EXHAUSTED, "quota", details(WAIT)), Later("RESOURCE_EXHAUSTED: quota", 2.5)),
+        (GrpcAnswer(Code.DEADLINE_EXCEEDED, "my own"), Retryable("DEADLINE_EXCEEDED: my own")),
+        (GrpcAnswer(Code.UNAVAILABLE, "busy", details(DebugInfo(), WAIT)), Retryable("UNAVAILABLE: busy", 2.5)),
+        (GrpcAnswer(Code.RESOURCE_EXHAUSTED, "quota", details(WAIT)), Retryable("RESOURCE_EXHAUSTED: quota", 2.5)),
         (
             GrpcAnswer(Code.RESOURCE_EXHAUSTED, "quota", (("google.rpc.retryinfo-bin", WAIT.SerializeToString()),)),
-            Later("RESOURCE_EXHAUSTED: quota", 2.5),
+            Retryable("RESOURCE_EXHAUSTED: quota", 2.5),
         ),
-        (GrpcAnswer(Code.RESOURCE_EXHAUSTED, "quota", details(DebugInfo())), Refused("RESOURCE_EXHAUSTED: quota")),
-        (GrpcAnswer(Code.RESOURCE_EXHAUSTED), Refused("RESOURCE_EXHAUSTED: no reason given")),
+        (GrpcAnswer(Code.RESOURCE_EXHAUSTED, "quota", details(DebugInfo())), Rejected("RESOURCE_EXHAUSTED: quota")),
+        (GrpcAnswer(Code.RESOURCE_EXHAUSTED), Rejected("RESOURCE_EXHAUSTED: no reason given")),
         (
             GrpcAnswer(Code.RESOURCE_EXHAUSTED, "grpc: received message after decompression larger than max 4194304"),
             TooLarge("RESOURCE_EXHAUSTED: grpc: received message after decompression larger than max 4194304", 4194304),
@@ -110,9 +110,9 @@ def test_a_request_arrives_as_otlp_says(grpc_client_of, monkeypatch, compression
             TooLarge("OUT_OF_RANGE: decoded message length too large: found 9 bytes, the limit is: 8 bytes", 8),
         ),
         (GrpcAnswer(Code.INVALID_ARGUMENT, "body too large"), TooLarge("INVALID_ARGUMENT: body too large")),
-        (GrpcAnswer(Code.PERMISSION_DENIED, "body too large"), Refused("PERMISSION_DENIED: body too large")),
+        (GrpcAnswer(Code.PERMISSION_DENIED, "body too large"), Rejected("PERMISSION_DENIED: body too large")),
         *(
-            (GrpcAnswer(code, "no\r\n\x1b[1mway"), Refused(f"{code.name}: no [1mway"))
+            (GrpcAnswer(code, "no\r\n\x1b[1mway"), Rejected(f"{code.name}: no [1mway"))
             for code in (
                 Code.UNKNOWN,
                 Code.INVALID_ARGUMENT,
@@ -145,7 +145,7 @@ def test_the_limit_that_servers_have_by_default_is_told(grpc_client_of, monkeypa
         client = grpc_client_of(receiver.endpoint)
         answer = client.send(request_of("a" * 4_200_000))
         assert (type(answer), answer.limit) == (TooLarge, limit)
-        assert client.send(request_of("a" * 4_190_000)) == Delivered()
+        assert client.send(request_of("a" * 4_190_000)) == Success()
 
 
 @given(st.lists(st.tuples(st.sampled_from(["grpc-status-details-bin", "google.rpc.retryinfo-bin"]), st.binary())))
@@ -175,7 +175,7 @@ def answering(answer, compression=None):
 def test_an_answer_that_is_no_message_is_a_success(grpc_client_of):
     """The status said enough."""
     with answering(b"\xff\xff") as endpoint:
-        assert grpc_client_of(endpoint).send(request_of("a")) == Delivered()
+        assert grpc_client_of(endpoint).send(request_of("a")) == Success()
 
 
 @pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip])
@@ -183,10 +183,11 @@ def test_an_answer_of_any_size_is_not_taken_in(compression):
     """An answer of 200 MB, or of 200 KB that unpack to it, costs no memory; the request has arrived, so it is sent."""
     program = """
         import resource, sys
+        from runspan.export.otlp.client import make_client
         from runspan.export.otlp.target import resolve_target
-        from runspan.export.request import Request
+        from runspan.export.encoding.requests import Request
 
-        client = resolve_target(endpoint=sys.argv[1], protocol="grpc").client()
+        client = make_client(resolve_target(endpoint=sys.argv[1], protocol="grpc"))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(client.send(Request(b"", 1)))
         client.close()
@@ -195,7 +196,7 @@ def test_an_answer_of_any_size_is_not_taken_in(compression):
     with answering(b"\x0a\x00" * (100 * 2**20), compression) as endpoint:
         argv = [sys.executable, "-c", dedent(program), endpoint]
         ended = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
-    assert ended.stdout.splitlines() == ["Delivered(rejected=0, reason='')", "True"], ended.stderr
+    assert ended.stdout.splitlines() == ["Success(rejected=0, reason='')", "True"], ended.stderr
 
 
 @pytest.mark.parametrize("size", [100, 10_000])
@@ -212,12 +213,12 @@ def test_nobody_listens_and_then_somebody_does(grpc_client_of):
     """The next try after a failure connects anew at once, however often it or another client failed before."""
     with GrpcReceiver() as receiver:
         client, other = grpc_client_of(receiver.endpoint), grpc_client_of(receiver.endpoint)
-        assert [client.send(request_of("a")), other.send(request_of("a"))] == [Delivered()] * 2
+        assert [client.send(request_of("a")), other.send(request_of("a"))] == [Success()] * 2
     for _ in range(5):
         answer = client.send(request_of("a"))
         assert answer.reason.startswith("UNAVAILABLE: failed to connect to all addresses")
     with GrpcReceiver(int(receiver.endpoint.rpartition(":")[2])) as receiver:
-        assert [client.send(request_of("a")), other.send(request_of("a"))] == [Delivered()] * 2
+        assert [client.send(request_of("a")), other.send(request_of("a"))] == [Success()] * 2
 
 
 @pytest.mark.parametrize(
@@ -227,13 +228,13 @@ def test_a_connection_that_breaks_is_a_reason_to_try_later(grpc_client_of, talk)
     """Whatever is there instead of gRPC may be something else next time."""
     with WireReceiver(talk) as receiver:
         answer = grpc_client_of(receiver.endpoint, impatient=True).send(request_of("a"))
-        assert isinstance(answer, Later)
+        assert isinstance(answer, Retryable)
 
 
 def test_a_receiver_of_http_only_is_told(grpc_client_of):
     """The port for HTTP is easily taken for the other."""
     with HttpReceiver() as receiver:
-        assert isinstance(grpc_client_of(receiver.endpoint, impatient=True).send(request_of("a")), Later)
+        assert isinstance(grpc_client_of(receiver.endpoint, impatient=True).send(request_of("a")), Retryable)
 
 
 def test_a_server_that_goes_in_the_middle(grpc_client_of):
@@ -243,7 +244,7 @@ def test_a_server_that_goes_in_the_middle(grpc_client_of):
         sending = pool.submit(grpc_client_of(receiver.endpoint).send, request_of("a"))
         receiver.wait_for_attempts(1)
         receiver.break_off()
-        assert isinstance(sending.result(5), Later)
+        assert isinstance(sending.result(5), Retryable)
 
 
 def never_read(wire):
@@ -281,13 +282,13 @@ def test_tls_with_an_authority_of_our_own(grpc_client_of, trusted):
     """The authority in the environment is trusted, whether the endpoint is a URL or an address."""
     with GrpcReceiver(tls=server_credentials(trusted)) as receiver:
         for endpoint in (receiver.endpoint, receiver.endpoint.removeprefix("https://")):
-            assert grpc_client_of(endpoint).send(request_of("a")) == Delivered()
+            assert grpc_client_of(endpoint).send(request_of("a")) == Success()
 
 
 def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(grpc_client_of, certificates):
     """It may be trusted after the next deployment, so the request may be sent later."""
     with GrpcReceiver(tls=server_credentials(certificates)) as receiver:
-        assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Later(
+        assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Retryable(
             "the certificate of the receiver is not trusted (unable to get local issuer certificate);"
             " OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
         )
@@ -319,7 +320,7 @@ def test_insecure_means_what_it_does_to_the_exporter_of_opentelemetry(
     monkeypatch.setenv(ALL + "INSECURE", insecure)
     with GrpcReceiver() as receiver:
         answer = grpc_client_of(endpoint.format(receiver.endpoint.removeprefix("http://"))).send(request_of("a"))
-        assert (answer == Delivered()) is plain
+        assert (answer == Success()) is plain
 
 
 def secure_credentials():
@@ -345,7 +346,7 @@ def test_a_credential_provider_makes_the_credentials(grpc_client_of, provider, c
     provider(f"{__name__}:credentials_of_a_provider")
     monkeypatch.setenv(f"OTEL_PYTHON_EXPORTER_OTLP_{variable}_CREDENTIAL_PROVIDER", "ours")
     with GrpcReceiver(tls=server_credentials(certificates)) as receiver:
-        assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Success()
         assert receiver.headers[0]["authorization"] == "Bearer fresh"
 
 
@@ -356,4 +357,4 @@ def test_a_provider_without_a_token_is_no_error_of_ours(grpc_client_of, provider
     monkeypatch.setenv("OTEL_PYTHON_EXPORTER_OTLP_GRPC_CREDENTIAL_PROVIDER", "ours")
     with GrpcReceiver(tls=server_credentials(certificates)) as receiver:
         answer = grpc_client_of(receiver.endpoint).send(request_of("a"))
-        assert (type(answer), "no token" in answer.reason) == (Later, True)
+        assert (type(answer), "no token" in answer.reason) == (Retryable, True)

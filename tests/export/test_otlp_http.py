@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
+from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from tests.export import clients
 from tests.export.clients import ALL, request_of
 from tests.otlp_receivers import HttpAnswer, HttpReceiver, WireReceiver, read_http_request, reset
@@ -28,7 +28,7 @@ def test_a_request_arrives_as_otlp_says(client_of, monkeypatch, compression, enc
     monkeypatch.setenv(ALL + "COMPRESSION", compression)
     with HttpReceiver() as receiver:
         client = client_of(receiver.endpoint, headers={"X-Api-Key": "k", "Content-Type": "text/plain"})
-        assert client.send(request_of("a", "b")) == Delivered()
+        assert client.send(request_of("a", "b")) == Success()
         assert [span["name"] for span in receiver.received()] == ["a", "b"]
         (headers,) = receiver.headers
         assert receiver.paths == ["/v1/traces"]
@@ -43,7 +43,7 @@ def test_a_request_arrives_as_otlp_says(client_of, monkeypatch, compression, enc
 def test_our_name_can_be_another(client_of):
     """Some gateways let only known clients pass."""
     with HttpReceiver() as receiver:
-        assert client_of(receiver.endpoint, headers={"user-agent": "ours/1"}).send(request_of("a")) == Delivered()
+        assert client_of(receiver.endpoint, headers={"user-agent": "ours/1"}).send(request_of("a")) == Success()
         assert receiver.headers[0]["user-agent"] == "ours/1"
 
 
@@ -51,21 +51,21 @@ def test_a_connection_is_kept(client_of):
     """Requests share one connection, also after an answer that is no success."""
     with HttpReceiver() as receiver:
         client = client_of(receiver.endpoint)
-        assert client.send(request_of("a")) == Delivered()
+        assert client.send(request_of("a")) == Success()
         receiver.refuse(503)
-        assert client.send(request_of("b")) == Later("HTTP 503: Service Unavailable")
+        assert client.send(request_of("b")) == Retryable("HTTP 503: Service Unavailable")
         receiver.accept()
-        assert client.send(request_of("c")) == Delivered()
+        assert client.send(request_of("c")) == Success()
         assert receiver.connections == 1
 
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (HttpAnswer(200), Delivered()),
-        (HttpAnswer(202, b"accepted"), Delivered()),
-        (HttpAnswer(204), Delivered()),
-        (HttpAnswer(200, b"x" * 200_000, PROTOBUF), Delivered()),
+        (HttpAnswer(200), Success()),
+        (HttpAnswer(202, b"accepted"), Success()),
+        (HttpAnswer(204), Success()),
+        (HttpAnswer(200, b"x" * 200_000, PROTOBUF), Success()),
         (
             HttpAnswer(
                 200,
@@ -74,22 +74,22 @@ def test_a_connection_is_kept(client_of):
                 ).SerializeToString(),
                 PROTOBUF,
             ),
-            Delivered(1, "too old"),
+            Success(1, "too old"),
         ),
         (
             HttpAnswer(200, b'{"partialSuccess":{"rejectedSpans":"1"}}', "application/json; charset=utf-8"),
-            Delivered(1),
+            Success(1),
         ),
-        (HttpAnswer(429, b"slow down", headers={"Retry-After": "7"}), Later("HTTP 429: slow down", 7.0)),
-        (HttpAnswer(429, b"slow down", headers={"Retry-After": "never"}), Later("HTTP 429: slow down")),
-        (HttpAnswer(502), Later("HTTP 502: Bad Gateway")),
+        (HttpAnswer(429, b"slow down", headers={"Retry-After": "7"}), Retryable("HTTP 429: slow down", 7.0)),
+        (HttpAnswer(429, b"slow down", headers={"Retry-After": "never"}), Retryable("HTTP 429: slow down")),
+        (HttpAnswer(502), Retryable("HTTP 502: Bad Gateway")),
         (
             HttpAnswer(
                 503, Status(message="sending queue is full").SerializeToString(), PROTOBUF, {"Retry-After": "0"}
             ),
-            Later("HTTP 503: sending queue is full", 0.0),
+            Retryable("HTTP 503: sending queue is full", 0.0),
         ),
-        (HttpAnswer(504, b"<html><h1>504</h1>\r\n</html>", "text/html"), Later("HTTP 504: 504")),
+        (HttpAnswer(504, b"<html><h1>504</h1>\r\n</html>", "text/html"), Retryable("HTTP 504: 504")),
         (HttpAnswer(413), TooLarge("HTTP 413: Request Entity Too Large")),
         (HttpAnswer(413, b"too big, max 5"), TooLarge("HTTP 413: too big, max 5")),
         (HttpAnswer(400, b"http: request body too large"), TooLarge("HTTP 400: http: request body too large")),
@@ -97,16 +97,16 @@ def test_a_connection_is_kept(client_of):
             HttpAnswer(500, b'{"code":8,"message":"received message larger than max (9 vs. 8)"}', "application/json"),
             TooLarge("HTTP 500: received message larger than max (9 vs. 8)", 8),
         ),
-        (HttpAnswer(401, b"who are you?", headers={"WWW-Authenticate": "Basic"}), Refused("HTTP 401: who are you?")),
-        (HttpAnswer(400, b'{"message":"no tenant"}', "application/json"), Refused("HTTP 400: no tenant")),
-        (HttpAnswer(403, b"body too large a risk"), Refused("HTTP 403: body too large a risk")),
-        (HttpAnswer(404, b"404 page not found\n"), Refused("HTTP 404: 404 page not found")),
-        (HttpAnswer(500), Refused("HTTP 500: Internal Server Error")),
-        (HttpAnswer(501, headers={"Retry-After": "1"}), Refused("HTTP 501: Not Implemented")),
+        (HttpAnswer(401, b"who are you?", headers={"WWW-Authenticate": "Basic"}), Rejected("HTTP 401: who are you?")),
+        (HttpAnswer(400, b'{"message":"no tenant"}', "application/json"), Rejected("HTTP 400: no tenant")),
+        (HttpAnswer(403, b"body too large a risk"), Rejected("HTTP 403: body too large a risk")),
+        (HttpAnswer(404, b"404 page not found\n"), Rejected("HTTP 404: 404 page not found")),
+        (HttpAnswer(500), Rejected("HTTP 500: Internal Server Error")),
+        (HttpAnswer(501, headers={"Retry-After": "1"}), Rejected("HTTP 501: Not Implemented")),
         *(
             (
                 HttpAnswer(status, headers={"Location": location}),
-                Refused(f"HTTP {status}, a redirect{to}, which is not followed; set the endpoint to where it leads"),
+                Rejected(f"HTTP {status}, a redirect{to}, which is not followed; set the endpoint to where it leads"),
             )
             for status, location, to in [
                 (301, "https://user:word@b.example/v1/traces?key=secret", " to b.example"),
@@ -115,7 +115,7 @@ def test_a_connection_is_kept(client_of):
                 (308, "https://b.example:4318/v1/traces", " to b.example"),
             ]
         ),
-        (HttpAnswer(304), Refused("HTTP 304, a redirect, which is not followed; set the endpoint to where it leads")),
+        (HttpAnswer(304), Rejected("HTTP 304, a redirect, which is not followed; set the endpoint to where it leads")),
     ],
     ids=lambda value: str(value.status) if isinstance(value, HttpAnswer) else "",
 )
@@ -131,9 +131,9 @@ def test_nobody_listens(client_of):
     """What can't be sent because nobody listens may be sent later, and arrives when somebody does."""
     with HttpReceiver() as receiver:
         client = client_of(receiver.endpoint)
-    assert client.send(request_of("a")) == Later("ConnectionRefusedError: [Errno 111] Connection refused")
+    assert client.send(request_of("a")) == Retryable("ConnectionRefusedError: [Errno 111] Connection refused")
     with HttpReceiver(int(receiver.endpoint.rpartition(":")[2])) as receiver:
-        assert client.send(request_of("a")) == Delivered()
+        assert client.send(request_of("a")) == Success()
 
 
 def test_a_host_without_address(client_of):
@@ -171,7 +171,7 @@ def reset_after_reading(wire):
 def test_a_connection_that_breaks_is_a_reason_to_try_later(client_of, talk, reason):
     """Whether the request arrived is not known."""
     with WireReceiver(talk) as receiver:
-        assert client_of(receiver.endpoint).send(request_of("a")) == Later(reason)
+        assert client_of(receiver.endpoint).send(request_of("a")) == Retryable(reason)
         assert receiver.connections == 1
 
 
@@ -184,7 +184,7 @@ def test_a_success_whose_body_breaks_off_is_a_success(client_of):
         reset(wire)
 
     with WireReceiver(talk) as receiver:
-        assert client_of(receiver.endpoint).send(request_of("a")) == Delivered()
+        assert client_of(receiver.endpoint).send(request_of("a")) == Success()
 
 
 def test_a_body_that_bursts_when_it_is_unpacked_is_not_unpacked(client_of):
@@ -192,7 +192,7 @@ def test_a_body_that_bursts_when_it_is_unpacked_is_not_unpacked(client_of):
     answer = HttpAnswer(400, gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
     with HttpReceiver() as receiver:
         receiver.refuse(answer)
-        assert client_of(receiver.endpoint).send(request_of("a")) == Refused("HTTP 400: Bad Request")
+        assert client_of(receiver.endpoint).send(request_of("a")) == Rejected("HTTP 400: Bad Request")
 
 
 def test_a_connection_that_died_meanwhile_is_no_failure(client_of):
@@ -207,7 +207,7 @@ def test_a_connection_that_died_meanwhile_is_no_failure(client_of):
 
     with WireReceiver(talk) as receiver:
         client = client_of(receiver.endpoint)
-        assert [client.send(request_of("a")) for _ in range(2)] == [Delivered()] * 2
+        assert [client.send(request_of("a")) for _ in range(2)] == [Success()] * 2
         assert receiver.connections == 2
 
 
@@ -223,7 +223,7 @@ def test_a_kept_connection_that_answered_in_part_is_not_tried_again_at_once(clie
 
     with WireReceiver(talk) as receiver:
         client = client_of(receiver.endpoint)
-        assert [client.send(request_of("a")) for _ in range(2)] == [Delivered(), Later("BadStatusLine: HTTP/1.1 20")]
+        assert [client.send(request_of("a")) for _ in range(2)] == [Success(), Retryable("BadStatusLine: HTTP/1.1 20")]
         assert receiver.connections == 1
 
 
@@ -239,4 +239,4 @@ def test_the_next_address_of_a_host_is_tried(client_of, monkeypatch, host):
     with HttpReceiver() as receiver:
         monkeypatch.setattr(socket, "getaddrinfo", look_up_more)
         client = client_of(receiver.endpoint.replace("127.0.0.1", host))
-        assert client.send(request_of("a")) == Delivered()
+        assert client.send(request_of("a")) == Success()

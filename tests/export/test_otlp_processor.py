@@ -4,7 +4,7 @@ import sys
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from runspan.export.otlp_processor import OtlpSpanProcessor
+from runspan.export.processor import OtlpSpanProcessor
 from tests.export.memory import end_spans
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 
@@ -74,7 +74,7 @@ def test_the_environment_is_enough(monkeypatch, tracer_of):
         (
             "",
             {"durability": "write-ahead"},
-            "durability is 'write-ahead' without a spool; name a file: spool=PATH.",
+            "durability is 'write-ahead' without a spool; name a folder: spool=PATH.",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_tenants_cannot_share_a_spool(tmp_path):
     first = OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "a"}, spool=path)
     second = OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "a"}, spool=path)
     with pytest.raises(
-        ValueError, match=r"in use for http://127.0.0.1:1/v1/traces with other headers.*a file for each"
+        ValueError, match=r"in use for http://127.0.0.1:1/v1/traces with other headers.*a folder for each"
     ):
         OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "b"}, spool=path)
     for processor in (first, second):
@@ -117,9 +117,9 @@ def test_a_processor_costs_no_connection_before_it_has_spans():
     asked for: when Python exits that can't be imported any more."""
     code = (
         "import sys, runspan; imported = set(sys.modules)  # LangChain has requests already\n"
-        "from runspan.export.otlp_processor import OtlpSpanProcessor\n"
+        "from runspan.export.processor import OtlpSpanProcessor\n"
         "OtlpSpanProcessor().shutdown()\n"
-        "senders = ('runspan.export.otlp.http_client', 'grpc', 'requests', 'urllib3')\n"
+        "senders = ('runspan.export.otlp.http', 'grpc', 'requests', 'urllib3')\n"
         "print([module for module in set(sys.modules) - imported if module.startswith(senders)])\n"
         "OtlpSpanProcessor(protocol='grpc'); print('grpc' in sys.modules)"
     )

@@ -12,8 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
-from runspan.export.packing.pack import Packed, pack, split
-from runspan.export.request import Request
+from runspan.export.encoding.requests import Encoded, Request, encode, split
 from runspan.semconv import ORIGINAL_SIZE, SHORTENED
 
 SHOP = Resource({"service.name": "shop"}, "https://a.example/resource")
@@ -74,12 +73,12 @@ def test_what_fits_is_one_request():
     """Spans that fit together are one request, exactly as OpenTelemetry encodes them."""
     spans = [a_span(1), a_span(2, scope=THEIRS), a_span(3, resource=BANK)]
     body = encode_spans(spans).SerializeToString()
-    assert pack(spans, len(body)) == Packed([Request(body, 3)])
+    assert encode(spans, len(body)) == Encoded([Request(body, 3)])
 
 
 def test_nothing():
     """No spans are no request."""
-    assert pack([], 1_000) == Packed([])
+    assert encode([], 1_000) == Encoded([])
 
 
 def test_what_does_not_fit_is_several():
@@ -89,16 +88,16 @@ def test_what_does_not_fit_is_several():
         *(a_span(number, {"text": "x" * 100}, scope=THEIRS) for number in range(5, 7)),
         *(a_span(number, {"text": "x" * 100}, resource=BANK) for number in range(7, 9)),
     ]
-    packed = pack(spans, 600)
-    assert [(request.spans, request.shortened) for request in packed.requests] == [(2, 0), (2, 0), (2, 0), (2, 0)]
-    assert [groups(request) for request in packed.requests] == [
+    encoded = encode(spans, 600)
+    assert [(request.spans, request.shortened) for request in encoded.requests] == [(2, 0), (2, 0), (2, 0), (2, 0)]
+    assert [groups(request) for request in encoded.requests] == [
         [("shop", "runspan", ["span 1", "span 2"])],
         [("shop", "runspan", ["span 3", "span 4"])],
         [("shop", "httpx", ["span 5", "span 6"])],
         [("bank", "runspan", ["span 7", "span 8"])],
     ]
-    assert all(len(request.body) <= 600 for request in packed.requests)
-    first = ExportTraceServiceRequest.FromString(packed.requests[1].body).resource_spans[0]
+    assert all(len(request.body) <= 600 for request in encoded.requests)
+    first = ExportTraceServiceRequest.FromString(encoded.requests[1].body).resource_spans[0]
     whole = encode_spans(spans[:1]).resource_spans[0]
     assert (first.resource, first.schema_url) == (whole.resource, whole.schema_url)
     assert first.scope_spans[0].scope == whole.scope_spans[0].scope
@@ -108,10 +107,10 @@ def test_what_does_not_fit_is_several():
 def test_a_large_span_leaves_its_neighbours_whole():
     """A span of 6 MB is shortened to nearly the limit; the spans beside it arrive as they are."""
     spans = [a_span(1), a_span(2, {INPUT: "é" * 3_000_000}), a_span(3)]
-    packed = pack(spans, 4_000_000)
-    assert [(request.spans, request.shortened) for request in packed.requests] == [(1, 0), (1, 1), (1, 0)]
-    assert 3_900_000 < len(packed.requests[1].body) <= 4_000_000
-    first, large, last = protos(packed.requests)
+    encoded = encode(spans, 4_000_000)
+    assert [(request.spans, request.shortened) for request in encoded.requests] == [(1, 0), (1, 1), (1, 0)]
+    assert 3_900_000 < len(encoded.requests[1].body) <= 4_000_000
+    first, large, last = protos(encoded.requests)
     whole = [*protos([Request(encode_spans(spans).SerializeToString(), 3)])]
     assert (first, last) == (whole[0], whole[2])
     assert told(large)[ORIGINAL_SIZE].int_value == whole[1].ByteSize()
@@ -120,32 +119,32 @@ def test_a_large_span_leaves_its_neighbours_whole():
 
 def test_many_large_spans():
     """512 spans of 50 KB are as many requests as are needed, and none is shortened."""
-    packed = pack([a_span(number, {INPUT: "x" * 50_000}) for number in range(1, 513)], 4_000_000)
-    assert [request.spans for request in packed.requests] == [79, 79, 79, 79, 79, 79, 38]
-    assert [request.shortened for request in packed.requests] == [0] * 7
+    encoded = encode([a_span(number, {INPUT: "x" * 50_000}) for number in range(1, 513)], 4_000_000)
+    assert [request.spans for request in encoded.requests] == [79, 79, 79, 79, 79, 79, 38]
+    assert [request.shortened for request in encoded.requests] == [0] * 7
 
 
 def test_the_limit_is_exact():
     """A span that alone takes just as much as is allowed stays whole; one byte less, and it is shortened."""
     span = a_span(1, {INPUT: "x" * 3_000})
-    (request,) = pack([a_span(2), span], alone(span)).requests[1:]
+    (request,) = encode([a_span(2), span], alone(span)).requests[1:]
     assert (len(request.body), request.shortened) == (alone(span), 0)
-    (request,) = pack([span], alone(span) - 1).requests
+    (request,) = encode([span], alone(span) - 1).requests
     assert request.shortened == 1
 
 
 def test_a_request_that_is_too_large_is_split():
     """Splitting an encoded request gives what packing its spans at once would have given."""
     spans = [a_span(number, {"text": "x" * 100 * number}, scope=[OURS, THEIRS][number % 2]) for number in range(1, 20)]
-    (request,) = pack(spans, 1_000_000).requests
-    assert split(request, 1_200) == pack(spans, 1_200).requests
+    (request,) = encode(spans, 1_000_000).requests
+    assert split(request, 1_200) == encode(spans, 1_200).requests
     assert split(request, len(request.body)) == [request]
 
 
 def test_spans_shortened_before_are_still_counted():
     """After splitting, each request tells how many of its spans were shortened, then or before."""
     spans = [a_span(number, {"text": "x" * 3_000 * (number % 2)}) for number in range(1, 7)]
-    bodies = [ExportTraceServiceRequest.FromString(request.body) for request in pack(spans, 2_000).requests]
+    bodies = [ExportTraceServiceRequest.FromString(request.body) for request in encode(spans, 2_000).requests]
     together = ExportTraceServiceRequest()
     for body in bodies:
         together.MergeFrom(body)
@@ -195,29 +194,29 @@ def nested(depth):
 def test_what_can_t_be_encoded_is_repaired(span, repaired):
     """A text with half a character or a value of no type of OTLP's is replaced; all else in the span stays."""
     neighbour = a_span(2, {"text": "é"}, kind=SpanKind.CLIENT)
-    assert pack([neighbour, span], 1_000_000) == pack([neighbour, repaired], 1_000_000)
-    assert pack([neighbour, repaired], 1_000_000).not_encodable == 0
+    assert encode([neighbour, span], 1_000_000) == encode([neighbour, repaired], 1_000_000)
+    assert encode([neighbour, repaired], 1_000_000).not_encodable == 0
 
 
 @pytest.mark.parametrize("depth", [47, 48, 49, 60])
 def test_deep_values(depth):
     """Values nested deeper than protobuf reads don't take others along."""
-    packed = pack([a_span(1), a_span(2, {"deep": nested(depth), "model": "m"})], 1_000_000)
-    assert packed.not_encodable == 0
-    assert ["model" in told(span) for span in protos(packed.requests)] == [False, True]
-    assert [len(span.attributes) for span in protos(packed.requests)] == [0, 2]
+    encoded = encode([a_span(1), a_span(2, {"deep": nested(depth), "model": "m"})], 1_000_000)
+    assert encoded.not_encodable == 0
+    assert ["model" in told(span) for span in protos(encoded.requests)] == [False, True]
+    assert [len(span.attributes) for span in protos(encoded.requests)] == [0, 2]
 
 
 def test_a_span_that_can_t_be_encoded():
     """It is counted, with the reason; the others go."""
     spans = [a_span(1), a_span(2, context=None), a_span(3)]
-    packed = pack(spans, 1_000_000)
-    assert packed == Packed(
-        pack([spans[0], spans[2]], 1_000_000).requests,
+    encoded = encode(spans, 1_000_000)
+    assert encoded == Encoded(
+        encode([spans[0], spans[2]], 1_000_000).requests,
         1,
         "AttributeError: 'NoneType' object has no attribute 'trace_id'",
     )
-    assert pack(spans[1:2], 1_000_000).requests == []
+    assert encode(spans[1:2], 1_000_000).requests == []
 
 
 TEXTS = st.text(max_size=30) | st.integers(0, 4_000).map(lambda length: 'ab é\\"\n😀' * (length // 8))
@@ -250,8 +249,8 @@ SPANS = st.lists(
 def test_whatever_comes(fields, limit):
     """Every span arrives once, in order within its scope, in requests that fit; those that fit alone are unchanged."""
     spans = [a_span(number, **each) for number, each in enumerate(fields, 1)]
-    whole = [*protos(pack(spans, 2**31).requests)]
-    requests = pack(spans, limit).requests
+    whole = [*protos(encode(spans, 2**31).requests)]
+    requests = encode(spans, limit).requests
     assert all(len(request.body) <= limit for request in requests)
     arrived = [*protos(requests)]
     assert [span.span_id for span in arrived] == [span.span_id for span in whole]

@@ -13,7 +13,7 @@ RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
 SEND = """
 import gc
 from opentelemetry.sdk.trace import TracerProvider
-from runspan.export.otlp_processor import OtlpSpanProcessor
+from runspan.export.processor import OtlpSpanProcessor
 
 tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
 

@@ -8,9 +8,9 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from runspan.export.counts import Stats
-from runspan.export.otlp.answers import Delivered, Later, Refused, TooLarge
+from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.stats import Stats
 from tests.export.memory import FAILS, Memory, end_spans
 from tests.waiting import collect_until
 
@@ -155,7 +155,7 @@ def test_what_fails_for_now_is_sent_again_when_somebody_waits(delivery, caplog):
     assert processor.force_flush(100) is False
     assert client.batches == [["a", "b"]]
     assert processor.stats() == Stats(taken=3, retried=2, waiting=3)
-    client.answer = Delivered()
+    client.answer = Success()
     end_spans(tracer, "d")
     assert processor.force_flush(5_000) is True
     assert client.batches[1:] == [["a", "b"], ["c"], ["d"]]
@@ -180,7 +180,7 @@ def test_what_fails_for_now_is_sent_again_by_itself(delivery, quiet):
     end_spans(tracer, "a")
     assert client.called.wait(30)
     client.called.clear()
-    client.answer = Delivered()
+    client.answer = Success()
     assert client.called.wait(30)
     assert processor.force_flush(5_000) is True
     assert client.batches == [["a"], ["a"]]
@@ -189,7 +189,7 @@ def test_what_fails_for_now_is_sent_again_by_itself(delivery, quiet):
 def test_a_receiver_that_asks_for_patience_gets_it(delivery, quiet):
     """Before the time that the receiver has named nothing is sent, whoever waits; at the end what waits is lost."""
     client = Memory()
-    client.answer = Later("throttled", after=60)
+    client.answer = Retryable("throttled", after=60)
     processor, tracer = delivery(client)
     end_spans(tracer, "a")
     assert processor.force_flush(100) is False
@@ -205,7 +205,7 @@ def test_a_full_queue_counts_what_waits_for_another_try(delivery):
     end_spans(tracer, *map(str, range(5)))
     assert processor.force_flush(100) is False
     end_spans(tracer, *map(str, range(5, 100)))
-    client.answer = Delivered()
+    client.answer = Success()
     assert processor.force_flush(5_000) is False
     assert client.names == [*map(str, range(5)), *map(str, range(10))]
     assert processor.stats() == Stats(taken=100, sent=10, retried=5, dropped={"queue_full": 90})
@@ -215,12 +215,12 @@ def test_what_the_receiver_refuses_is_lost(delivery, caplog):
     """However many batches are refused, one WARNING tells; one INFO tells when delivery works again."""
     caplog.set_level(logging.INFO)
     client = Memory()
-    client.answer = Refused("no")
+    client.answer = Rejected("no")
     processor, tracer = delivery(client, max_batch_size=2)
     end_spans(tracer, "a", "b", "c", "d", "e")
     assert processor.force_flush(5_000) is False
     assert processor.force_flush(5_000) is False, "it still fails, as far as one knows"
-    client.answer = Delivered()
+    client.answer = Success()
     end_spans(tracer, "f")
     assert processor.force_flush(5_000) is True
     assert processor.stats() == Stats(taken=6, sent=1, dropped={"refused": 5})
@@ -239,7 +239,7 @@ def test_what_the_receiver_refuses_is_lost(delivery, caplog):
 def test_a_partial_success_is_told(delivery, caplog):
     """Spans that the receiver rejects out of a request are lost, counted, and told once with its reason."""
     client = Memory()
-    client.answer = Delivered(rejected=1, reason="too old")
+    client.answer = Success(rejected=1, reason="too old")
     processor, tracer = delivery(client, max_batch_size=2)
     end_spans(tracer, "a", "b", "c", "d")
     assert processor.force_flush(5_000) is False
@@ -331,7 +331,7 @@ def test_exports_are_not_instrumented(delivery):
     seen = []
     client = Memory()
     client.close = lambda: None
-    client.send = lambda _: seen.append(is_instrumentation_enabled()) or Delivered()
+    client.send = lambda _: seen.append(is_instrumentation_enabled()) or Success()
     processor, tracer = delivery(client)
     end_spans(tracer, "a")
     assert processor.force_flush(5_000) is True

@@ -13,13 +13,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runspan.export.otlp.answers import Delivered, TooLarge
-from runspan.export.otlp.responses import (
+from runspan.export.otlp.result import (
     LONGEST_TEXT,
-    delivered,
+    Success,
+    TooLarge,
     message_of,
     one_line,
     seconds_of_retry_after,
+    success,
     too_large,
 )
 
@@ -33,35 +34,35 @@ def partial(rejected, message=""):
 @pytest.mark.parametrize(
     ("body", "as_json", "answer"),
     [
-        (b"", False, Delivered()),
-        (partial(0), False, Delivered()),
-        (partial(3, "too old"), False, Delivered(3, "too old")),
-        (partial(0, "use\nfewer\x00attributes"), False, Delivered(0, "use fewer attributes")),
-        (partial(99, "all"), False, Delivered(5, "all")),
-        (partial(-1, "none"), False, Delivered(0, "none")),
-        (b"", True, Delivered()),
-        (b"{}", True, Delivered()),
-        (b'{"partialSuccess":{}}', True, Delivered()),
-        (b'{"partialSuccess":{"rejectedSpans":"2","errorMessage":"old"},"new":1}', True, Delivered(2, "old")),
-        (b'{"partial_success":{"rejected_spans":2,"error_message":"old"}}', True, Delivered(2, "old")),
-        (b"\xff\xff\xff", False, Delivered()),
-        (b"<html>fine</html>", False, Delivered()),
-        (b"<html>fine</html>", True, Delivered()),
-        (b"[" * 60_000, True, Delivered()),
-        (b'{"partialSuccess":{"rejectedSpans":' + b"9" * 5000 + b"}}", True, Delivered()),
-        (b'{"partialSuccess":{"rejectedSpans":1e400}}', True, Delivered()),
-        (b'{"partialSuccess":7}', True, Delivered()),
+        (b"", False, Success()),
+        (partial(0), False, Success()),
+        (partial(3, "too old"), False, Success(3, "too old")),
+        (partial(0, "use\nfewer\x00attributes"), False, Success(0, "use fewer attributes")),
+        (partial(99, "all"), False, Success(5, "all")),
+        (partial(-1, "none"), False, Success(0, "none")),
+        (b"", True, Success()),
+        (b"{}", True, Success()),
+        (b'{"partialSuccess":{}}', True, Success()),
+        (b'{"partialSuccess":{"rejectedSpans":"2","errorMessage":"old"},"new":1}', True, Success(2, "old")),
+        (b'{"partial_success":{"rejected_spans":2,"error_message":"old"}}', True, Success(2, "old")),
+        (b"\xff\xff\xff", False, Success()),
+        (b"<html>fine</html>", False, Success()),
+        (b"<html>fine</html>", True, Success()),
+        (b"[" * 60_000, True, Success()),
+        (b'{"partialSuccess":{"rejectedSpans":' + b"9" * 5000 + b"}}", True, Success()),
+        (b'{"partialSuccess":{"rejectedSpans":1e400}}', True, Success()),
+        (b'{"partialSuccess":7}', True, Success()),
     ],
 )
 def test_a_partial_success_tells_how_many_spans_were_rejected(body, as_json, answer):
     """At most those that were sent count; an answer that can't be read is as good as none."""
-    assert delivered(body, 5, as_json=as_json) == answer
+    assert success(body, 5, as_json=as_json) == answer
 
 
 @given(body=st.binary() | st.text().map(str.encode), as_json=st.booleans(), spans=st.integers(0, 1000))
 def test_any_body_of_a_success_is_a_delivery(body, as_json, spans):
     """Whatever comes, the request has arrived, and no more spans were rejected than were sent."""
-    answer = delivered(body, spans, as_json=as_json)
+    answer = success(body, spans, as_json=as_json)
     assert 0 <= answer.rejected <= spans
     assert len(answer.reason) <= LONGEST_TEXT
 
@@ -119,7 +120,7 @@ def test_no_text_of_megabytes_takes_hours(piece):
     body = text.encode(errors="replace")
     for content_type in ("text/html", "application/json", "application/x-protobuf", "text/plain"):
         message_of(body, content_type)
-    delivered(body, 1)
+    success(body, 1)
     one_line(text)
     too_large(text)
     seconds_of_retry_after(text)
@@ -241,5 +242,5 @@ def test_any_retry_after_is_a_time_to_wait_or_none(header):
 def test_any_json_is_read_with_suspicion(value):
     """Neither a success nor a refusal in JSON makes an error, whatever its shape."""
     body = json.dumps({"partialSuccess": value, "message": value}).encode()
-    assert isinstance(delivered(body, 1, as_json=True), Delivered)
+    assert isinstance(success(body, 1, as_json=True), Success)
     assert is_a_short_line(message_of(body, "application/json"))

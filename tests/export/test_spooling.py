@@ -1,18 +1,17 @@
 """Processors with a spool: what the disk saves, and that a bad disk harms nobody."""
 
 import logging
-import sqlite3
+import os
 import threading
 import time
 from dataclasses import replace
 
 import pytest
 
-from runspan.export.counts import Stats
-from runspan.export.otlp.answers import Delivered, Refused, TooLarge
-from runspan.export.spool.files import Spool, SpoolFile
-from runspan.export.workers import workers
-from tests.export.memory import FAILS, Memory, end_spans, settle, span_names
+from runspan.export.otlp.result import Rejected, Success, TooLarge
+from runspan.export.spool import Spool, SpoolFolder
+from runspan.export.stats import Stats
+from tests.export.memory import FAILS, Memory, end_spans, span_names
 from tests.waiting import wait_until
 
 MARGIN_SECONDS = 1.5
@@ -26,7 +25,7 @@ def path(tmp_path):
 
 def spooled(path):
     """Return how many spans are on disk."""
-    return SpoolFile(Spool(path), DESTINATION).waiting().spans
+    return sum(entry.spans for entry in SpoolFolder(Spool(path), DESTINATION).entries())
 
 
 def test_what_cannot_be_sent_goes_to_disk_and_is_sent_later(delivery, path, caplog):
@@ -39,7 +38,7 @@ def test_what_cannot_be_sent_goes_to_disk_and_is_sent_later(delivery, path, capl
     assert processor.force_flush(300) is False
     assert spooled(path) == 3
     assert replace(processor.stats(), retried=0) == Stats(taken=3, spooled=3)
-    client.answer = Delivered()
+    client.answer = Success()
     end_spans(tracer, "d")
     assert processor.force_flush(5_000) is True
     assert client.names[-4:] == ["a", "b", "c", "d"]
@@ -114,7 +113,7 @@ def test_write_ahead_puts_spans_on_disk_before_they_are_sent(delivery, path):
     """With the receiver hanging, each span is on disk within the interval."""
     client = Memory()
     client.gate.clear()
-    processor, tracer = delivery(client, spool=Spool(path, durability="write-ahead", interval=0.2))
+    processor, tracer = delivery(client, spool=Spool(path, durability="write-ahead", interval_seconds=0.2))
     for count in range(1, 4):
         end_spans(tracer, f"span {count}")
         began = time.monotonic()
@@ -128,7 +127,7 @@ def test_write_ahead_puts_spans_on_disk_before_they_are_sent(delivery, path):
 def test_what_is_refused_leaves_the_disk(delivery, path):
     """A request that the receiver will never take does not block those behind it."""
     client = Memory()
-    client.answer = Refused("no")
+    client.answer = Rejected("no")
     processor, tracer = delivery(client, spool=Spool(path, durability="write-ahead"))
     end_spans(tracer, "a")
     assert processor.force_flush(5_000) is False
@@ -157,7 +156,7 @@ def test_a_spool_that_cannot_be_used_costs_one_line(delivery, tmp_path, caplog, 
     for name in "abc":
         end_spans(tracer, name)
         assert processor.force_flush(50) is False
-    client.answer = Delivered()
+    client.answer = Success()
     assert processor.force_flush(5_000) is True
     assert {"a", "b", "c"} == set(client.names)
     assert processor.stats().sent == 3
@@ -165,18 +164,20 @@ def test_a_spool_that_cannot_be_used_costs_one_line(delivery, tmp_path, caplog, 
     assert str(tmp_path / "a file") in line
 
 
-def test_a_damaged_spool_is_set_aside(delivery, path, caplog):
-    """Garbage in place of the spool is renamed, told once, and a new one is begun."""
-    path.write_bytes(b"garbage" * 1000)
+def test_a_damaged_file_costs_its_spans_alone(delivery, path, caplog):
+    """A request that was changed on disk is not sent; its spans are counted, and one line tells."""
     client = Memory()
     client.answer = FAILS
-    processor, tracer = delivery(client, spool=Spool(path))
-    end_spans(tracer, "a")
+    processor, tracer = delivery(client, max_batch_size=1, spool=Spool(path))
+    end_spans(tracer, "a", "b", "c")
     assert processor.force_flush(300) is False
-    client.answer = Delivered()
-    assert processor.force_flush(5_000) is True
-    assert [each.name.split("-2")[0] for each in path.parent.glob("*.damaged*")] == [f"{path.name}.damaged"]
-    assert len([record for record in caplog.records if "was damaged" in record.getMessage()]) == 1
+    wait_until(lambda: spooled(path) == 3)
+    sorted(path.iterdir())[1].write_bytes(b"garbage")
+    client.answer = Success()
+    assert processor.force_flush(5_000) is False
+    assert sorted(client.names[-2:]) == ["a", "c"]
+    assert processor.stats().dropped == {"spool_damaged": 1}
+    assert len([record for record in caplog.records if "is damaged" in record.getMessage()]) == 1
 
 
 def test_a_full_spool_drops_the_oldest_and_counts_them(delivery, path, caplog):
@@ -187,8 +188,9 @@ def test_a_full_spool_drops_the_oldest_and_counts_them(delivery, path, caplog):
     processor, tracer = delivery(client, max_batch_size=1, spool=spool)
     for number in range(40):
         tracer.start_span(str(number), attributes={"text": "x" * 10_000}).end()
+    wait_until(lambda: processor.stats().spooled == 40)
     assert processor.force_flush(300) is False
-    client.answer = Delivered()
+    client.answer = Success()
     assert processor.force_flush(5_000) is False
     stats = processor.stats()
     assert stats.dropped == {"spool_full": 40 - stats.sent}
@@ -239,35 +241,24 @@ def test_two_processors_share_a_spool(delivery, path):
     assert first.force_flush(5_000) is False, "its own way still fails"
 
 
-def test_the_application_never_waits_for_the_disk(delivery, path):
-    """A spool that is locked by somebody else delays no span that ends."""
+def test_the_application_never_waits_for_the_disk(delivery, path, monkeypatch):
+    """A disk that hangs delays no span that ends."""
     client = Memory()
     client.answer = FAILS
     _, tracer = delivery(client, max_batch_size=1, spool=Spool(path, durability="write-ahead"))
-    end_spans(tracer, "makes the file")
+    end_spans(tracer, "makes the folder")
     wait_until(lambda: path.exists() and spooled(path) == 1)
-    locked, done = threading.Event(), threading.Event()
-
-    def lock():
-        connection = sqlite3.connect(path)
-        connection.execute("BEGIN EXCLUSIVE")
-        locked.set()
-        done.wait(10)
-        connection.close()
-
-    locking = threading.Thread(target=lock)
-    locking.start()
-    assert locked.wait(30)
+    done, fsync = threading.Event(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.wait(30) and fsync(descriptor))
     began = time.monotonic()
     end_spans(tracer, *map(str, range(100)))
     assert time.monotonic() - began < MARGIN_SECONDS
     done.set()
-    locking.join()
     wait_until(lambda: spooled(path) == 101)
 
 
 def test_breaking_off_ends_the_sending_of_a_backlog(delivery, path):
-    """A worker that is about a long backlog when the time is over lets go of it: all workers are free soon."""
+    """A thread that is about a long backlog when the time is over lets go of it, and what it has left stays on disk."""
     client = Memory()
     processor, tracer = delivery(client, max_batch_size=1, spool=Spool(path, durability="write-ahead"))
     client.gate.clear()
@@ -276,5 +267,6 @@ def test_breaking_off_ends_the_sending_of_a_backlog(delivery, path):
     processor.shutdown(0.2)
     client.answer = FAILS
     client.gate.set()
-    settle(workers)
+    wait_until(lambda: not processor._delivery._sender.is_running)
     assert spooled(path) == 20
+    assert len(client.batches) <= 2

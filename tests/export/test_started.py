@@ -5,8 +5,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from runspan.export.counts import Stats
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.stats import Stats
 from tests.export.memory import Memory
 from tests.otlp_receivers import HttpReceiver
 

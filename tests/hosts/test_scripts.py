@@ -280,7 +280,7 @@ def test_an_application_that_lives_on_is_left_as_it_was():
     """After a signal that ended nothing each span is sent at once, and programs started then inherit a blocked signal;
     after a time neither is so any more. A forked child never inherits it."""
     code = """
-    from runspan.export import alive, sigterm
+    from runspan.export import delivery, sigterm
     signal.signal(signal.SIGTERM, lambda *_: say("ignored"))
     def blocked_in_fork():
         if os.fork() == 0:
@@ -294,11 +294,11 @@ def test_an_application_that_lives_on_is_left_as_it_was():
     end_five()
     while handle.stats().sent < 5:
         time.sleep(0.01)
-    say([alive.is_ending(), blocked_in_fork(), blocked_in_program()])
+    say([delivery.is_ending(), blocked_in_fork(), blocked_in_program()])
     sigterm._LONGEST_SHUTDOWN_SECONDS = 0
     sigterm._state.look_at = 0
     end("later")
-    say([alive.is_ending(), blocked_in_fork(), blocked_in_program()])
+    say([delivery.is_ending(), blocked_in_fork(), blocked_in_program()])
     """
     with script(code) as host:
         assert host.read_line() == "ignored"

@@ -1,32 +1,40 @@
+"""Span processors that deliver over OTLP, in the background."""
+
+import dataclasses
+import os
 import weakref
+from collections.abc import Mapping
+from typing import TypedDict
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from runspan.export.closing import close
-from runspan.export.counts import Stats
 from runspan.export.delivery import Delivery
-from runspan.export.otlp.client import Client
-from runspan.export.spool.files import Spool
-from runspan.export.started import StartedMarkers
+from runspan.export.otlp.client import Client, OnDemandClient, import_early
+from runspan.export.otlp.target import OtlpTarget, resolve_target
+from runspan.export.shutdown import close
+from runspan.export.spool import Durability, Spool
+from runspan.export.started_markers import StartedMarkers
+from runspan.export.stats import Stats, observe_deliveries
 
 MAX_REQUEST_BYTES = 4_000_000
 """Below the 4 MiB that a gRPC server takes unless it is told otherwise."""
 
 
 class DeliveringSpanProcessor(SpanProcessor):
-    """Send sampled spans in batches from threads that all such processors share; the application never waits.
+    """Send sampled spans in batches from a thread that is there while spans wait; the application never waits.
 
     What is queued when nobody refers to the processor any more is still delivered, also at the end of the process.
 
     Args:
-        client: Sends requests. Called by one worker at a time, except for ``close``.
-        destination: Names the receiver in log lines. One that fails takes no workers from the others.
+        client: Sends requests. Called by one thread at a time, except for ``close``.
+        destination: Names the receiver in log lines and metrics.
         max_queue_size: Spans that wait; a new one finding the queue full is dropped and counted.
         max_batch_size: Spans that are put into requests together.
         schedule_delay_seconds: The longest that a span waits for its batch to fill.
         max_request_bytes: The largest request; a span that alone is larger is made shorter.
         spool: Where spans wait that can't be sent.
+        receiver: What tells the receiver apart from others that are named the same; those don't get what is on disk.
         started_markers: Whether roots and calls of models get a marker when they begin.
         shutdown_timeout_seconds: What ``shutdown`` may take in all unless it is told otherwise.
     """
@@ -41,6 +49,7 @@ class DeliveringSpanProcessor(SpanProcessor):
         schedule_delay_seconds: float = 5.0,
         max_request_bytes: int = MAX_REQUEST_BYTES,
         spool: Spool | None = None,
+        receiver: str | None = None,
         started_markers: bool = False,
         shutdown_timeout_seconds: float = 4.0,
     ) -> None:
@@ -54,13 +63,13 @@ class DeliveringSpanProcessor(SpanProcessor):
             schedule_delay_seconds=schedule_delay_seconds,
             max_request_bytes=max_request_bytes,
             spool=spool,
+            receiver=receiver,
         )
-        weakref.finalize(self, self._delivery.orphan).atexit = False
+        weakref.finalize(self, self._delivery.abandon).atexit = False
         self._delivery.look_at_spool()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """See to it that workers run: from Python 3.12 on no thread starts any more when the last spans end."""
-        self._delivery.expect()
+        """Queue a marker, if there are to be any."""
         marker = None if self._markers is None else self._markers.begin(span, parent_context)
         if marker is not None:
             self._delivery.add(marker)
@@ -92,3 +101,135 @@ class DeliveringSpanProcessor(SpanProcessor):
         """Do what ``shutdown`` does and tell whether all arrived, as ``force_flush`` does."""
         close([self._delivery], timeout_seconds)
         return self._delivery.has_delivered_all()
+
+
+class OtlpSpanProcessor(DeliveringSpanProcessor):
+    """Send ended spans to an OTLP endpoint, in the background; for any tracer provider, or a handler's own.
+
+    Each has a thread while spans wait, and makes a connection when there is something to send, so there may be one for
+    each of a thousand tenants, and none waits for another's receiver. Make one per tenant rather than one per call: a
+    batch takes the spans of many calls, and a receiver that fails is logged once for each processor.
+    All standard ``OTEL_EXPORTER_OTLP_*`` and ``OTEL_BSP_*`` variables count; arguments win.
+
+    What can't be delivered now is sent again, as the receiver and OTLP ask. Meanwhile as many spans wait as the queue
+    holds; with a spool, as many as fit on disk.
+
+    Args:
+        endpoint: Base URL of the collector or backend, such as ``http://localhost:4318``.
+        protocol: ``http/protobuf`` (default) or ``grpc``.
+        headers: Sent with every request, such as the key of a tenant.
+        spool: A folder where spans wait that can't be delivered, or a ``Spool``. It holds prompts in clear. Several
+            processes may share one; tenants must not.
+        durability: ``write-ahead`` puts all spans there before they are sent, so that little is lost by a ``kill -9``.
+        max_request_bytes: The largest request; a span that alone is larger is made shorter.
+        started_markers: Whether roots and calls of models get a span of no length when they begin, so that those that
+            hang, or are killed, are seen.
+        shutdown_timeout_seconds: What ``shutdown`` may take unless it is told otherwise.
+
+    Raises:
+        ValueError: An argument or an environment variable has a value that can't be used.
+
+    Example:
+        >>> def handler_of(key: str) -> OpenTelemetryCallbackHandler:
+        ...     processor = OtlpSpanProcessor(endpoint="https://traces.example.com", headers={"x-api-key": key})
+        ...     return OpenTelemetryCallbackHandler(span_processors=[processor])
+        >>> handlers = {tenant: handler_of(key) for tenant, key in keys.items()}
+        >>> chain.invoke(question, config={"callbacks": [handlers[tenant]]})
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        protocol: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        spool: str | os.PathLike[str] | Spool | None = None,
+        durability: Durability | None = None,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+        started_markers: bool = False,
+        shutdown_timeout_seconds: float = 4.0,
+    ) -> None:
+        target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
+        import_early(target)
+        self._client = OnDemandClient(target)
+        chosen = _chosen_spool(spool, durability)
+        receiver = _receiver(target)
+        if chosen is not None:
+            self._claim(chosen, target, receiver)
+        super().__init__(
+            self._client,
+            destination=target.destination,
+            max_request_bytes=max_request_bytes,
+            spool=chosen,
+            receiver=receiver,
+            started_markers=started_markers,
+            shutdown_timeout_seconds=shutdown_timeout_seconds,
+            **_batching_from_environment(),
+        )
+        observe_deliveries()
+
+    def check(self) -> None:
+        """Prepare to connect, so that a mistake in certificates or credentials is an error here.
+
+        Raises:
+            ValueError: The environment names something that can't be used.
+        """
+        self._client.build()
+
+    def _claim(self, spool: Spool, target: OtlpTarget, receiver: str) -> None:
+        """See to it that what one tenant has spooled is not sent with the headers of another."""
+        self.receiver = receiver
+        owner = _owners.setdefault((os.path.realpath(spool.path), target.destination), self)
+        if owner.receiver != receiver:
+            raise ValueError(
+                f"The spool {os.fspath(spool.path)} is in use for {target.destination} with other headers, user or"
+                " query, and would send one tenant's spans as another's. Name a folder for each."
+            )
+
+
+_owners: weakref.WeakValueDictionary[tuple[str, str], OtlpSpanProcessor] = weakref.WeakValueDictionary()
+
+
+def _receiver(target: OtlpTarget) -> str:
+    return repr((target.protocol, target.endpoint, sorted(target.headers.items())))
+
+
+def _chosen_spool(spool: str | os.PathLike[str] | Spool | None, durability: Durability | None) -> Spool | None:
+    """Return the spool that a user means by a path or a ``Spool``, with the durability named beside it."""
+    if durability not in {None, "on-failure", "write-ahead"}:
+        raise ValueError(f"durability is {durability!r}; it must be 'on-failure' or 'write-ahead'.")
+    if spool is None:
+        if durability is not None:
+            raise ValueError(f"durability is {durability!r} without a spool; name a folder: spool=PATH.")
+        return None
+    chosen = spool if isinstance(spool, Spool) else Spool(spool)
+    return chosen if durability is None else dataclasses.replace(chosen, durability=durability)
+
+
+class _Batching(TypedDict):
+    """How a processor queues spans and makes batches of them."""
+
+    max_queue_size: int
+    max_batch_size: int
+    schedule_delay_seconds: float
+
+
+def _batching_from_environment() -> _Batching:
+    """Read the ``OTEL_BSP_*`` variables.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
+    """
+    return {
+        "max_queue_size": _positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+        "max_batch_size": _positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+        "schedule_delay_seconds": _positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+    }
+
+
+def _positive(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"{variable} is {text!r}; it must be a whole number above 0.")
+    return int(text)

@@ -1,18 +1,25 @@
 """Certificates and credential providers: what the environment names so that receiver and sender trust each other."""
 
+import os
 import ssl
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from runspan.export.otlp.environment import credential_provider, variable
-
 NOT_TRUSTED: Final = (
     "the certificate of the receiver is not trusted ({}); OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
 )
 _GROUP: Final = "opentelemetry_otlp_credential_provider"
 _T = TypeVar("_T")
+
+
+def variable(name: str) -> tuple[str, str] | None:
+    """Return name and value of the ``OTEL_EXPORTER_OTLP_*`` that counts: that for traces wins over that for all.
+
+    An empty one is as good as unset.
+    """
+    return _first_set(f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ def provided(transport: str, kind: type[_T]) -> _T | None:
     Raises:
         ValueError: There is no such provider, or it makes something else.
     """
-    source, name = credential_provider(transport) or ("", "")
+    common = f"OTEL_PYTHON_EXPORTER_OTLP_{transport}_"
+    source, name = _first_set(f"{common}TRACES_CREDENTIAL_PROVIDER", f"{common}CREDENTIAL_PROVIDER") or ("", "")
     if not name:
         return None
     found = list(entry_points(group=_GROUP, name=name))
@@ -83,3 +91,11 @@ def provided(transport: str, kind: type[_T]) -> _T | None:
 
 def _unusable(name: str, what: str, error: OSError) -> ValueError:
     return ValueError(f"OTEL_EXPORTER_OTLP_{name} ({what}) can't be used: {error}. Name a readable PEM file.")
+
+
+def _first_set(*names: str) -> tuple[str, str] | None:
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return name, value
+    return None

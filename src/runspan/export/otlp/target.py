@@ -3,7 +3,7 @@
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variables mean.
 """
 
-import importlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.util.re import parse_env_headers
 
-from runspan._threads import is_patched
 from runspan.arguments import shown
-from runspan.export.otlp.client import Client
-from runspan.export.otlp.credentials import Certificates
-from runspan.export.otlp.environment import seconds, truth, variable
+from runspan.export.otlp.credentials import Certificates, variable
 
 HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
@@ -44,7 +41,7 @@ class OtlpTarget:
         endpoint: A URL; for gRPC also ``host:port``.
         compression: ``none``, ``deflate`` or ``gzip``.
         headers: Sent with each request; the names in lower case.
-        timeout_seconds: What a try may take in all.
+        timeout_seconds: What an attempt may take in all.
         insecure: Whether to do without TLS, if that was said; only for gRPC, and ``https`` doesn't.
         certificates: Those for TLS.
     """
@@ -64,30 +61,6 @@ class OtlpTarget:
             return self.endpoint.rpartition("@")[2]
         url = urlsplit(self.endpoint)
         return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-    def import_early(self) -> None:
-        """Import what can't be imported any more when Python exits: gRPC, whose import starts threads.
-
-        And where gevent has patched imports, what another thread would import beside the application.
-        """
-        if self.protocol == GRPC:
-            importlib.import_module("runspan.export.otlp.grpc_client")
-        elif is_patched():
-            importlib.import_module("runspan.export.otlp.http_client")
-
-    def client(self) -> Client:
-        """Build the client; imports what its protocol needs and reads the files.
-
-        Raises:
-            ValueError: A certificate or the credential provider can't be used.
-        """
-        if self.protocol == GRPC:
-            from runspan.export.otlp.grpc_client import GrpcClient  # noqa: PLC0415  only who sends pays for it
-
-            return GrpcClient(self)
-        from runspan.export.otlp.http_client import HttpClient  # noqa: PLC0415  the same
-
-        return HttpClient(self)
 
 
 def resolve_target(
@@ -111,8 +84,8 @@ def resolve_target(
         endpoint=_endpoint(endpoint, chosen),
         compression=_choice("compression", None, "COMPRESSION", allowed=_COMPRESSIONS) or "gzip",
         headers=_headers({} if headers is None else headers, chosen),
-        timeout_seconds=seconds("TIMEOUT", _DEFAULT_TIMEOUT_SECONDS),
-        insecure=truth("INSECURE") if chosen == GRPC else None,
+        timeout_seconds=_seconds("TIMEOUT", _DEFAULT_TIMEOUT_SECONDS),
+        insecure=_truth("INSECURE") if chosen == GRPC else None,
         certificates=Certificates.of_environment(),
     )
 
@@ -129,6 +102,26 @@ def _choice(option: str, argument: str | None, name: str, *, allowed: tuple[str,
     if not isinstance(value, str) or value.strip().lower() not in allowed:
         raise ValueError(f"{source} is {shown(value)}; it must be one of {', '.join(map(repr, allowed))}.")
     return value.strip().lower()
+
+
+def _seconds(name: str, default: float) -> float:
+    """Read a time; in seconds, as OpenTelemetry's own exporters for Python take it, not in milliseconds."""
+    source, text = variable(name) or ("", str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise ValueError(f"{source} is {text!r}; it must be a number of seconds above 0, such as {default:.3g}.")
+    return value
+
+
+def _truth(name: str) -> bool | None:
+    """Read a variable that is true, false or unset."""
+    source, text = variable(name) or ("", "")
+    if text.lower() not in {"true", "false", ""}:
+        raise ValueError(f"{source} is {text!r}; it must be 'true' or 'false'.")
+    return {"true": True, "false": False}.get(text.lower())
 
 
 def _endpoint(argument: str | None, protocol: str) -> str:

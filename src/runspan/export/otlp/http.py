@@ -10,113 +10,122 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url
 from urllib3.exceptions import HTTPError
 
 from runspan._guard import attempt
 from runspan._version import __version__
-from runspan.export.otlp.answers import Answer, Later, Refused, TooLarge
-from runspan.export.otlp.bounded_adapter import BoundedAdapter
-from runspan.export.otlp.client import CLOSED
+from runspan.export.encoding.requests import Request
 from runspan.export.otlp.credentials import NOT_TRUSTED, provided
-from runspan.export.otlp.exchange import Exchange
-from runspan.export.otlp.responses import delivered, message_of, one_line, seconds_of_retry_after, too_large
+from runspan.export.otlp.deadline import RequestDeadline, seconds_for
+from runspan.export.otlp.result import (
+    CLOSED,
+    Rejected,
+    Result,
+    Retryable,
+    TooLarge,
+    message_of,
+    one_line,
+    seconds_of_retry_after,
+    success,
+    too_large,
+)
 from runspan.export.otlp.target import OtlpTarget
-from runspan.export.request import Request
+from runspan.export.otlp.transport import BoundedAdapter, session_for
 
 _LONGEST_BODY: Final = 64 * 1024
 _LONGEST_CHAIN: Final = 10
-_LATER: Final = frozenset({429, 502, 503, 504})
+_RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _TOO_LARGE: Final = 413
 _MAY_BE_TOO_LARGE: Final = frozenset({400, 500})  # the Collector says so in words only
 _COMPRESS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "gzip": partial(gzip.compress, compresslevel=6, mtime=0),
     "deflate": zlib.compress,
 }
-_FAILED: Final = Later("it failed in foreign code, such as a credential provider; the log of 'runspan' names it")
+_FAILED: Final = Retryable("it failed in foreign code, such as a credential provider; the log of 'runspan' names it")
 
 
 class HttpClient:
-    """Posts requests over one connection that it keeps open.
+    """Posts requests, over connections that all clients share unless a credential provider makes a session.
 
     Raises:
         ValueError: A certificate or the credential provider can't be used.
     """
 
     def __init__(self, target: OtlpTarget) -> None:
-        self._target = target
         if target.endpoint.lower().startswith("https:"):
             target.certificates.check()
-        self._session = _session(target)
-        self._exchange: Exchange | None = None
+        self._target = target
+        self._headers = _headers(target)
+        self._deadline: RequestDeadline | None = None
         self._closed = False
+        self._own_session = provided("HTTP", requests.Session)
+        if self._own_session is not None:
+            _bound(self._own_session, target)
+        self._session = self._own_session or session_for(target.certificates, self)
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Result:
         """Try once; a connection that was kept and turns out to be dead doesn't count."""
         body = _COMPRESS.get(self._target.compression, bytes)(request.body)
-        with Exchange(self._target.timeout_seconds) as exchange:
-            self._exchange = exchange
-            if self._closed:
-                return CLOSED
-            answer: Answer = attempt(self._post, body, request.spans, exchange, default=_FAILED)
-            if exchange.was_stale:
-                answer = attempt(self._post, body, request.spans, exchange, default=_FAILED)
-        return answer
+        deadline = self._deadline = RequestDeadline(seconds_for(self._target.timeout_seconds))
+        result: Result = CLOSED
+        while not self._closed:
+            with deadline.attempt():
+                result = attempt(self._post, body, request.spans, deadline, default=_FAILED)
+            if not deadline.was_stale:
+                return result
+        return CLOSED if isinstance(result, Retryable) else result
 
     def close(self) -> None:
-        """Close the connection, also in the middle of ``send``."""
+        """Break off what is being sent; there is nothing else of its own."""
         self._closed = True
-        if self._exchange is not None:
-            self._exchange.break_off()
-        self._session.close()
+        if self._deadline is not None:
+            self._deadline.abort()
 
-    def _post(self, body: bytes, spans: int, exchange: Exchange) -> Answer:
-        certificates = self._target.certificates
+    def _post(self, body: bytes, spans: int, deadline: RequestDeadline) -> Result:
         try:
+            self._session = self._own_session or session_for(self._target.certificates, self)
             response = self._session.post(
                 self._target.endpoint,
                 data=body,
-                headers=_headers(self._target),
+                headers=self._headers,
                 timeout=self._target.timeout_seconds,  # counts where a provider's session has connections of its own
-                verify=certificates.authority,
+                verify=self._target.certificates.authority,
                 cert=_client_certificate(self._target),
+                auth=None if self._own_session else _auth(self._target),
                 allow_redirects=False,
                 stream=True,
             )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            return CLOSED if self._closed else Later(self._reason(error, exchange))
-        return _answer(response, spans)
+            return CLOSED if self._closed else Retryable(self._reason(error, deadline))
+        return _result(response, spans)
 
-    def _reason(self, error: Exception, exchange: Exchange) -> str:
+    def _reason(self, error: Exception, deadline: RequestDeadline) -> str:
         cause = _innermost(error)
-        if isinstance(cause, TimeoutError) or exchange.is_over:
+        if isinstance(cause, TimeoutError) or deadline.is_over:
             return f"no answer within {self._target.timeout_seconds:.3g} s"
         if isinstance(cause, ssl.SSLCertVerificationError):
             return NOT_TRUSTED.format(one_line(cause.verify_message))
         return f"{type(cause).__name__}: {one_line(str(cause))}"
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  redirects are not even looked at
-        return None
-
-
-def _session(target: OtlpTarget) -> requests.Session:
-    session = provided("HTTP", requests.Session)
-    if session is None:
-        session = _Session()
-        user = get_auth_from_url(target.endpoint)
-        # With any of both, requests looks for no credentials in ~/.netrc, which may be there for another purpose.
-        session.auth = user if any(user) and "authorization" not in target.headers else _as_it_is
-    # A provider may bring a transport of its own; what it left as it was gets ours.
+def _bound(session: requests.Session, target: OtlpTarget) -> None:
+    """Put our transport into a provider's session, unless it has brought one of its own."""
     if type(session.get_adapter(target.endpoint)) is HTTPAdapter:
-        session.mount(f"{urlsplit(target.endpoint).scheme}://", BoundedAdapter())
-    return session
+        session.mount(f"{urlsplit(target.endpoint).scheme}://", BoundedAdapter(target.certificates))
 
 
-def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authenticate by the headers that were given alone."""
-    return prepared
+class _AsItIs(AuthBase):
+    """Authenticate by the headers that were given alone: requests would look into ~/.netrc."""
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        return prepared
+
+
+def _auth(target: OtlpTarget) -> AuthBase:
+    user = get_auth_from_url(target.endpoint)
+    return HTTPBasicAuth(*user) if any(user) and "authorization" not in target.headers else _AsItIs()
 
 
 def _headers(target: OtlpTarget) -> dict[str, str]:
@@ -131,22 +140,22 @@ def _client_certificate(target: OtlpTarget) -> str | tuple[str, str] | None:
     return (client, key) if client and key else client
 
 
-def _answer(response: requests.Response, spans: int) -> Answer:
+def _result(response: requests.Response, spans: int) -> Result:
     body, content_type = _body_of(response), response.headers.get("Content-Type", "").lower()
     status = f"HTTP {response.status_code}"
     match response.status_code // 100:
         case 2:
-            return delivered(body, spans, as_json="json" in content_type)
+            return success(body, spans, as_json="json" in content_type)
         case 3:
-            return Refused(f"{status}{_elsewhere(response)}")
+            return Rejected(f"{status}{_elsewhere(response)}")
     text = message_of(body, content_type)
     reason = f"{status}: {text or one_line(response.reason or 'no reason given')}"
-    if response.status_code in _LATER:
-        return Later(reason, seconds_of_retry_after(response.headers.get("Retry-After")))
+    if response.status_code in _RETRYABLE:
+        return Retryable(reason, seconds_of_retry_after(response.headers.get("Retry-After")))
     said = too_large(text)
     if response.status_code == _TOO_LARGE or (said and response.status_code in _MAY_BE_TOO_LARGE):
         return TooLarge(reason, said.limit if said else None)
-    return Refused(reason)
+    return Rejected(reason)
 
 
 def _body_of(response: requests.Response) -> bytes:

@@ -5,11 +5,11 @@ The timeouts of ``requests`` bound each step, so a receiver that sends a byte pe
 
 import socket
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from contextvars import ContextVar, Token
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runspan._threads import Empty, SimpleQueue, original, start_thread
 
@@ -22,42 +22,59 @@ _N = TypeVar("_N", int, bytes)
 _Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
 _OVER = "the time is over"
 _SHORTEST_SECONDS = 0.001  # 0 would mean not to wait at all
-_current: ContextVar["Exchange | None"] = ContextVar("runspan_exchange", default=None)
+_current: ContextVar["RequestDeadline | None"] = ContextVar("runspan_request_deadline", default=None)
+_until: ContextVar[float | None] = ContextVar("runspan_until", default=None)
 
 
-class Exchange:
-    """What the sockets of this thread do from now on, for so many seconds at most."""
+@contextmanager
+def ending_by(moment: float) -> Iterator[None]:
+    """Have all requests of this thread end by a moment of ``time.monotonic``."""
+    token = _until.set(moment)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def seconds_for(timeout_seconds: float) -> float:
+    """Return how long a request may take that has a timeout of its own."""
+    until = _until.get()
+    return timeout_seconds if until is None else max(min(timeout_seconds, until - time.monotonic()), _SHORTEST_SECONDS)
+
+
+class RequestDeadline:
+    """What bounds the sockets of one request."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
-        self._broken_off = False
+        self._aborted = False
         self._socket: _Socket | None = None
         self._found: SimpleQueue[_Addresses | OSError] = SimpleQueue()
-        self._has_connected = False
-        self._has_received = False
 
-    def __enter__(self) -> Self:
-        """Bind the sockets of this thread."""
-        self._token: Token[Exchange | None] = _current.set(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let go of them."""
-        _current.reset(self._token)
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Bind the sockets that this thread uses."""
+        self._has_connected = self._has_received = False
+        self._socket = None
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
     @property
     def is_over(self) -> bool:
         """Whether no time is left."""
-        return self._broken_off or time.monotonic() >= self._until
+        return self._aborted or time.monotonic() >= self._until
 
     @property
     def was_stale(self) -> bool:
         """Whether a connection kept from before failed, and not a single byte was received."""
         return self._socket is not None and not (self._has_connected or self._has_received or self.is_over)
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Make what waits fail; for another thread."""
-        self._broken_off = True
+        self._aborted = True
         self._found.put(TimeoutError(_OVER))
         if self._socket is not None:
             with suppress(OSError):  # not connected, or closed just now
@@ -98,14 +115,13 @@ class Exchange:
 
     def _look_up(self, host: str, port: int) -> _Addresses:
         """Have a thread of its own look up a name: that takes no deadline, and half a minute if it doesn't work."""
-        try:
+        with suppress(socket.gaierror):  # it is a name, not an address
             return _addresses(host, port, flags=socket.AI_NUMERICHOST)
-        except socket.gaierror:  # not an address
-            pass
+        look_up = partial(_look_up, host, port, self._found)
         try:
-            start_thread(partial(_look_up, host, port, self._found))
+            start_thread(look_up)
         except RuntimeError:  # no more threads, or Python is exiting
-            _look_up(host, port, self._found)
+            look_up()
         try:
             found = self._found.get(timeout=self._left())
         except Empty:
@@ -115,13 +131,13 @@ class Exchange:
         return found
 
 
-def exchange_of_this_thread() -> Exchange | None:
-    """Return the one in which this thread is."""
+def current_deadline() -> RequestDeadline | None:
+    """Return that of the request that this thread is about."""
     return _current.get()
 
 
 class BoundedSocket(_Socket):
-    """A socket whose every step is one of the exchange of its thread."""
+    """A socket whose every step is bounded by the deadline of its thread."""
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:  # noqa: D102  the interface's
         _begin_step(self)
@@ -149,13 +165,11 @@ def _addresses(host: str, port: int, flags: int = 0) -> _Addresses:
 
 
 def _begin_step(busy: _Socket) -> None:
-    exchange = _current.get()
-    if exchange is not None:
-        exchange.begin_step(busy)
+    if (deadline := _current.get()) is not None:
+        deadline.begin_step(busy)
 
 
 def _received(received: _N) -> _N:
-    exchange = _current.get()
-    if exchange is not None and received:
-        exchange.note_received()
+    if received and (deadline := _current.get()) is not None:
+        deadline.note_received()
     return received

@@ -1,7 +1,11 @@
-"""What receivers say, read with suspicion: a partial success, a refusal's reason, a limit, a time to wait."""
+"""What a receiver said to a request, as OTLP tells apart, read with suspicion.
+
+https://opentelemetry.io/docs/specs/otlp/#failures
+"""
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -10,8 +14,6 @@ from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # has types, but doesn't say so
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-from runspan.export.otlp.answers import Delivered, TooLarge
 
 LONGEST_TEXT: Final = 200
 _LONGEST_SEARCHED: Final = 10_000  # characters
@@ -34,7 +36,42 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 _USER: Final = re.compile(r"//[^/]*@")
 
 
-def delivered(body: bytes, spans: int, *, as_json: bool = False) -> Delivered:
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The request has arrived, but for the spans that a partial success says were rejected."""
+
+    rejected: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retryable:
+    """It has not arrived and may be sent again, at the earliest ``after`` seconds from now if the receiver said so."""
+
+    reason: str
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """It is larger than the receiver takes; ``limit`` is what it takes, in bytes, if it said so."""
+
+    reason: str
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It must not be sent again."""
+
+    reason: str
+
+
+Result = Success | Retryable | TooLarge | Rejected
+CLOSED: Final = Retryable("closed")
+
+
+def success(body: bytes, spans: int, *, as_json: bool = False) -> Success:
     """Read the answer to a request of so many spans that has arrived; one that can't be read says nothing more.
 
     https://opentelemetry.io/docs/specs/otlp/#partial-success
@@ -46,9 +83,9 @@ def delivered(body: bytes, spans: int, *, as_json: bool = False) -> Delivered:
         else:
             response.ParseFromString(body)
     except (DecodeError, ParseError, ValueError, RecursionError):  # the last two from deep nests and long numbers
-        return Delivered()
+        return Success()
     partial = response.partial_success
-    return Delivered(min(max(partial.rejected_spans, 0), spans), one_line(partial.error_message))
+    return Success(min(max(partial.rejected_spans, 0), spans), one_line(partial.error_message))
 
 
 def message_of(body: bytes, content_type: str) -> str:

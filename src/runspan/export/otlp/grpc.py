@@ -13,12 +13,21 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from runspan._version import __version__
-from runspan.export.otlp.answers import Answer, Delivered, Later, Refused, TooLarge
-from runspan.export.otlp.client import CLOSED
+from runspan.export.encoding.requests import Request
 from runspan.export.otlp.credentials import NOT_TRUSTED, Certificates, provided
-from runspan.export.otlp.responses import delivered, one_line, too_large
+from runspan.export.otlp.deadline import seconds_for
+from runspan.export.otlp.result import (
+    CLOSED,
+    Rejected,
+    Result,
+    Retryable,
+    Success,
+    TooLarge,
+    one_line,
+    success,
+    too_large,
+)
 from runspan.export.otlp.target import OtlpTarget
-from runspan.export.request import Request
 
 _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService'].full_name}/Export"
 _DETAILS: Final = "grpc-status-details-bin"
@@ -40,7 +49,7 @@ _COMPRESSIONS: Final = {
     "deflate": grpc.Compression.Deflate,
     "gzip": grpc.Compression.Gzip,
 }
-_LATER: Final = frozenset(
+_RETRYABLE: Final = frozenset(
     {
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -76,24 +85,24 @@ class GrpcClient:
         self._channel: Any = None
         self._closed = False
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Result:
         """Try once."""
         channel = self._channel = self._channel or self._new_channel()
         if self._closed:
             self._drop_channel()
             return CLOSED
         try:
-            # Neither is given a serializer: the request is encoded, and what comes back is read with suspicion.
+            # Not the generated stub: it would decode and encode a request, and fail with an answer that is no message.
             response = channel.unary_unary(_METHOD)(
-                request.body, timeout=self._target.timeout_seconds, metadata=self._metadata
+                request.body, timeout=seconds_for(self._target.timeout_seconds), metadata=self._metadata
             )
         except grpc.RpcError as error:
             if _ANSWER_TOO_LONG in (error.details() or ""):
-                return Delivered()
+                return Success()
             return CLOSED if self._closed else self._failed(error)
         except ValueError:  # the channel was closed between these lines
             return CLOSED
-        return delivered(response, request.spans)
+        return success(response, request.spans)
 
     def close(self) -> None:
         """Close the channel, also in the middle of ``send``."""
@@ -111,11 +120,11 @@ class GrpcClient:
         if channel is not None:
             channel.close()
 
-    def _failed(self, error: Any) -> Answer:
-        answer = _answer(error, self._target.timeout_seconds)
-        if isinstance(answer, Later):
+    def _failed(self, error: Any) -> Result:
+        result = _result(error, self._target.timeout_seconds)
+        if isinstance(result, Retryable):
             self._drop_channel()
-        return answer
+        return result
 
 
 def _address_of(target: OtlpTarget) -> tuple[str, bool]:
@@ -143,7 +152,7 @@ def _read(path: str | None) -> bytes | None:
     return None if path is None else Path(path).read_bytes()
 
 
-def _answer(error: Any, timeout_seconds: float) -> Answer:
+def _result(error: Any, timeout_seconds: float) -> Result:
     code, text = error.code(), error.details() or ""
     after = retry_delay(error.trailing_metadata() or ())
     reason = f"{code.name}: {one_line(text) or 'no reason given'}"
@@ -152,12 +161,12 @@ def _answer(error: Any, timeout_seconds: float) -> Answer:
         return TooLarge(reason, said.limit)
     not_trusted = _NOT_TRUSTED.search(text)
     if not_trusted is not None:
-        return Later(NOT_TRUSTED.format(one_line(not_trusted[1])))
+        return Retryable(NOT_TRUSTED.format(one_line(not_trusted[1])))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in text:  # so says gRPC itself
-        return Later(f"no answer within {timeout_seconds:.3g} s")
-    if code in _LATER or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and after is not None):
-        return Later(reason, after)
-    return Refused(reason)
+        return Retryable(f"no answer within {timeout_seconds:.3g} s")
+    if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and after is not None):
+        return Retryable(reason, after)
+    return Rejected(reason)
 
 
 def retry_delay(trailers: Iterable[tuple[str, str | bytes]]) -> float | None:

@@ -1,0 +1,96 @@
+"""Ended spans and marks, in order. Takes no lock: anything may interrupt anything."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from sys import getsizeof
+from typing import Final
+
+from opentelemetry.sdk.trace import ReadableSpan
+
+from runspan._threads import Event
+
+_SPAN_BYTES: Final = 1_500  # what a span without attributes takes
+
+
+class Mark:
+    """A place in the queue; when it is reached everything that ended before was delivered or lost."""
+
+    def __init__(self) -> None:
+        self.reached = Event()
+        self.delivered = False
+        self.lost = 0
+
+    def reach(self, *, delivered: bool, lost: int) -> None:
+        """Let go of who waits; tell whether delivery works now and how many spans were ever lost."""
+        self.delivered = delivered
+        self.lost = lost
+        self.reached.set()
+
+
+def memory_of(span: ReadableSpan) -> int:
+    """Return about how many bytes a span takes: quickly, for the thread that ends it waits."""
+    size = _SPAN_BYTES + _memory_of_values((span.attributes or {}).values())
+    for event in span.events:
+        size += _memory_of_values((event.attributes or {}).values())
+    return size
+
+
+def _memory_of_values(values: Iterable[object]) -> int:
+    values = [*values]
+    size = sum(map(getsizeof, values))
+    for value in values:
+        if isinstance(value, tuple | Mapping):
+            size += _memory_of_values(chain.from_iterable(value.items()) if isinstance(value, Mapping) else value)
+    return size
+
+
+class SpanQueue:
+    """What one delivery has yet to encode.
+
+    Args:
+        is_wanted: Asked when a span is taken out; one that is not is left out.
+    """
+
+    def __init__(self, is_wanted: Callable[[ReadableSpan], bool]) -> None:
+        self.bytes = 0
+        """About how many bytes the spans take. To add to it is one step of CPython's, so no thread loses another's."""
+        self._is_wanted = is_wanted
+        self._items: deque[tuple[ReadableSpan, int] | Mark] = deque()
+        self._marks: deque[Mark] = deque()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def spans(self) -> int:
+        """How many spans there are; ``len`` counts marks, too."""
+        return len(self._items) - len(self._marks)
+
+    def put(self, span: ReadableSpan, size: int) -> None:
+        """Put a span at the end, with its size in memory."""
+        self.bytes += size
+        self._items.append((span, size))
+
+    def put_mark(self, mark: Mark) -> None:
+        """Put a mark at the end."""
+        self._marks.append(mark)
+        self._items.append(mark)
+
+    def batch(self, most: int, most_bytes: int) -> tuple[list[ReadableSpan], Mark | None]:
+        """Take spans from the front, at least one, until there are enough or a mark comes."""
+        spans: list[ReadableSpan] = []
+        while len(spans) < most and most_bytes > 0:
+            try:
+                item = self._items.popleft()
+            except IndexError:  # empty, perhaps since a moment ago: others take, too
+                break
+            if isinstance(item, Mark):
+                self._marks.popleft()
+                return spans, item
+            span, size = item
+            self.bytes -= size
+            most_bytes -= size
+            if self._is_wanted(span):
+                spans.append(span)
+        return spans, None

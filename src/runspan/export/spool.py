@@ -1,0 +1,391 @@
+"""Requests in a folder until they are delivered, a file each, shared by several processes.
+
+A file is written beside its name and renamed, so what is there is whole, and survives ``kill -9``. Who sends it holds a
+lock on it, which the kernel frees with its process; it goes when the receiver has it. Files hold prompts: they and the
+folder are the user's alone.
+"""
+
+import math
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from runspan._forking import fork_safe_lock, in_forked_child
+from runspan.arguments import shown
+from runspan.export.delivery_log import DeliveryLog
+from runspan.export.encoding.requests import Request
+from runspan.export.stats import DropReason
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+Durability = Literal["on-failure", "write-ahead"]
+
+_DURABILITIES: Final = ("on-failure", "write-ahead")
+# When it was put, how many spans, how many of them shortened, how many bytes on disk, whose it is, a random number.
+_NAME: Final = re.compile(r"(\d{19})-(\d{1,9})-(\d{1,9})-(\d{1,15})-([0-9a-f]{16})-[0-9a-f]{16}\.otlp")
+_UNFINISHED: Final = re.compile(r"[0-9a-f]{16}\.part")
+_UNFINISHED_SECONDS: Final = 3600.0
+_NO_ROOM: Final = "{} requests can't be made room for in max_bytes ({:,}), unless others go first. Raise it."
+_BLOCK_BYTES: Final = 4096
+_CHECKSUM: Final = 8  # digits at the beginning of a file
+# After so long others may have put so much that the room has to be measured again.
+_MEASURE_AGAIN_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Spool:
+    """Where requests wait on disk, and how long.
+
+    Args:
+        path: A folder on a local disk, for the spool alone; made if it is missing. Several processes may share it.
+        durability: ``on-failure`` puts there what can't be delivered; ``write-ahead`` everything, before it is sent.
+        interval_seconds: With ``write-ahead``, after how long a span is on disk: what ``kill -9`` may lose.
+        max_bytes: How much the files may take; then the oldest spans are dropped.
+        max_age_seconds: After how long spans are dropped.
+
+    Raises:
+        ValueError: An argument has a value that can't be used.
+
+    Example:
+        >>> configure(spool=Spool("/var/lib/shop/spans", durability="write-ahead", max_bytes=10 * 1024**3))
+    """
+
+    path: str | os.PathLike[str]
+    durability: Durability = "on-failure"
+    interval_seconds: float = 0.5
+    max_bytes: int = 1024**3
+    max_age_seconds: float = 7 * 86_400.0
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
+            raise ValueError(f"path is {shown(self.path)}; it must name a folder.")
+        if self.durability not in _DURABILITIES:
+            allowed = " or ".join(map(repr, _DURABILITIES))
+            raise ValueError(f"durability is {shown(self.durability)}; it must be {allowed}.")
+        for name, kinds in (("interval_seconds", int | float), ("max_bytes", int), ("max_age_seconds", int | float)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
+                raise ValueError(f"{name} is {shown(value)}; it must be a number above 0.")
+
+
+class Entry(NamedTuple):
+    """A request on disk, as its name tells."""
+
+    put_at: float
+    name: str
+    spans: int
+    shortened: int
+    bytes: int
+    owner: str
+
+
+class Claim(NamedTuple):
+    """A request that no other process sends while this one is open."""
+
+    name: str
+    request: Request
+    descriptor: int
+
+
+class UnusableError(Exception):
+    """The folder can't be used now; the message says why and what helps."""
+
+
+class SpoolFolder:
+    """The requests to one receiver in a folder; never raises because of that folder. Any thread may use it.
+
+    Args:
+        spool: The user's settings.
+        receiver: The endpoint with all that goes with each request; what is there for others is left alone.
+        clock: Tells the time in seconds, for all processes the same.
+    """
+
+    def __init__(self, spool: Spool, receiver: str, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = Path(os.path.abspath(os.path.expanduser(os.fspath(spool.path))))  # noqa: PTH100, PTH111  links stay
+        self._spool = spool
+        self._clock = clock
+        self._owner = blake2b(receiver.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        self.reset_after_fork(None)
+
+    def reset_after_fork(self, log: DeliveryLog | None) -> None:
+        """Forget what this process has put: it was its parent."""
+        self._log = log
+        self._own: set[str] = set()
+        self._failed: set[str] = set()
+        self._room = 0
+        self._measured_at = -math.inf
+
+    def put(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Store requests, the oldest first; return those that could not be."""
+        left: list[Request] = []
+        pending = deque(requests)
+        try:
+            self._prepare()
+            while pending:
+                if self._make_room(_on_disk(pending[0])):
+                    self._own.add(self._write(pending[0]))
+                else:
+                    left.append(pending[0])
+                pending.popleft()
+        except (OSError, UnusableError) as error:
+            self._note_failure(error)
+        if left and self._log is not None:
+            self._log.spool_failed(_NO_ROOM.format(len(left), self._spool.max_bytes))
+        return [*left, *pending]
+
+    def entries(self, *, own: bool = False) -> list[Entry] | None:
+        """Return what waits for this receiver, the oldest first, or only what this process has put; None if unknown."""
+        if own and not self._own:
+            return []
+        try:
+            if not self._exists():
+                found = []
+            else:
+                self._check()
+                found = [each for each in self._list() if each.owner == self._owner]
+        except (OSError, UnusableError) as error:
+            self._note_failure(error)
+            return None
+        self._own.intersection_update(each.name for each in found)
+        return [each for each in found if each.name in self._own] if own else found
+
+    def claims(self) -> Iterator[Claim]:
+        """Take the requests that nobody sends one by one, the oldest first, those that failed here last.
+
+        End each by ``done`` or ``free``.
+        """
+        entries = self._expired(self.entries() or [])
+        for entry in sorted(entries, key=lambda each: each.name in self._failed):
+            try:
+                claim = self._open(entry)
+            except OSError as error:
+                self._note_failure(error)
+                return
+            if claim is not None:
+                yield claim
+
+    def done(self, claim: Claim) -> None:
+        """Remove what needs no other attempt."""
+        self._failed.clear()
+        self._remove(claim.name, claim.descriptor)
+
+    def free(self, claim: Claim) -> None:
+        """Leave a request that failed to another attempt, perhaps of another process."""
+        self._failed.add(claim.name)
+        _close(claim.descriptor)
+
+    def _note_failure(self, error: OSError | UnusableError) -> None:
+        if self._log is not None:
+            self._log.spool_failed(str(error) if isinstance(error, UnusableError) else _explained(self.path, error))
+
+    # The folder.
+
+    def _exists(self) -> bool:
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _prepare(self) -> None:
+        if not self._exists():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)  # whatever the umask left
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse what is no folder of this user's alone, or may be replaced by others."""
+        status = self.path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            raise UnusableError(f"{self.path} is a symbolic link. Name the folder that it leads to.")
+        if not stat.S_ISDIR(status.st_mode):
+            raise UnusableError(
+                f"{self.path} is a file, perhaps a spool of an earlier version; now it is a folder. Name another path,"
+                " the file stays as it is."
+            )
+        if sys.platform == "win32":
+            return
+        if status.st_uid != os.geteuid():
+            raise UnusableError(f"{self.path} belongs to user {status.st_uid}. Name a folder of user {os.geteuid()}.")
+        if status.st_mode & 0o022:
+            raise UnusableError(f"others may write to {self.path}. Name another folder, or 'chmod 700' this one.")
+        around = self.path.parent.stat()
+        if around.st_mode & 0o002 and not around.st_mode & stat.S_ISVTX:
+            raise UnusableError(f"others may replace what is in {self.path.parent}. Name a folder elsewhere.")
+
+    def _list(self) -> list[Entry]:
+        entries = []
+        for name in os.listdir(self.path):  # noqa: PTH208  names are all that is needed, perhaps of 100,000
+            if (found := _NAME.fullmatch(name)) is not None:
+                put_at, spans, shortened, size, owner = found.groups()
+                entries.append(Entry(int(put_at) / 1e9, name, int(spans), int(shortened), int(size), owner))
+            elif not name.startswith(".") and not _UNFINISHED.fullmatch(name):
+                raise UnusableError(
+                    f"{self.path} holds {shown(name)}, which is no spool's. Name a folder for it alone."
+                )
+        entries.sort(key=lambda entry: entry.name)
+        return entries
+
+    def _make_room(self, size: int) -> bool:
+        """Drop the oldest requests until one of this size fits, and now and then what is too old; tell if it does."""
+        if size > self._spool.max_bytes:
+            return False
+        if size > self._room or time.monotonic() > self._measured_at + _MEASURE_AGAIN_SECONDS:
+            entries = self._expired(self._list())
+            self._remove_unfinished()
+            self._room = self._spool.max_bytes - sum(entry.bytes for entry in entries)
+            self._measured_at = time.monotonic()
+            for entry in entries:
+                if size <= self._room:
+                    break
+                if self._drop(entry, DropReason.SPOOL_FULL, "were the oldest ones, which made room for new ones"):
+                    self._room += entry.bytes
+        if size > self._room:  # all else is on its way
+            return False
+        self._room -= size
+        return True
+
+    def _expired(self, entries: list[Entry]) -> list[Entry]:
+        """Drop what is too old; return the rest."""
+        limit = self._clock() - self._spool.max_age_seconds
+        old = [entry for entry in entries if entry.put_at < limit]
+        gone = {entry for entry in old if self._drop(entry, DropReason.SPOOL_TOO_OLD, "were there for too long")}
+        return [entry for entry in entries if entry not in gone]
+
+    def _drop(self, entry: Entry, reason: DropReason, why: str) -> bool:
+        """Remove a request that nobody sends; tell whether it is gone."""
+        descriptor = _locked(self.path / entry.name)
+        if descriptor is None:
+            return not (self.path / entry.name).exists()
+        self._remove(entry.name, descriptor)
+        if self._log is not None:
+            self._log.spool_dropped(entry.spans, reason, why)
+        return True
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a process did not come to rename."""
+        for path in self.path.glob("*.part"):
+            with suppress(OSError):  # another one was faster
+                if path.lstat().st_mtime < time.time() - _UNFINISHED_SECONDS:
+                    path.unlink()
+
+    # Files.
+
+    def _write(self, request: Request) -> str:
+        numbers = f"{int(self._clock() * 1e9):019d}-{request.spans}-{request.shortened}-{_on_disk(request)}"
+        name = f"{numbers}-{self._owner}-{secrets.token_hex(8)}.otlp"
+        part = self.path / f"{secrets.token_hex(8)}.part"
+        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.chmod(part, 0o600)  # noqa: PTH101  whatever the umask left
+                file.write(_checksum(request.body) + request.body)
+                file.flush()
+                os.fsync(descriptor)
+            part.rename(self.path / name)
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        return name
+
+    def _open(self, entry: Entry) -> Claim | None:
+        """Claim a request; None if another one sends it, has sent it, or it is damaged."""
+        descriptor = _locked(self.path / entry.name)
+        if descriptor is None:
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read()
+        body = content[_CHECKSUM:]
+        if content[:_CHECKSUM] == _checksum(body):
+            return Claim(entry.name, Request(body, entry.spans, entry.shortened), descriptor)
+        self._remove(entry.name, descriptor)
+        if content and self._log is not None:  # else it was sent, where an open file can't be removed
+            self._log.spool_dropped(entry.spans, DropReason.SPOOL_DAMAGED, "were in a file that is damaged")
+        return None
+
+    def _remove(self, name: str, descriptor: int) -> None:
+        path = self.path / name
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)  # where it can't be removed while it is open, nobody sends it again
+        with suppress(OSError):
+            path.unlink()
+        _close(descriptor)
+        if sys.platform == "win32":
+            with suppress(OSError):
+                path.unlink()
+
+
+_open_descriptors: set[int] = set()
+_opening = fork_safe_lock()
+
+
+def _locked(path: Path) -> int | None:
+    """Open a file that nobody else has locked; None if somebody has, or it is gone."""
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with _opening:
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            return None
+        _open_descriptors.add(descriptor)
+        try:
+            _lock(descriptor)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except (BlockingIOError, PermissionError):  # the latter on Windows
+            pass
+        _close(descriptor)  # also of a file that was sent and removed just now
+        return None
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+
+    def _lock(descriptor: int) -> None:
+        # Not lockf, whose locks are the process's, not the descriptor's.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _close(descriptor: int) -> None:
+    with _opening:
+        _open_descriptors.discard(descriptor)
+        os.close(descriptor)
+
+
+@in_forked_child
+def _close_inherited() -> None:
+    """Let go of the parent's locks, which would outlive it here."""
+    while _open_descriptors:
+        os.close(_open_descriptors.pop())
+
+
+def _on_disk(request: Request) -> int:
+    return -(-(len(request.body) + _CHECKSUM) // _BLOCK_BYTES) * _BLOCK_BYTES
+
+
+def _checksum(body: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(body)
+
+
+def _explained(path: Path, error: OSError) -> str:
+    user = f"user {os.geteuid()}" if sys.platform != "win32" else "this user"
+    return f"{path} can't be used ({error.strerror or error}). Is there room? Else name a folder that {user} can write."

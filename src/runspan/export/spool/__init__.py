@@ -1,1 +1,0 @@
-"""Requests on disk until they are delivered."""

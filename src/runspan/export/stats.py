@@ -1,0 +1,209 @@
+"""What became of spans, as numbers: for ``stats()``, and for each destination as OpenTelemetry metrics."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from typing import Final
+from weakref import WeakMethod, WeakSet
+
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+
+from runspan import semconv
+from runspan._forking import fork_safe_lock, in_forked_child
+from runspan._threads import Lock
+from runspan._version import __version__
+
+MOST_DESTINATIONS: Final = 300
+"""How many are counted apart: each is kept for good, and is a time series of every metric."""
+OTHER_DESTINATIONS: Final = "_OTHER"
+
+
+class DropReason(StrEnum):
+    """Why spans were dropped."""
+
+    QUEUE_FULL = "queue_full"
+    SHUTDOWN = "shutdown"  # they ended after it
+    REFUSED = "refused"  # the receiver would not take the request, nor the same again
+    REJECTED = "rejected"  # it took the request, but not these: a partial success
+    NOT_ENCODABLE = "not_encodable"
+    GIVEN_UP = "given_up"  # not delivered when the time was over
+    RUN_ENDED = "run_ended"  # a marker of a start that was not sent before the end
+    SPOOL_FULL = "spool_full"
+    SPOOL_TOO_OLD = "spool_too_old"
+    SPOOL_DAMAGED = "spool_damaged"
+
+
+@dataclass(frozen=True)
+class Stats:
+    """How many spans went which way, in this process.
+
+    Args:
+        taken: Ended and sampled, so taken for delivery.
+        sent: Delivered: the receiver said so. Also those that an earlier process had spooled.
+        retried: To be sent again after an attempt that failed, counted for each such attempt.
+        shortened: Larger than a request may be, so made shorter.
+        spooled: Put on disk.
+        dropped: Lost, by reason; the reasons are those of ``DropReason``.
+        waiting: Not yet delivered or spooled.
+    """
+
+    taken: int = 0
+    sent: int = 0
+    retried: int = 0
+    shortened: int = 0
+    spooled: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+
+    def __add__(self, other: "Stats") -> "Stats":
+        """Return the sums."""
+        dropped = Counter(self.dropped) + Counter(other.dropped)
+        return Stats(
+            self.taken + other.taken,
+            self.sent + other.sent,
+            self.retried + other.retried,
+            self.shortened + other.shortened,
+            self.spooled + other.spooled,
+            dict(sorted(dropped.items())),
+            self.waiting + other.waiting,
+        )
+
+
+class _Tally:
+    """Counts up without a lock, since a finalizer may end a span in the middle of anything; reading takes one."""
+
+    def __init__(self) -> None:
+        self._steps = count()
+        self._reads = 0
+        self._reading = Lock()
+
+    def step(self) -> None:
+        next(self._steps)
+
+    def value(self) -> int:
+        with self._reading:
+            value = next(self._steps) - self._reads
+            self._reads += 1
+        return value
+
+
+class Counters:
+    """The counters of one delivery; what is counted is also counted in those of its destination.
+
+    ``take`` and ``refuse`` are safe where spans end; the others are for the delivery's threads.
+    """
+
+    def __init__(self, of_destination: "Counters | None" = None, *, waiting: Callable[[], int] | None = None) -> None:
+        self._of_destination = of_destination
+        self._taken = _Tally()
+        self._refused = {DropReason.QUEUE_FULL: _Tally(), DropReason.SHUTDOWN: _Tally()}
+        self._lock = Lock()
+        self._numbers: Counter[str] = Counter()
+        self._dropped: Counter[DropReason] = Counter()
+        self._waiting: list[WeakMethod[Callable[[], int]]] = []
+        if waiting is not None:
+            self._ask(waiting)
+
+    def _ask(self, waiting: Callable[[], int]) -> None:
+        with self._lock:
+            self._waiting = [*(each for each in self._waiting if each() is not None), WeakMethod(waiting)]
+        if self._of_destination is not None:
+            self._of_destination._ask(waiting)  # noqa: SLF001  of this class
+
+    def take(self) -> None:
+        """Count a span that ended."""
+        self._taken.step()
+        if self._of_destination is not None:
+            self._of_destination.take()
+
+    def refuse(self, reason: DropReason) -> None:
+        """Count one that was dropped at once."""
+        self._refused[reason].step()
+        if self._of_destination is not None:
+            self._of_destination.refuse(reason)
+
+    def add(self, **numbers: int) -> None:
+        """Count what happened to spans that were taken, by the names of ``Stats``."""
+        with self._lock:
+            self._numbers.update(numbers)
+        if self._of_destination is not None:
+            self._of_destination.add(**numbers)
+
+    def drop(self, spans: int, reason: DropReason) -> None:
+        """Count spans that are lost."""
+        with self._lock:
+            self._dropped[reason] += spans
+        if self._of_destination is not None:
+            self._of_destination.drop(spans, reason)
+
+    @property
+    def overflowed(self) -> int:
+        """How many found the queue full."""
+        return self._refused[DropReason.QUEUE_FULL].value()
+
+    def stats(self) -> Stats:
+        """Return the numbers of now."""
+        refused = {reason: tally.value() for reason, tally in self._refused.items()}
+        with self._lock:
+            numbers, dropped = dict(self._numbers), self._dropped + Counter(refused)
+            asked = [reference() for reference in self._waiting]
+        waiting = sum(ask() for ask in asked if ask is not None)
+        reasons = {str(reason): dropped[reason] for reason in sorted(dropped)}
+        return Stats(taken=self._taken.value(), dropped=reasons, waiting=waiting, **numbers)
+
+
+by_destination: defaultdict[str, Counters] = defaultdict(Counters)
+"""The counters of each destination of this process, kept when its processors are gone."""
+in_forked_child(by_destination.clear)
+
+
+def counters_of(destination: str) -> Counters:
+    """Return those of a destination; all that come after many others share theirs."""
+    is_known = destination in by_destination or len(by_destination) < MOST_DESTINATIONS
+    return by_destination[destination if is_known else OTHER_DESTINATIONS]
+
+
+_COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
+    semconv.SPANS_TAKEN: lambda stats: stats.taken,
+    semconv.SPANS_SENT: lambda stats: stats.sent,
+    semconv.SPANS_RETRIED: lambda stats: stats.retried,
+    semconv.SPANS_SHORTENED: lambda stats: stats.shortened,
+    semconv.SPANS_SPOOLED: lambda stats: stats.spooled,
+}
+_DESCRIPTIONS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
+_observed: WeakSet[MeterProvider] = WeakSet()
+_lock = fork_safe_lock()
+
+
+def observe_deliveries(meter_provider: MeterProvider | None = None) -> None:
+    """Have a meter provider, the global one by default, read the counters of all deliveries; once is enough."""
+    provider = meter_provider or get_meter_provider()
+    with _lock:
+        if provider in _observed:
+            return
+        _observed.add(provider)
+    meter = provider.get_meter("runspan.export", __version__)
+
+    def observe(name: str, create: Callable[..., object], read: Callable[[CallbackOptions], object]) -> None:
+        create(name, [read], unit="{span}", description=_DESCRIPTIONS[name])
+
+    for name, number in _COUNTERS.items():
+        observe(name, meter.create_observable_counter, _reader(number))
+    observe(semconv.SPANS_DROPPED, meter.create_observable_counter, _read_dropped)
+    observe(semconv.SPANS_WAITING, meter.create_observable_up_down_counter, _reader(lambda stats: stats.waiting))
+
+
+def _reader(number: Callable[[Stats], int]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def read(_: CallbackOptions) -> Iterable[Observation]:
+        for destination, counters in list(by_destination.items()):
+            yield Observation(number(counters.stats()), {semconv.DESTINATION: destination})
+
+    return read
+
+
+def _read_dropped(_: CallbackOptions) -> Iterable[Observation]:
+    for destination, counters in list(by_destination.items()):
+        for reason, spans in counters.stats().dropped.items():
+            yield Observation(spans, {semconv.DESTINATION: destination, semconv.DROP_REASON: reason})
