@@ -15,6 +15,9 @@ PINNED := -c constraints.txt
 # Names, exact versions, Pythons of this machine.
 ASK    := $(PYTHON) devtools/environments.py
 
+# What failed is remembered for each target and Python: `make test AGAIN=--last-failed`.
+PYTEST  = -m pytest -o cache_dir=.cache/pytest/$(notdir $(VENV))-$@ $(AGAIN)
+
 # A target made by `$(call venv,DIR,WHAT)` has a Python of its own with WHAT installed.
 define venv
 	@command -v $(PYTHON) >/dev/null || { echo "Missing: $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
@@ -55,7 +58,7 @@ demo: $(VENV)/.demo  ## run a traced chain, no key needed, and see its trace
 	@$(BIN)/python examples/callbacks_at_runtime.py
 
 test: $(VENV)/.dev  ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python $(PYTEST)
 
 lint: $(VENV)/.dev  ## check format, rules and types
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
@@ -76,7 +79,7 @@ constraints: .venv-constraints/.constraints  ## write constraints.txt anew, from
 	@$(ASK) freeze .venv-constraints/bin/python
 
 newest: .venv-newest/.newest  ## run the tests on the newest of every package; tell which moved if they fail
-	@.venv-newest/bin/python -m pytest || { $(ASK) moved .venv-newest/bin/python; exit 1; }
+	@.venv-newest/bin/python $(PYTEST) || { $(ASK) moved .venv-newest/bin/python; exit 1; }
 
 pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has, but those in WITHOUT="3.11 ..."
 	@for found in $$($(ASK) pythons $(WITHOUT)); do \
@@ -88,7 +91,7 @@ pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has,
 NEWER := demo hosts meaning/test_handler_classes.py meaning/test_middleware_attempts.py meaning/test_resuming.py \
 	scope/test_processors.py soak test_example.py test_langfuse.py test_tenants.py
 lowest: .venv-lowest/.lowest  ## run the tests on the lowest supported LangChain, LangGraph, OpenTelemetry, pydantic, orjson
-	@.venv-lowest/bin/python -m pytest -m "not newest" $(addprefix --ignore=tests/,$(NEWER))
+	@.venv-lowest/bin/python $(PYTEST) -m "not newest" $(addprefix --ignore=tests/,$(NEWER))
 
 upstream:  ## run LangChain's own unit tests with our handler in every invocation
 	@$(PYTHON) upstream/run.py
@@ -97,17 +100,17 @@ backends:  ## bring the real Jaeger and Collector: out of Docker's images, else 
 	@$(PYTHON) e2e/backends.py
 
 e2e: $(VENV)/.dev backends  ## send traces through the real Collector to the real Jaeger and read them back
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python $(PYTEST) tests/e2e
 
 e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Docker engine that runs or (as root) one of Debian's
-	@$(BIN)/python -m pytest tests/e2e_compose
+	@$(BIN)/python $(PYTEST) tests/e2e_compose
 
 sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py
 
 RUNS ?= 30000
 soak: $(VENV)/.dev  ## put one handler through 30,000 runs, or RUNS=3000: nothing may grow (10 minutes)
-	@SOAK_RUNS=$(RUNS) $(BIN)/python -m pytest tests/soak -s -p no:logging
+	@SOAK_RUNS=$(RUNS) $(BIN)/python $(PYTEST) tests/soak -s -p no:logging
 
 .venv-release/.release: pyproject.toml
 	$(call venv,.venv-release,build twine)
@@ -117,7 +120,7 @@ build: .venv-release/.release  ## make wheel and sdist, install each into a fres
 	@$(PYTHON) devtools/try_build.py
 
 coverage: $(VENV)/.dev  ## tell which lines no fast test runs
-	@$(BIN)/python -m pytest -q --cov=runspan --cov-report=term-missing:skip-covered
+	@$(BIN)/python $(PYTEST) -q --cov=runspan --cov-report=term-missing:skip-covered
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
