@@ -60,9 +60,9 @@ def number_attempt(run: Run, event: StartEvent) -> None:
     parent = run.parent
     if parent is None or not run.owns_span:
         return
-    run.invocation.attempt_key = _attempt_key(run, parent, event)
+    run.invocation.begin_attempt(_attempt_key(run, parent, event))
     position = _position(run, parent, event)
-    run.invocation.fallback = position.fallback
+    run.invocation.number_fallback(position.fallback)
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
     if position.fallback:

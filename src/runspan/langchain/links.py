@@ -10,7 +10,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes, is_count
 from runspan.langchain.attempts import note_failure, number_attempt
 from runspan.langchain.run_kinds import CHAT, StartEvent
-from runspan.runs.invocation_state import AgentUsage, ToolCallLinks, Usage
+from runspan.runs.invocation_state import ToolCallLinks, Usage
 from runspan.runs.run import Run
 
 _OPERATIONS_WITH_USAGE: Final = ("invoke_agent", "invoke_workflow")
@@ -30,7 +30,7 @@ def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     operation = run.start_attributes.get(semconv.OPERATION)
     if operation in _OPERATIONS_WITH_USAGE:
-        run.invocation.agent_usage = AgentUsage()
+        run.invocation.count_usage()
     if event.tool_call_id is not None:
         _tool_call_links(run).note_worked(event.tool_call_id, run.span)
     if operation == "execute_tool" or run.is_model:

@@ -103,6 +103,18 @@ class InvocationState:
         shared = around.tool_call_links if around is not None else None
         self.tool_call_links = shared or ToolCallLinks()
 
+    def count_usage(self) -> None:
+        """Count what is done within the run from now on."""
+        self.agent_usage = AgentUsage()
+
+    def begin_attempt(self, key: object) -> None:
+        """Note what the run attempts; see ``attempt_key``."""
+        self.attempt_key = key
+
+    def number_fallback(self, number: int) -> None:
+        """Note which fallback the run is, 0 if it is none."""
+        self.fallback = number
+
     def add_failed(self, failed: Failed) -> None:
         """Remember a run directly within this one that failed."""
         if self.failed is None:

@@ -75,7 +75,7 @@ class RunTable:
         """Returns the open run with an id, else None."""
         self.detached_models = DetachedModels()
         self.router: SpanRouter | None = None
-        """Tells span processors of the spans in their scope; None until somebody brings one."""
+        """Notifies span processors of the spans in their scope; None until somebody brings one."""
         self._abandoned: OrderedDict[UUID | None, PastRecipients] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
 
