@@ -43,6 +43,14 @@ def test_the_nearer_word_wins(monkeypatch):
     assert Settings(capture_content="none").capture_content == "none"
 
 
+@pytest.mark.parametrize("option", Settings.model_fields)
+def test_an_argument_wins_over_its_variable(monkeypatch, option):
+    """An argument counts whatever its variable says, be it a value that is not allowed."""
+    monkeypatch.setenv(f"RUNSPAN_{option.upper()}", "no such value")
+    default = Settings.model_fields[option].default
+    assert getattr(Settings(**{option: default}), option) == default
+
+
 def test_a_bad_value_is_named():
     """An error names the option, the value and what is allowed."""
     with pytest.raises(ValueError, match=r"capture_content = 'al'.*'none' or 'span'"):

@@ -97,6 +97,14 @@ class Settings(_OneLineErrors):
             return values
         return {**values, "RUNSPAN_CAPTURE_CONTENT": _standard_choice(_variable(_STANDARD_VARIABLE))}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _let_arguments_win(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave out the variables of options that are given as arguments; older pydantic-settings has both."""
+        aliases = [field.validation_alias for name, field in cls.model_fields.items() if name in values]
+        unneeded = {choice for alias in aliases if isinstance(alias, AliasChoices) for choice in alias.choices}
+        return {name: value for name, value in values.items() if name not in unneeded}
+
     @field_validator("capture_content", mode="before")
     @classmethod
     def _read_capture_content(cls, value: object) -> object:
