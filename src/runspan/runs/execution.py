@@ -39,7 +39,7 @@ _GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class Style(enum.Enum):
-    """The kind of function that started a run: by it is decided how to find out whether the run executes here."""
+    """The kind of function that started a run; how to find out whether the run executes here depends on it."""
 
     ORDINARY = enum.auto()
     """A function or coroutine: it returns when the run is over."""
