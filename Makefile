@@ -78,7 +78,7 @@ api: $(VENV)/.dev  ## write tests/data/public_api.txt from the public names, aft
 constraints: .venv-constraints/.constraints  ## write constraints.txt anew, from the newest packages
 	@$(ASK) freeze .venv-constraints/bin/python
 
-newest: .venv-newest/.newest  ## run the tests on the newest of every package; tell which moved if they fail
+newest: .venv-newest/.newest  ## run the tests on the newest of every package; name those that moved if they fail
 	@.venv-newest/bin/python $(PYTEST) || { $(ASK) moved .venv-newest/bin/python; exit 1; }
 
 pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has, but those in WITHOUT="3.11 ..."
@@ -119,7 +119,7 @@ build: .venv-release/.release  ## make wheel and sdist, install each into a fres
 	@rm -rf dist && .venv-release/bin/python -m build --quiet && .venv-release/bin/twine check --strict dist/*
 	@$(PYTHON) devtools/try_build.py
 
-coverage: $(VENV)/.dev  ## tell which lines no fast test runs
+coverage: $(VENV)/.dev  ## list the lines that no fast test runs
 	@$(BIN)/python $(PYTEST) -q --cov=runspan --cov-report=term-missing:skip-covered
 
 clean:  ## remove what the other targets made
