@@ -46,12 +46,13 @@ def _memory_of_attributes(attributes: Mapping[str, AnyValue] | None) -> int:
 
 def _memory_of(values: Collection[object]) -> int:
     size = sum(map(getsizeof, values))
+    if _PLAIN.issuperset(map(type, values)):
+        return size
     for value in values:
-        if type(value) not in _PLAIN:
-            if isinstance(value, Mapping):
-                size += _memory_of([*value.keys(), *value.values()])
-            elif isinstance(value, list | tuple):
-                size += _memory_of(value)
+        if isinstance(value, Mapping):
+            size += _memory_of([*value.keys(), *value.values()])
+        elif isinstance(value, list | tuple):
+            size += _memory_of(value)
     return size
 
 
