@@ -56,6 +56,19 @@ def test_every_test_says_what_it_shows():
                 assert sentence.endswith("."), f"{path.name}: {node.name}"
 
 
+def test_lists_of_arguments_begin_in_lower_case():
+    """In every docstring what is said of an argument, attribute or error begins in lower case, but for proper names."""
+    for path in SOURCE.rglob("*.py"):
+        for documented in ast.walk(ast.parse(path.read_text())):
+            if isinstance(documented, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                _, *lists = re.split(
+                    r"^(?:Args|Attributes|Raises):\n", ast.get_docstring(documented) or "", flags=re.MULTILINE
+                )
+                for entries in lists:
+                    capitals = re.findall(r"^    [\w*]+: [A-Z][a-z]*\b", entries.split("\n\n")[0], flags=re.MULTILINE)
+                    assert capitals == [], f"{path.name}: {documented.name}"
+
+
 def test_the_readme_lists_every_setting():
     """Each option stands in the README's table with its variable and default."""
     readme = (ROOT / "README.md").read_text()

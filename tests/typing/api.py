@@ -82,7 +82,9 @@ def configure() -> None:
         console=True,
         resource_attributes={"deployment.environment.name": "test", "shards": [1, 2]},
         nested_model_spans="keep",
-        spool=runspan.Spool(Path("spool"), durability="write-ahead", max_bytes=1_000_000),
+        spool=runspan.Spool(
+            Path("spool"), durability="write-ahead", interval_seconds=1, max_bytes=1_000_000, max_age_seconds=3_600
+        ),
         durability="on-failure",
         max_request_bytes=1_000_000,
         started_markers=True,

@@ -21,6 +21,7 @@ runspan.OpenTelemetryCallbackHandler(callback=[])  # call-arg
 runspan.OpenTelemetryCallbackHandler(settings="none")  # arg-type
 runspan.CallbackSpanProcessor([print])  # list-item
 runspan.OtlpSpanProcessor(header={})  # call-arg
+runspan.OtlpSpanProcessor(protocol="htp")  # arg-type
 runspan.AiOnlySpanProcessor(print)  # arg-type
 runspan.trace_embeddings(print)  # arg-type
 runspan.replay("spans.json")  # call-arg

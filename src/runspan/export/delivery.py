@@ -42,9 +42,9 @@ class Delivery:
     thrown away still delivers.
 
     Args:
-        client: Sends requests.
-        destination: Names the receiver in log lines and metrics.
-        receiver: What tells it apart from others whose name is the same: what is in a spool is sent to no other.
+        client: sends requests.
+        destination: names the receiver in log lines and metrics.
+        receiver: what tells it apart from others whose name is the same: what is in a spool is sent to no other.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ class DeliveryLog:
     """Tells what became of spans in as few lines as can be, and counts those that are lost.
 
     Args:
-        destination: Names the receiver.
-        meanwhile: What happens to spans while the receiver doesn't answer, as the end of a sentence.
+        destination: names the receiver.
+        meanwhile: what happens to spans while the receiver doesn't answer, as the end of a sentence.
     """
 
     def __init__(self, destination: str, counters: Counters, *, meanwhile: str) -> None:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from runspan.export.delivery import Delivery
 from runspan.export.otlp.client import Client, OnDemandClient, import_early
-from runspan.export.otlp.target import OtlpTarget, resolve_target
+from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.shutdown import close
 from runspan.export.spool import Durability, Spool
 from runspan.export.started_markers import StartedMarkers
@@ -27,16 +27,16 @@ class DeliveringSpanProcessor(SpanProcessor):
     What is queued when nobody refers to the processor any more is still delivered, also at the end of the process.
 
     Args:
-        client: Sends requests. Called by one thread at a time, except for ``close``.
-        destination: Names the receiver in log lines and metrics.
-        max_queue_size: Spans that wait; a new one finding the queue full is dropped and counted.
-        max_batch_size: Spans that are put into requests together.
-        schedule_delay_seconds: The longest that a span waits for its batch to fill.
-        max_request_bytes: The largest request; a span that alone is larger is made shorter.
-        spool: Where spans wait that can't be sent.
-        receiver: What tells the receiver apart from others that are named the same; those don't get what is on disk.
-        started_markers: Whether roots and calls of models get a marker when they begin.
-        shutdown_timeout_seconds: What ``shutdown`` may take in all unless it is told otherwise.
+        client: sends requests. Called by one thread at a time, except for ``close``.
+        destination: names the receiver in log lines and metrics.
+        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
+        max_batch_size: spans that are put into requests together.
+        schedule_delay_seconds: the longest that a span waits for its batch to fill.
+        max_request_bytes: the largest request; a span that alone is larger is made shorter.
+        spool: where spans wait that can't be sent.
+        receiver: what tells the receiver apart from others that are named the same; those don't get what is on disk.
+        started_markers: whether roots and calls of models get a marker when they begin.
+        shutdown_timeout_seconds: what ``shutdown`` may take in all unless it is told otherwise.
     """
 
     def __init__(
@@ -98,7 +98,14 @@ class DeliveringSpanProcessor(SpanProcessor):
         self.close(self._shutdown_timeout_seconds if timeout_seconds is None else timeout_seconds)
 
     def close(self, timeout_seconds: float) -> bool:
-        """Do what ``shutdown`` does and tell whether all arrived, as ``force_flush`` does."""
+        """Do what ``shutdown`` does.
+
+        Args:
+            timeout_seconds: for all of it.
+
+        Returns:
+            Whether all was delivered, as ``force_flush`` has it.
+        """
         close([self._delivery], timeout_seconds)
         return self._delivery.has_delivered_all()
 
@@ -115,19 +122,19 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
     holds; with a spool, as many as fit on disk.
 
     Args:
-        endpoint: Base URL of the collector or backend, such as ``http://localhost:4318``.
+        endpoint: base URL of the collector or backend, such as ``http://localhost:4318``.
         protocol: ``http/protobuf`` (default) or ``grpc``.
-        headers: Sent with every request, such as the key of a tenant.
-        spool: A folder where spans wait that can't be delivered, or a ``Spool``. It holds prompts in clear. Several
+        headers: sent with every request, such as the key of a tenant.
+        spool: a folder where spans wait that can't be delivered, or a ``Spool``. It holds prompts in clear. Several
             processes may share one; tenants must not.
         durability: ``write-ahead`` puts all spans there before they are sent, so that little is lost by a ``kill -9``.
-        max_request_bytes: The largest request; a span that alone is larger is made shorter.
-        started_markers: Whether roots and calls of models get a span of no length when they begin, so that those that
+        max_request_bytes: the largest request; a span that alone is larger is made shorter.
+        started_markers: whether roots and calls of models get a span of no length when they begin, so that those that
             hang, or are killed, are seen.
-        shutdown_timeout_seconds: What ``shutdown`` may take unless it is told otherwise.
+        shutdown_timeout_seconds: what ``shutdown`` may take unless it is told otherwise.
 
     Raises:
-        ValueError: An argument or an environment variable has a value that can't be used.
+        ValueError: if an argument or an environment variable has a value that can't be used.
 
     Example:
         >>> def handler_of(key: str) -> OpenTelemetryCallbackHandler:
@@ -141,7 +148,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         self,
         endpoint: str | None = None,
         *,
-        protocol: str | None = None,
+        protocol: OtlpProtocol | None = None,
         headers: Mapping[str, str] | None = None,
         spool: str | os.PathLike[str] | Spool | None = None,
         durability: Durability | None = None,
@@ -172,7 +179,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         """Prepare to connect, so that a mistake in certificates or credentials is an error here.
 
         Raises:
-            ValueError: The environment names something that can't be used.
+            ValueError: if the environment names something that can't be used.
         """
         self._client.build()
 

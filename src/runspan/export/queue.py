@@ -60,7 +60,7 @@ class SpanQueue:
     """What one delivery has yet to encode.
 
     Args:
-        is_wanted: Asked when a span is taken out; one that is not is left out.
+        is_wanted: asked when a span is taken out; one that is not is left out.
     """
 
     def __init__(self, is_wanted: Callable[[ReadableSpan], bool]) -> None:

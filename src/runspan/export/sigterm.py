@@ -37,11 +37,11 @@ class SigtermWatch(SpanProcessor):
     """Deliver when the process is ended by SIGTERM; on the tracer provider it sees to it that it stays installed.
 
     Args:
-        begin_ending: Called in the handler when a shutdown begins. Must neither wait nor take a lock, for the main
+        begin_ending: called in the handler when a shutdown begins. Must neither wait nor take a lock, for the main
             thread is in the middle of anything.
-        live_on: Called when there was no end after all.
-        deliver: Called, in a thread of its own, before the default action.
-        timeout_seconds: What ``deliver`` may take.
+        live_on: called when there was no end after all.
+        deliver: called, in a thread of its own, before the default action.
+        timeout_seconds: what ``deliver`` may take.
     """
 
     def __init__(

@@ -51,14 +51,14 @@ class Spool:
     """Where requests wait on disk, and how long.
 
     Args:
-        path: A folder on a local disk, for the spool alone; made if it is missing. Several processes may share it.
+        path: a folder on a local disk, for the spool alone; made if it is missing. Several processes may share it.
         durability: ``on-failure`` puts there what can't be delivered; ``write-ahead`` everything, before it is sent.
-        interval_seconds: With ``write-ahead``, after how long a span is on disk: what ``kill -9`` may lose.
-        max_bytes: How much the files may take; then the oldest spans are dropped.
-        max_age_seconds: After how long spans are dropped.
+        interval_seconds: with ``write-ahead``, after how long a span is on disk: what ``kill -9`` may lose.
+        max_bytes: how much the files may take; then the oldest spans are dropped.
+        max_age_seconds: after how long spans are dropped.
 
     Raises:
-        ValueError: An argument has a value that can't be used.
+        ValueError: if an argument has a value that can't be used.
 
     Example:
         >>> configure(spool=Spool("/var/lib/shop/spans", durability="write-ahead", max_bytes=10 * 1024**3))
@@ -110,9 +110,9 @@ class SpoolFolder:
     """The requests to one receiver in a folder; never raises because of that folder. Any thread may use it.
 
     Args:
-        spool: The user's settings.
-        receiver: The endpoint with all that goes with each request; what is there for others is left alone.
-        clock: Tells the time in seconds, for all processes the same.
+        spool: the user's settings.
+        receiver: the endpoint with all that goes with each request; what is there for others is left alone.
+        clock: tells the time in seconds, for all processes the same.
     """
 
     def __init__(self, spool: Spool, receiver: str, *, clock: Callable[[], float] = time.time) -> None:

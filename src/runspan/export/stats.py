@@ -40,13 +40,17 @@ class Stats:
     """How many spans went which way, in this process.
 
     Args:
-        taken: Ended and sampled, so taken for delivery.
-        sent: Delivered: the receiver said so. Also those that an earlier process had spooled.
-        retried: To be sent again after an attempt that failed, counted for each such attempt.
-        shortened: Larger than a request may be, so made shorter.
-        spooled: Put on disk.
-        dropped: Lost, by reason; the reasons are those of ``DropReason``.
-        waiting: Not yet delivered or spooled.
+        taken: ended and sampled, so taken for delivery.
+        sent: delivered: the receiver said so. Also those that an earlier process had spooled.
+        retried: to be sent again after an attempt that failed, counted for each such attempt.
+        shortened: larger than a request may be, so made shorter.
+        spooled: put on disk.
+        dropped: lost, by reason; the reasons are those of ``DropReason``.
+        waiting: not yet delivered or spooled.
+
+    Example:
+        >>> stats = handle.stats()
+        >>> print(f"{stats.sent} of {stats.taken} sent; lost: {dict(stats.dropped)}")
     """
 
     taken: int = 0

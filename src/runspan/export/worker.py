@@ -20,8 +20,8 @@ class Worker:
     Whatever may interrupt anything, such as a finalizer that ends a span, may call ``ensure_running`` and ``ring``.
 
     Args:
-        seconds_to_wait: Returns in how many seconds the next step is due, None if there is nothing to do.
-        step: Does what is due.
+        seconds_to_wait: returns in how many seconds the next step is due, None if there is nothing to do.
+        step: does what is due.
     """
 
     def __init__(self, seconds_to_wait: Callable[[], float | None], step: Callable[[], None]) -> None:

@@ -30,9 +30,9 @@ class Request:
     https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-request
 
     Args:
-        body: The message as protobuf, not compressed.
-        spans: How many spans it holds.
-        shortened: How many of them were made shorter to fit.
+        body: the message as protobuf, not compressed.
+        spans: how many spans it holds.
+        shortened: how many of them were made shorter to fit.
     """
 
     body: bytes = field(repr=False)
@@ -44,9 +44,9 @@ class Encoded(NamedTuple):
     """Spans on their way.
 
     Args:
-        requests: What holds them, in their order; spans of one resource and scope stand together.
-        not_encodable: How many spans OTLP can't express; they are in no request.
-        reason: Why the first of those is in none.
+        requests: what holds them, in their order; spans of one resource and scope stand together.
+        not_encodable: how many spans OTLP can't express; they are in no request.
+        reason: why the first of those is in none.
     """
 
     requests: list[Request]

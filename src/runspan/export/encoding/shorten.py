@@ -29,9 +29,9 @@ def truncate(text: str, size: int, *, in_json: bool = False) -> str:
     """Return the beginning of a text, at most so many bytes with the note of what is left out; the note alone is more.
 
     Args:
-        text: A text, perhaps one that was truncated before.
-        size: In bytes.
-        in_json: Whether the bytes are those within a string of JSON.
+        text: a text, perhaps one that was truncated before.
+        size: in bytes.
+        in_json: whether the bytes are those within a string of JSON.
     """
     left_out = 0
     if earlier := _EARLIER.search(text, max(0, len(text) - SHORT)):

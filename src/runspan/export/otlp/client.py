@@ -39,7 +39,7 @@ def make_client(target: OtlpTarget) -> Client:
     """Build a client; imports what its protocol needs and reads the files.
 
     Raises:
-        ValueError: A certificate or the credential provider can't be used.
+        ValueError: if a certificate or the credential provider can't be used.
     """
     if target.protocol == GRPC:
         from runspan.export.otlp.grpc import GrpcClient  # noqa: PLC0415  only who sends pays for it
@@ -54,7 +54,7 @@ class OnDemandClient:
     """Builds a client at the first request, and another one in a forked child: two processes can't share a connection.
 
     Args:
-        target: Where requests go.
+        target: where requests go.
     """
 
     def __init__(self, target: OtlpTarget) -> None:
@@ -66,7 +66,7 @@ class OnDemandClient:
         """Build the client, if that is still to be done.
 
         Raises:
-            ValueError: The environment names something that can't be used.
+            ValueError: if the environment names something that can't be used.
         """
         client = self._clients.get(os.getpid())
         if client is None:

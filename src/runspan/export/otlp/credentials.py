@@ -27,9 +27,9 @@ class Certificates:
     """The files for TLS, all PEM.
 
     Args:
-        authority: Whom to trust instead of the usual authorities; over HTTP also a directory.
-        client: Who the sender is.
-        key: The key for ``client``; None means that it is in the same file.
+        authority: whom to trust instead of the usual authorities; over HTTP also a directory.
+        client: who the sender is.
+        key: the key for ``client``; None means that it is in the same file.
     """
 
     authority: str | None = None
@@ -41,7 +41,7 @@ class Certificates:
         """Read the variables.
 
         Raises:
-            ValueError: There is a key but no certificate for it.
+            ValueError: there is a key but no certificate for it.
         """
         authority, client, key = variable("CERTIFICATE"), variable("CLIENT_CERTIFICATE"), variable("CLIENT_KEY")
         if key is not None and client is None:
@@ -69,7 +69,7 @@ def provided(transport: str, kind: type[_T]) -> _T | None:
     """Return what the credential provider makes that the environment names for ``HTTP`` or ``GRPC``, None without one.
 
     Raises:
-        ValueError: There is no such provider, or it makes something else.
+        ValueError: there is no such provider, or it makes something else.
     """
     common = f"OTEL_PYTHON_EXPORTER_OTLP_{transport}_"
     source, name = _first_set(f"{common}TRACES_CREDENTIAL_PROVIDER", f"{common}CREDENTIAL_PROVIDER") or ("", "")

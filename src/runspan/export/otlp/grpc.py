@@ -74,7 +74,7 @@ class GrpcClient:
     """Calls a receiver over one channel, a new one after each failure: a channel that failed waits before it tries.
 
     Raises:
-        ValueError: A certificate or the credential provider can't be used.
+        ValueError: if a certificate or the credential provider can't be used.
     """
 
     def __init__(self, target: OtlpTarget) -> None:

@@ -50,7 +50,7 @@ class HttpClient:
     """Posts requests, over connections that all clients share unless a credential provider makes a session.
 
     Raises:
-        ValueError: A certificate or the credential provider can't be used.
+        ValueError: if a certificate or the credential provider can't be used.
     """
 
     def __init__(self, target: OtlpTarget) -> None:

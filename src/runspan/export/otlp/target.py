@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from opentelemetry.util.re import parse_env_headers
@@ -15,6 +15,7 @@ from opentelemetry.util.re import parse_env_headers
 from runspan.arguments import shown
 from runspan.export.otlp.credentials import Certificates, variable
 
+OtlpProtocol: TypeAlias = Literal["http/protobuf", "grpc"]
 HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
 _DEFAULT_ENDPOINT: Final = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
@@ -38,12 +39,12 @@ class OtlpTarget:
 
     Args:
         protocol: ``HTTP`` or ``GRPC``.
-        endpoint: A URL; for gRPC also ``host:port``.
+        endpoint: a URL; for gRPC also ``host:port``.
         compression: ``none``, ``deflate`` or ``gzip``.
-        headers: Sent with each request; the names in lower case.
-        timeout_seconds: What an attempt may take in all.
-        insecure: Whether to do without TLS, if that was said; only for gRPC, and ``https`` doesn't.
-        certificates: Those for TLS.
+        headers: sent with each request; the names in lower case.
+        timeout_seconds: what an attempt may take in all.
+        insecure: whether to do without TLS, if that was said; only for gRPC, and ``https`` doesn't.
+        certificates: those for TLS.
     """
 
     protocol: str
@@ -69,14 +70,14 @@ def resolve_target(
     """Settle protocol, endpoint, headers and compression: arguments win, then the variables for traces, then for all.
 
     Args:
-        endpoint: Base URL; for HTTP ``/v1/traces`` is appended. For gRPC also ``host:port``, which means TLS
+        endpoint: base URL; for HTTP ``/v1/traces`` is appended. For gRPC also ``host:port``, which means TLS
             unless ``OTEL_EXPORTER_OTLP_INSECURE`` is true.
         protocol: ``http/protobuf`` (default) or ``grpc``.
-        headers: Sent with every request, on top of those in the environment.
+        headers: sent with every request, on top of those in the environment.
 
     Raises:
-        ValueError: An argument or a variable has a value that can't be used.
-        TypeError: The headers are no dictionary of texts.
+        ValueError: if an argument or a variable has a value that can't be used.
+        TypeError: if the headers are no dictionary of texts.
     """
     chosen = _choice("protocol", protocol, "PROTOCOL", allowed=(HTTP, GRPC)) or HTTP
     return OtlpTarget(
