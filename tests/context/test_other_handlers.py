@@ -88,6 +88,13 @@ async def test_our_tree_is_the_same(beside, shape, way):
     assert _without_marks(beside.ours) == _without_marks("\n".join([made.trace] * calls))
 
 
+# In OpenTelemetry 1.39 the spans of a tracer that is off are one object, which says nothing of what it hides.
+OFF_AND_FIRST = pytest.param((True, False), marks=pytest.mark.newest)
+
+
+@pytest.mark.parametrize(
+    "beside", [*EITHER_ORDER["params"][:-1], OFF_AND_FIRST], ids=EITHER_ORDER["ids"], indirect=True
+)
 async def test_invocations_one_after_the_other(beside):
     """Each invocation in a context is a trace of its own, or below the caller's span, whatever the last one left."""
     for _ in range(2):
@@ -116,7 +123,7 @@ def test_a_span_of_the_user_that_the_other_handler_covers():
     )
 
 
-@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize("is_first", [pytest.param(False, marks=pytest.mark.newest), True])
 def test_a_span_of_the_user_beside_a_handler_that_is_off(is_first):
     """With the other handler switched off our handler sees the same."""
     expected = "outer\n  chat\n    http\n  mine" if is_first else "outer\n  mine\n    chat\n  http"
