@@ -222,9 +222,13 @@ SYSTEM: Final = _attribute(
 # Ours.
 RUN_ID: Final = _ours("langchain.run.id", _ALL, "LangChain's id of the run")
 RUN_TYPE: Final = _ours(
-    "langchain.run.type", _ALL, "`chain`, `prompt`, `parser`, `chat_model`, `llm`, `tool`, `retriever`"
+    "langchain.run.type",
+    _ALL,
+    "`chain`, `prompt`, `parser`, `chat_model`, `llm`, `tool`, `retriever`, `agent`, `graph`",
 )
-RUN_NAME: Final = _ours("langchain.run.name", "models, tools, retrievers", "if the span's name is another")
+RUN_NAME: Final = _ours(
+    "langchain.run.name", "models, tools, retrievers, agents, graphs", "if the span's name is another"
+)
 RUN_OUTCOME: Final = _ours(
     "langchain.run.outcome", _ALL, "`cancelled`, `abandoned`, `interrupted` or `handed_off`: no errors"
 )
