@@ -85,7 +85,7 @@ REQUEST_MODEL: Final = _attribute("gen_ai.request.model", Level.CONDITIONAL, _MO
 CONVERSATION_ID: Final = _attribute(
     "gen_ai.conversation.id",
     Level.CONDITIONAL,
-    "models, tools, agents, graphs",
+    "models, tools, retrievers, agents, graphs",
     "`thread_id`, `session_id` or `conversation_id` of the metadata",
 )
 

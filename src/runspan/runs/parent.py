@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from opentelemetry import trace
@@ -11,9 +11,11 @@ from opentelemetry.trace import NonRecordingSpan, Span
 
 from runspan.runs.current_span import Current, RunSpanProxy, current_in, find_current, is_valid, proxy_in
 from runspan.runs.execution import ExecutionSite, Style
-from runspan.runs.run import Run
+from runspan.runs.run import Run, RunState
 from runspan.runs.table import RunTable
 from runspan.runs.third_party_handlers import current_before, is_of_handler, repeats
+
+_PAST: Final = (RunState.FINISHED, RunState.COLLECTED, RunState.OVER)
 
 
 class Parent(NamedTuple):
@@ -50,7 +52,10 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
     else:
         current = find_current(proxy_in(here), table, by_config_alone=True)
         base = span = base if isinstance(base, Span) else trace.INVALID_SPAN
-    if named is None or named.is_over or (current.run is not None and current.run.is_within(named)):
+    if named is None or (current.run is not None and current.run.is_within(named)):
+        return Parent(current.run, span, base, current)
+    # One that can't execute any more is over, though whoever ends it may not have come to it.
+    if named.state() in _PAST:
         return Parent(current.run, span, base, current)
     return Parent(named, named.span, base, current)
 
