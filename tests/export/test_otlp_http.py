@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+from http import HTTPStatus
 
 import pytest
 from google.rpc.status_pb2 import Status
@@ -90,7 +91,7 @@ def test_a_connection_is_kept(client_of):
             Retryable("HTTP 503: sending queue is full", 0.0),
         ),
         (HttpAnswer(504, b"<html><h1>504</h1>\r\n</html>", "text/html"), Retryable("HTTP 504: 504")),
-        (HttpAnswer(413), TooLarge("HTTP 413: Request Entity Too Large")),
+        (HttpAnswer(413), TooLarge(f"HTTP 413: {HTTPStatus(413).phrase}")),
         (HttpAnswer(413, b"too big, max 5"), TooLarge("HTTP 413: too big, max 5")),
         (HttpAnswer(400, b"http: request body too large"), TooLarge("HTTP 400: http: request body too large")),
         (
@@ -139,7 +140,9 @@ def test_nobody_listens(client_of):
 def test_a_host_without_address(client_of):
     """A name that nobody knows is a reason to try later: it may be the resolver's fault."""
     answers = [client_of(f"http://{host}").send(request_of("a")) for host in ("nowhere.invalid", "a" * 64 + ".b")]
-    assert [answer.reason.partition(":")[0] for answer in answers] == ["gaierror", "UnicodeError"]
+    unknown, too_long = (answer.reason.partition(":")[0] for answer in answers)
+    assert unknown == "gaierror"
+    assert too_long in {"UnicodeError", "UnicodeEncodeError"}  # the latter from Python 3.13 on
 
 
 def answer_with(*parts):
