@@ -13,7 +13,7 @@ from typing import Final
 
 from runspan._forking import in_forked_child
 from runspan.export.delivery import Delivery, all_deliveries
-from runspan.export.sigterm import act_on_blocked_sigterm
+from runspan.export.sigterm import act_on_blocked_sigterm, exit_begins
 
 EXIT_SECONDS: Final = 4.0
 # Shares of the time: a receiver that fails gets the first, one that is silent both; what is left is for the client to
@@ -71,6 +71,7 @@ class _AtExit:
         self.functions: list[Callable[[], None]] = []
 
     def call(self) -> None:
+        exit_begins()
         for function in self.functions[::-1]:
             function()
 
@@ -99,6 +100,8 @@ def _end_of_celery_child(**_: object) -> None:
 def at_exit(function: Callable[[], None]) -> None:
     """Call a function at the end; it must bear to be called twice."""
     atexit.register(function)
+    atexit.unregister(exit_begins)
+    atexit.register(exit_begins)  # the last one is called first
     _registered.functions.append(function)
     _expect_end_of_celery_child()
 

@@ -104,6 +104,8 @@ class _State:
         self.look_at = 0.0
         self.blocked_at: float | None = None
         self.is_delivering = False
+        self.is_exiting = False
+        self.is_pending = False
         self.pending_look: dict[str, Callable[[object], int]] = {}
 
 
@@ -132,6 +134,9 @@ def _end(watch: SigtermWatch | None) -> None:
     if os.getpid() == 1:  # Linux has no default action for it: it lives on
         if watch is not None:
             watch.begin_ending()
+        return
+    if _state.is_exiting:  # the main thread is in the middle of the last delivery
+        _state.is_pending = True
         return
     if _state.is_delivering:  # a second signal, as from a process group and a parent
         return
@@ -185,9 +190,18 @@ def _unblock() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
+def exit_begins() -> None:
+    """Have a signal wait that comes while the process delivers at its end."""
+    _state.is_exiting = True
+
+
 def act_on_blocked_sigterm() -> None:
-    """Let a signal act that was raised after a graceful shutdown; the main thread calls it when all is delivered."""
+    """Let a signal act that came during a graceful shutdown or an exit; called when all is delivered."""
     _unblock()
+    if _state.is_pending:
+        _state.is_pending = False
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _look_in_main_thread() -> None:
@@ -214,5 +228,5 @@ def _is_main_thread() -> bool:
 def _reset() -> None:
     """A child has not been asked to end; its server may have reset the signals."""
     _state.look_at = 0.0
-    _state.is_delivering = False
+    _state.is_delivering = _state.is_exiting = _state.is_pending = False
     _unblock()
