@@ -1,5 +1,6 @@
 """Many processors at once: what they share, and that one does not suffer from another."""
 
+import os
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from runspan.export import worker
 from runspan.export.otlp.result import Success
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.spool import Spool
 from tests.export.memory import FAILS, Memory, end_spans
 from tests.otlp_receivers import HttpReceiver
 from tests.programs import run_python
@@ -86,6 +88,10 @@ def several(delivery):
     yield make
     for client in clients:
         client.gate.set()
+
+
+def refuse(*_):
+    raise RuntimeError("can't start new thread")
 
 
 def hang(triples):
@@ -163,10 +169,6 @@ def test_a_thread_is_there_while_there_is_work(several):
 def test_where_no_thread_starts_spans_wait_and_the_end_delivers_them(several, monkeypatch):
     """As when Python exits: what ends then waits, is counted, and is delivered by who flushes or shuts down."""
     first, second = several(2)
-
-    def refuse(*_):
-        raise RuntimeError("can't start new thread")
-
     monkeypatch.setattr(worker, "start_thread", refuse)
     for client, processor, tracer in (first, second):
         end_spans(tracer, "late", "later")
@@ -174,6 +176,28 @@ def test_where_no_thread_starts_spans_wait_and_the_end_delivers_them(several, mo
     assert first[1].force_flush(5_000) is True
     second[1].shutdown(5)
     assert (first[0].names, second[0].names) == (["late", "later"], ["late", "later"])
+
+
+@pytest.mark.parametrize("end", ["flush", "shutdown"])
+def test_where_a_thread_still_writes_but_none_starts_to_send_the_end_sends(delivery, tmp_path, monkeypatch, end):
+    """Python begins to exit while a thread puts spans on disk: they are sent by the thread that flushes or ends."""
+    start, fsync = worker.start_thread, os.fsync
+
+    def start_one(*args):
+        monkeypatch.setattr(worker, "start_thread", refuse)
+        start(*args)
+
+    before = number_of_threads()
+    client = Memory()
+    processor, tracer = delivery(client, spool=Spool(tmp_path / "spool", durability="write-ahead"))
+    wait_until(lambda: number_of_threads() == before)
+    monkeypatch.setattr(worker, "start_thread", start_one)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: time.sleep(0.3) or fsync(descriptor))
+    end_spans(tracer, "last")
+    if end == "flush":
+        assert processor.force_flush(30_000) is True
+    processor.shutdown(30)
+    assert client.names == ["last"]
 
 
 def test_a_client_that_raises_system_exit_ends_nothing_for_good(several, caplog):

@@ -32,6 +32,7 @@ _ATTEMPTS_AFTER_ABANDONED_SECONDS: Final = 60.0
 _BURST: Final = 16
 # How soon to look again whether another process has delivered what is on disk, if somebody waits for it or nobody.
 _LOOK_AGAIN_SECONDS: Final = (0.2, 5.0)
+_STEP_SECONDS: Final = 0.01
 
 
 class Delivery:
@@ -86,7 +87,7 @@ class Delivery:
         self._due: float | None = None  # when the first span of the queue has waited for long enough
         self._retry_at: float | None = None
         self._is_batch_announced = self._is_urgent = self._is_to_store = self._is_to_look = False
-        self._counters = Counters(counters_of(self.destination), waiting=self._waiting)
+        self._counters = Counters(counters_of(self.destination), owner=self)
         self._log = DeliveryLog(self.destination, self._counters, meanwhile=self._meanwhile())
         self._sending.reset_after_fork(self._log)
         self._losses_told = self._overflow_told = 0
@@ -152,10 +153,15 @@ class Delivery:
         return self._taker.ensure_running() and self._sender.ensure_running()
 
     def work_here(self, until: float) -> None:
-        """Deliver in this thread, where no other one starts."""
+        """Deliver in this thread, where no other one starts; one that still runs is waited for, and followed up."""
         with ending_by(until):
-            self._storer.run_here(until)
-            self._sender.run_here(until)
+            while True:
+                self._storer.run_here(until)
+                self._sender.run_here(until)
+                others = self._storer.is_running or self._sender.is_running
+                if not others or not self._is_pending() or time.monotonic() >= until:
+                    return
+                self.finished.wait(_STEP_SECONDS)
 
     def begin_closing(self) -> bool:
         """Take no more spans and ask for the last step, ``finished`` tells when it is over; False if closed before."""
@@ -198,7 +204,8 @@ class Delivery:
         self._counters.drop(1, DropReason.RUN_ENDED)
         return False
 
-    def _waiting(self) -> int:
+    def waiting(self) -> int:
+        """Return how many spans are neither delivered, spooled nor lost yet."""
         return self._queue.spans + self._sending.waiting
 
     # When the threads work.

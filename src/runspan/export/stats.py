@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
-from typing import Final
-from weakref import WeakMethod, WeakSet
+from typing import Final, Protocol
+from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
@@ -93,28 +93,30 @@ class _Tally:
         return value
 
 
+class Waits(Protocol):
+    """What holds spans for a while."""
+
+    def waiting(self) -> int:
+        """Return how many it holds now."""
+
+
 class Counters:
     """The counters of one delivery; what is counted is also counted in those of its destination.
 
     ``take`` and ``refuse`` are safe where spans end; the others are for the delivery's threads.
     """
 
-    def __init__(self, of_destination: "Counters | None" = None, *, waiting: Callable[[], int] | None = None) -> None:
+    def __init__(self, of_destination: "Counters | None" = None, *, owner: Waits | None = None) -> None:
         self._of_destination = of_destination
         self._taken = _Tally()
         self._refused = {DropReason.QUEUE_FULL: _Tally(), DropReason.SHUTDOWN: _Tally()}
         self._lock = Lock()
         self._numbers: Counter[str] = Counter()
         self._dropped: Counter[DropReason] = Counter()
-        self._waiting: list[WeakMethod[Callable[[], int]]] = []
-        if waiting is not None:
-            self._ask(waiting)
-
-    def _ask(self, waiting: Callable[[], int]) -> None:
-        with self._lock:
-            self._waiting = [*(each for each in self._waiting if each() is not None), WeakMethod(waiting)]
-        if self._of_destination is not None:
-            self._of_destination._ask(waiting)  # noqa: SLF001  of this class
+        self._owners: WeakSet[Waits] = WeakSet()
+        for counters in (self, of_destination):
+            if owner is not None and counters is not None:
+                counters._owners.add(owner)  # noqa: SLF001  of this class
 
     def take(self) -> None:
         """Count a span that ended."""
@@ -152,8 +154,7 @@ class Counters:
         refused = {reason: tally.value() for reason, tally in self._refused.items()}
         with self._lock:
             numbers, dropped = dict(self._numbers), self._dropped + Counter(refused)
-            asked = [reference() for reference in self._waiting]
-        waiting = sum(ask() for ask in asked if ask is not None)
+        waiting = sum(owner.waiting() for owner in list(self._owners))
         reasons = {str(reason): dropped[reason] for reason in sorted(dropped)}
         return Stats(taken=self._taken.value(), dropped=reasons, waiting=waiting, **numbers)
 
