@@ -47,6 +47,16 @@ def test_nothing_is_patched_and_nothing_private_is_used():
         assert not re.search(r"setattr\(|monkeypatch|wrapt", path.read_text()), path.name
 
 
+def test_no_function_is_long():
+    """The body of a function of ours has at most 40 lines, without its docstring."""
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                statements = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = statements[-1].end_lineno - statements[0].lineno + 1 if statements else 0
+                assert lines <= 40, f"{path.name}: {node.name}"
+
+
 def test_every_test_says_what_it_shows():
     """Each test has a sentence that says the behaviour."""
     for path in (ROOT / "tests").rglob("test_*.py"):

@@ -26,6 +26,10 @@ NestedModelSpans: TypeAlias = Literal["deduplicate", "keep"]
 
 _logger = logging.getLogger("runspan")
 _EXPORTERS = ("otlp", "console", "none")
+_CALLED_AGAIN = (
+    "configure() was called again: the first call stays in force and its handle is returned."
+    " To change something, call shutdown() on that handle first."
+)
 
 
 def configure(
@@ -81,13 +85,8 @@ def configure(
     _check_nested_model_spans(nested_model_spans)
     with _Present.lock:
         if _Present.handle is not None and _Present.handle.is_open:
-            _logger.warning(
-                "configure() was called again: the first call stays in force and its handle is returned."
-                " To change something, call shutdown() on that handle first."
-            )
+            _logger.warning(_CALLED_AGAIN)
             return _Present.handle
-        wants_otlp = endpoint is not None or spool is not None or endpoint_in_environment()
-        exporters = _exporters(console=console, wants_otlp=wants_otlp)
         resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)  # a mistake is an error, used or not
         make_otlp = partial(
             OtlpSpanProcessor,
@@ -100,14 +99,14 @@ def configure(
             started_markers=started_markers,
             shutdown_timeout_seconds=exit_timeout,
         )
+        exporters = _exporters(console=console, names_receiver=endpoint is not None or spool is not None)
         processors = _processors(exporters, make_otlp)
         provider = _provider(service_name, resource_attributes or {})
         slot = _slot_on(provider) if processors or provider in by_provider else None
-        _Present.handle = Handle(provider, processors, exit_timeout)
+        handle = _Present.handle = Handle(provider, processors, exit_timeout)
         if slot is not None:
-            watches = [_Present.handle.watch_sigterm()] if sigterm and processors else []
-            slot.replace([*_listening(processors, nested_model_spans), *watches])
-        return _Present.handle
+            slot.replace(_listening(handle, processors, nested_model_spans, sigterm=sigterm))
+        return handle
 
 
 class _Present:
@@ -140,12 +139,15 @@ def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor])
 
 
 def _listening(
-    processors: Sequence[ConfiguredProcessor], nested_model_spans: NestedModelSpans
+    handle: Handle, processors: Sequence[ConfiguredProcessor], nested_model_spans: NestedModelSpans, *, sigterm: bool
 ) -> Sequence[SpanProcessor]:
-    return [OneCallSpanProcessor(each) for each in processors] if nested_model_spans == "deduplicate" else processors
+    watches = [handle.watch_sigterm()] if sigterm and processors else []
+    if nested_model_spans == "keep":
+        return [*processors, *watches]
+    return [*map(OneCallSpanProcessor, processors), *watches]
 
 
-def _exporters(*, console: bool, wants_otlp: bool) -> set[str]:
+def _exporters(*, console: bool, names_receiver: bool) -> set[str]:
     """Return which exporters are wanted; OTLP is there by default, but not for who asks for the console alone."""
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return set()
@@ -154,7 +156,7 @@ def _exporters(*, console: bool, wants_otlp: bool) -> set[str]:
     unknown = sorted(names.difference(_EXPORTERS))
     if unknown:
         raise ValueError(f"OTEL_TRACES_EXPORTER has {unknown[0]!r}; it must be a list of {', '.join(_EXPORTERS)}.")
-    if console and not chosen and not wants_otlp:
+    if console and not chosen and not names_receiver and not endpoint_in_environment():
         names.clear()
     if console:
         names.add("console")
