@@ -207,3 +207,22 @@ def test_where_instrumentation_is_suppressed(tracing):
         context.detach(token)
         body(tracing, "two").invoke("x", tracing.config)
     assert tracing.text() == "caller\n  one work\n  two\n    two work"
+
+
+def test_a_tool_is_current_at_any_depth_of_its_stack(tracing):
+    """However deep the tool's code is when it asks, and wherever it asked before, its run is the current span, and no
+    longer after its end."""
+
+    def ask(depth):
+        return ask(depth - 1) if depth else trace.get_current_span().get_span_context().span_id
+
+    @make_tool
+    def nested(x: str) -> str:
+        """Ask at several depths."""
+        return " ".join({f"{ask(depth):x}" for depth in (0, 50, 300, 50, 0, 300)})
+
+    with tracing.span("request") as request:
+        answer = nested.invoke({"x": "?"}, {"callbacks": [tracing.handler]})
+        after = ask(50)
+    (tool_span,) = (span for span in tracing.spans if span.name == "execute_tool nested")
+    assert (answer, after) == (f"{tool_span.context.span_id:x}", request.get_span_context().span_id)

@@ -16,6 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 from runspan.runs import reaper
 from runspan.runs.child_config import span_of_ended
 from runspan.runs.executing import is_abandoned_here, run_executing
+from runspan.runs.execution import Style
 from runspan.runs.run import Run, RunState, Table
 from runspan.runs.table import run_of_span
 
@@ -40,41 +41,41 @@ class RunSpanProxy(Span):
 
     def get_span_context(self) -> SpanContext:
         """Return the context of the span that is right now."""
-        return _look(self).span.get_span_context()
+        return _span(self).get_span_context()
 
     def is_recording(self) -> bool:
         """Return whether the span that is right now records."""
-        return _look(self).span.is_recording()
+        return _span(self).is_recording()
 
     def set_attributes(self, attributes: Any) -> None:
         """Set attributes on the span that is right now."""
-        _look(self).span.set_attributes(attributes)
+        _span(self).set_attributes(attributes)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set an attribute on the span that is right now."""
-        _look(self).span.set_attribute(key, value)
+        _span(self).set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         """Add an event to the span that is right now."""
-        _look(self).span.add_event(name, attributes, timestamp)
+        _span(self).add_event(name, attributes, timestamp)
 
     def add_link(self, context: SpanContext, attributes: Any = None) -> None:
         """Add a link to the span that is right now."""
-        _look(self).span.add_link(context, attributes)
+        _span(self).add_link(context, attributes)
 
     def update_name(self, name: str) -> None:
         """Rename the span that is right now."""
-        _look(self).span.update_name(name)
+        _span(self).update_name(name)
 
     def set_status(self, status: Any, description: str | None = None) -> None:
         """Set the status of the span that is right now."""
-        _look(self).span.set_status(status, description)
+        _span(self).set_status(status, description)
 
     def record_exception(
         self, exception: BaseException, attributes: Any = None, timestamp: int | None = None, escaped: bool = False
     ) -> None:
         """Record an exception on the span that is right now."""
-        _look(self).span.record_exception(exception, attributes, timestamp, escaped)
+        _span(self).record_exception(exception, attributes, timestamp, escaped)
 
     def end(self, end_time: int | None = None) -> None:
         """Do nothing to a run's span, which ends with its run; end any other."""
@@ -84,7 +85,18 @@ class RunSpanProxy(Span):
 
     def __getattr__(self, name: str) -> Any:
         # What SDK spans have beyond the API: some instrumentations read ``span.name`` or ``span.attributes``.
-        return getattr(_look(self).span, name)
+        return getattr(_span(self), name)
+
+
+def _span(proxy: RunSpanProxy) -> Span:
+    """Return the span that is right now: by a short way where an ordinary function runs and nothing is further in."""
+    run = proxy.run
+    site = run.site
+    if site.style is Style.ORDINARY and not run.table.detached_models and (run.is_chain or site.is_below()):
+        span = run.span
+        if not (run.is_over or site.is_collected()):
+            return span
+    return _look(proxy).span
 
 
 class Current(NamedTuple):
