@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runspan.processors.ai_only import AiOnlySpanProcessor
     from runspan.processors.one_call import OneCallSpanProcessor
     from runspan.recording.replay import replay
+    from runspan.signals.evaluation import record_evaluation
 
 __all__ = [
     "AiOnlySpanProcessor",
@@ -35,6 +36,7 @@ __all__ = [
     "configure",
     "invocation",
     "link_resumes",
+    "record_evaluation",
     "replay",
     "trace_embeddings",
 ]
@@ -51,6 +53,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "configure": "runspan._configure",
     "invocation": "runspan._invocation",
     "link_resumes": "runspan.langchain.checkpoints",
+    "record_evaluation": "runspan.signals.evaluation",
     "replay": "runspan.recording.replay",
     "trace_embeddings": "runspan.langchain.embeddings",
 }

@@ -21,6 +21,7 @@ from runspan.export.spool import Durability, Spool
 from runspan.processors.console import TreeSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
 from runspan.processors.replaceable import ReplaceableSpanProcessor, by_provider
+from runspan.settings import Settings
 
 NestedModelSpans: TypeAlias = Literal["deduplicate", "keep"]
 
@@ -59,7 +60,8 @@ def configure(
         endpoint: base URL of the collector or backend, such as ``http://localhost:4318``.
         protocol: ``http/protobuf`` (default) or ``grpc``.
         headers: sent with every request, such as the key of a hosted backend.
-        console: whether each trace is printed as a tree; the only output unless an endpoint is named.
+        console: whether each trace is printed as a tree, with its link if ``RUNSPAN_TRACE_URL`` is set; the only output
+            unless an endpoint is named.
         resource_attributes: further attributes of the resource.
         nested_model_spans: ``deduplicate`` (default) leaves the usage and meaning of a call of a model to the span of
             its run, see ``OneCallSpanProcessor``; ``keep`` leaves the span that the model's SDK makes as it is.
@@ -130,7 +132,7 @@ def _check_nested_model_spans(value: str) -> None:
 def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor]) -> list[ConfiguredProcessor]:
     processors: list[ConfiguredProcessor] = []
     if "console" in exporters:
-        processors.append(DirectSpanProcessor(TreeSpanExporter()))
+        processors.append(DirectSpanProcessor(TreeSpanExporter(trace_url=Settings().trace_url)))
     if "otlp" in exporters:
         otlp = make_otlp()
         otlp.check()

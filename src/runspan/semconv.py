@@ -280,6 +280,14 @@ EVENT_DATA: Final = _ours(
     "langchain.event.data", "`langchain.custom`, `langchain.text`, `langgraph.interrupt`, `langgraph.resume`", "content"
 )
 RETRY_WAIT: Final = _ours("langchain.retry.wait", "`langchain.retry`", "seconds until the next attempt")
+_EVALUATIONS: Final = "`gen_ai.evaluation.result`, spans of evaluations"
+EVALUATION_EVENT: Final = _event(
+    "gen_ai.evaluation.result", Level.RECOMMENDED, _ALL, "what `record_evaluation` was given"
+)
+EVALUATION_NAME: Final = _attribute("gen_ai.evaluation.name", Level.REQUIRED, _EVALUATIONS, "what was judged")
+EVALUATION_VALUE: Final = _attribute("gen_ai.evaluation.score.value", Level.CONDITIONAL, _EVALUATIONS, "as a number")
+EVALUATION_LABEL: Final = _attribute("gen_ai.evaluation.score.label", Level.CONDITIONAL, _EVALUATIONS, "as a word")
+EVALUATION_EXPLANATION: Final = _attribute("gen_ai.evaluation.explanation", Level.RECOMMENDED, _EVALUATIONS, "")
 EMBEDDING_INPUTS: Final = _ours("langchain.embeddings.inputs", "embeddings", "how many texts were given")
 
 # Metrics.

@@ -19,6 +19,7 @@ Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Semconv: TypeAlias = Literal["latest", "latest_and_legacy"]
 ReturnedToolErrors: TypeAlias = Literal["error_status", "error_type_only"]
 
+_TRACE_ID: Final = "{trace_id}"
 # The variable of OpenTelemetry's own GenAI packages, and its values. Content in events alone is none on spans.
 _STANDARD_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _CAPTURE_CONTENT: Final = {
@@ -64,6 +65,9 @@ class Settings(_OneLineErrors):
         returned_tool_errors: how a tool is recorded that returned an error message instead of raising:
             ``error_status`` sets the status of its span to error, and ``error.type``; ``error_type_only`` sets
             ``error.type`` alone. The spans above it stay as they are.
+        trace_url: where a backend shows a trace, with ``{trace_id}`` in place of the id:
+            ``http://localhost:16686/trace/{trace_id}`` for Jaeger. ``handler.trace_url_for`` makes links of it; the
+            console prints them where the variable is set.
 
     Raises:
         ValueError: if there is no such option, or a value is not allowed; one line names the argument or variable, the
@@ -88,6 +92,7 @@ class Settings(_OneLineErrors):
     returned_tool_errors: ReturnedToolErrors = Field(
         default="error_status", validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS")
     )
+    trace_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_TRACE_URL"))
 
     @model_validator(mode="before")
     @classmethod
@@ -118,6 +123,15 @@ class Settings(_OneLineErrors):
         except ValueError:
             raise ValueError('give a list of texts, such as ("user_id",); in the variable JSON: ["user_id"]') from None
 
+    @field_validator("trace_url")
+    @classmethod
+    def _check_trace_url(cls, value: str | None) -> str | None:
+        if value is not None and _TRACE_ID not in value:
+            raise ValueError(
+                f"Write {_TRACE_ID} where the id belongs, such as http://localhost:16686/trace/{_TRACE_ID}"
+            )
+        return value
+
 
 @cache
 def _standard_choice(value: str) -> str:
@@ -136,6 +150,11 @@ def _standard_choice(value: str) -> str:
 def _variable(name: str) -> str:
     """Return the value of a variable, its name in any case of letters as pydantic-settings has it; empty if unset."""
     return next((value for each, value in os.environ.items() if each.upper() == name and value), "")
+
+
+def trace_link(template: str | None, trace_id: str) -> str | None:
+    """Return the link to a trace by its id of 32 hex digits; None without a template, as ``Settings.trace_url`` has."""
+    return template.replace(_TRACE_ID, trace_id) if template is not None else None
 
 
 def checked_settings(settings: object) -> Settings:

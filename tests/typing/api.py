@@ -8,6 +8,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.embeddings import Embeddings
 from langgraph.checkpoint.memory import InMemorySaver
+from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -28,7 +29,9 @@ def settings() -> runspan.Settings:
         metadata_keys=("user_id",),
         semconv="latest_and_legacy",
         returned_tool_errors="error_type_only",
+        trace_url="http://localhost:16686/trace/{trace_id}",
     )
+    assert_type(made.trace_url, str | None)
     assert_type(made.capture_content, Literal["none", "span"])
     assert_type(made.capture_chains, bool)
     assert_type(made.content_form, Literal["json", "structured"])
@@ -60,6 +63,8 @@ def handler(
     assert_type(made.logger_provider, object | None)
     assert_type(made.open_runs, int)
     assert_type(made.trace_id_for(UUID(int=1)), str | None)
+    assert_type(made.traceparent_for(UUID(int=1)), str | None)
+    assert_type(made.trace_url_for(UUID(int=1)), str | None)
     assert_type(made.trace_id_for("00000000-0000-0000-0000-000000000001"), str | None)
     assert_type(made.force_flush(timeout=1), bool)
     assert_type(made.shutdown(timeout=1.5), bool)
@@ -124,6 +129,23 @@ def listen(callbacks: list[BaseCallbackHandler], otlp: SpanProcessor, provider: 
     runspan.replay("spans.json", callbacks=callbacks)
     runspan.replay(Path("spans.json"), callbacks=callbacks)
     runspan.replay(list[ReadableSpan](), callbacks=callbacks)
+
+
+def judge(span: ReadableSpan, run_id: UUID, tracers: AnyTracerProvider, loggers: LoggerProvider) -> None:
+    """What can be judged, and all that can be said of it."""
+    runspan.record_evaluation(span, "relevance", value=0.5)
+    runspan.record_evaluation(span.context, "relevance", label="pass")
+    runspan.record_evaluation(trace.get_current_span(), "relevance", explanation="to the point")
+    runspan.record_evaluation(run_id, "relevance", value=1, as_span=True, tracer_provider=tracers)
+    runspan.record_evaluation(
+        "00-00000000000000000000000000000001-0000000000000001-01",
+        "relevance",
+        value=True,
+        label="good",
+        explanation="to the point",
+        response_id="msg_1",
+        logger_provider=loggers,
+    )
 
 
 async def listen_async(callbacks: list[BaseCallbackHandler]) -> None:

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from opentelemetry import trace
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import SpanContext, TracerProvider
 
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
@@ -60,9 +60,10 @@ class Bridge:
         """Return how many runs of this handler have begun and not ended."""
         return sum(self in run.audience.handlers for run in self.table.open_runs())
 
-    def trace_id(self, run_id: UUID) -> int | None:
-        """Return the trace id of a run that is open or started not long ago."""
-        return self.table.trace_id(run_id)
+    def span_of(self, run_id: UUID) -> SpanContext | None:
+        """Return the span of a run that is open or started not long ago; None if it has no ids."""
+        span = self.table.span_of(run_id)
+        return span if span is not None and span.is_valid else None
 
     def close(self) -> None:
         """Leave the runs that are open, end those that nobody else handles, start no further ones."""

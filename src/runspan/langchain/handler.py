@@ -14,7 +14,7 @@ from opentelemetry.trace import TracerProvider
 
 from runspan import payload
 from runspan._guard import attempt
-from runspan.arguments import check_provider, shown
+from runspan.arguments import check_provider, checked_run_id
 from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge
 from runspan.langchain.ending import RunEnder
@@ -26,7 +26,8 @@ from runspan.listeners.flush import flush
 from runspan.runs.execution import graph_starting
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
-from runspan.settings import Settings, checked_settings
+from runspan.runs.traceparent import format_traceparent
+from runspan.settings import Settings, checked_settings, trace_link
 from runspan.signals.signals import Signals
 
 if TYPE_CHECKING:
@@ -131,8 +132,36 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
             ValueError: if it is a str that is no UUID.
             TypeError: if it is of another type.
         """
-        trace_id = self._bridge.trace_id(_run_id(run_id))
-        return trace.format_trace_id(trace_id) if trace_id else None
+        span = self._bridge.span_of(checked_run_id(run_id))
+        return trace.format_trace_id(span.trace_id) if span is not None else None
+
+    def traceparent_for(self, run_id: UUID | str) -> str | None:
+        """Return the W3C ``traceparent`` of the span of a run, None where ``trace_id_for`` returns None.
+
+        It can be kept with the answer, for ``runspan.record_evaluation`` in any process, at any time.
+
+        Args:
+            run_id: as for ``trace_id_for``.
+
+        Raises:
+            ValueError: if it is a str that is no UUID.
+            TypeError: if it is of another type.
+        """
+        span = self._bridge.span_of(checked_run_id(run_id))
+        return format_traceparent(span) if span is not None else None
+
+    def trace_url_for(self, run_id: UUID | str) -> str | None:
+        """Return the link to the trace of a run, by ``Settings.trace_url``; None without one, or without a trace id.
+
+        Args:
+            run_id: as for ``trace_id_for``.
+
+        Raises:
+            ValueError: if it is a str that is no UUID.
+            TypeError: if it is of another type.
+        """
+        trace_id = self.trace_id_for(run_id)
+        return trace_link(self.settings.trace_url, trace_id) if trace_id is not None else None
 
     def force_flush(self, timeout: float = 10.0) -> bool:
         """End the runs that can't be executing any more, then have the provider deliver what has ended.
@@ -277,18 +306,6 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_agent_finish(self, *args: Any, **event: Any) -> Any:
         """Forward that an agent of the classic kind has finished."""
         self._forwarder.forward(Event("on_agent_finish", args, event))
-
-
-def _run_id(value: object) -> UUID:
-    if isinstance(value, UUID):
-        return value
-    remedy = "pass the run_id of a callback or an event, a UUID or its str"
-    if not isinstance(value, str):
-        raise TypeError(f"run_id is {shown(value)}; {remedy}")
-    try:
-        return UUID(value)
-    except ValueError:
-        raise ValueError(f"run_id is {shown(value)}, which is no UUID; {remedy}") from None
 
 
 def _listeners(

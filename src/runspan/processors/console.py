@@ -14,6 +14,7 @@ from opentelemetry.trace import StatusCode, format_trace_id
 from runspan import semconv
 from runspan._forking import in_forked_child
 from runspan._threads import PatientLock, SimpleQueue
+from runspan.settings import trace_link
 
 _MOST_OPEN_TRACES = 1_000
 _MOST_SPANS_OF_A_TRACE = 10_000
@@ -69,10 +70,12 @@ class TreeSpanExporter(SpanExporter):
 
     Args:
         stream: where to print; standard output if left out.
+        trace_url: a template of the link to a trace, as ``Settings.trace_url`` has, to be printed behind its id.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, trace_url: str | None = None) -> None:
         self._stream = stream
+        self._trace_url = trace_url
         self.reset_after_fork()
         _exporters.add(self)
 
@@ -129,12 +132,16 @@ class TreeSpanExporter(SpanExporter):
         roots = build_tree(self._open.pop(trace_id))
         self._printed[trace_id] = None
         _keep_newest(self._printed)
-        lines = [f"trace {format_trace_id(trace_id)}", *render_tree(roots)]
+        lines = [self._head(format_trace_id(trace_id)), *render_tree(roots)]
         stream = self._stream or sys.stdout
         encoding = getattr(stream, "encoding", None) or "utf-8"
         text = "".join(f"{line}\n" for line in lines)
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
+
+    def _head(self, trace_id: str) -> str:
+        url = trace_link(self._trace_url, trace_id)
+        return f"trace {trace_id}  {url}" if url is not None else f"trace {trace_id}"
 
 
 _exporters: WeakSet[TreeSpanExporter] = WeakSet()

@@ -176,13 +176,13 @@ class RunTable:
             if run.state() in (RunState.FINISHED, RunState.COLLECTED):
                 self.abandon(run)
 
-    def trace_id(self, run_id: UUID) -> int | None:
-        """Return the trace id of a run that is open, or was one of the last few thousand to start."""
+    def span_of(self, run_id: UUID) -> SpanContext | None:
+        """Return the span of a run that is open, or was one of the last few thousand to start."""
         run = self.find(run_id)
-        trace_id = run.span.get_span_context().trace_id if run is not None else 0
+        if run is not None and (span := run.span.get_span_context()).is_valid:
+            return span
         # The copy is made at once: other threads start runs meanwhile.
-        started = (span.trace_id for started_id, span in reversed(self._started.copy()) if started_id == run_id)
-        return trace_id or next(started, None)
+        return next((span for started_id, span in reversed(self._started.copy()) if started_id == run_id), None)
 
     def _claim(self, run: Run, by: object) -> bool:
         if not run.claim(by):

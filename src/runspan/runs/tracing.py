@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, TracerProvider
+from opentelemetry.trace import Link, ProxyTracerProvider, SpanContext, SpanKind, TracerProvider
 
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
@@ -137,6 +137,13 @@ class Tracing:
         if self.table.router is not None:
             # A span of the user's may be what is left of an invocation that is over.
             run.audience.listen(self.table.router.scope_of(run.span.get_span_context()))
+
+
+def spans_of(run_id: UUID) -> list[tuple[TracerProvider, SpanContext]]:
+    """Return the spans of a run that is open or started not long ago, each with the provider that made it."""
+    found = [(provider, table.span_of(run_id)) for provider, table in list(_tables.items())]
+    # Once each: a provider that became the global one shares the table of what stood for it before.
+    return list({span.span_id: (provider, span) for provider, span in found if span is not None}.values())
 
 
 def _watch_handlers(provider: TracerProvider) -> None:

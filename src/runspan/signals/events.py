@@ -18,6 +18,7 @@ from runspan.payload import clean, failure, to_json
 from runspan.payload.serialize import MAX_STRUCTURE_DEPTH, plain_copy
 from runspan.signals import private_names
 
+_API: Final = "opentelemetry._logs"
 # The operations for which the conventions have an event of a failure.
 _CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
 _LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
@@ -58,6 +59,11 @@ class RunEvents:
 
     def __init__(self, logger_provider: object | None) -> None:
         self._logger = _logger(logger_provider)
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether there is a logger provider, and not just the API's own, which records nothing."""
+        return self._logger is not None and not type(self._logger).__module__.startswith(_API)
 
     def details(self, span: Span, describe: Callable[[], tuple[Attributes, Attributes]]) -> None:
         """Emit the details of a model's call, when it has ended.
@@ -123,6 +129,10 @@ class RunEvents:
     ) -> None:
         """Emit that a graph goes on; ``payload`` is the value that it was resumed with, None if that is not known."""
         self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures))
+
+    def evaluation(self, span: Span, attributes: Attributes) -> None:
+        """Emit how somebody judged what a span did."""
+        self._emit(span, semconv.EVALUATION_EVENT, "INFO", lambda: attributes)
 
     def _emit(self, span: Span, name: str, severity: str, describe: Callable[[], Attributes]) -> None:
         if self._logger is not None:
