@@ -22,10 +22,12 @@ def test_content_is_captured_by_default():
         *(("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", *each) for each in MEANINGS),
         ("RUNSPAN_CAPTURE_CONTENT", "none", "none"),
         ("RUNSPAN_CAPTURE_CONTENT", "SPAN", "span"),
+        ("RUNSPAN_CAPTURE_CONTENT", "event", "event"),
+        ("RUNSPAN_CAPTURE_CONTENT", "Span_And_Event", "span_and_event"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT", "none"),
-        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY", "none"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY", "event"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "span_only", "span"),
-        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT", "span"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT", "span_and_event"),
     ],
 )
 def test_the_environment_decides(monkeypatch, variable, value, expected):
@@ -36,11 +38,51 @@ def test_the_environment_decides(monkeypatch, variable, value, expected):
 
 def test_the_nearer_word_wins(monkeypatch):
     """An argument wins over our variable, and that over OpenTelemetry's."""
-    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "NO_CONTENT")
+    monkeypatch.setenv(STANDARD, "SPAN_AND_EVENT")
     assert Settings(capture_content="span").capture_content == "span"
-    monkeypatch.setenv("RUNSPAN_CAPTURE_CONTENT", "span")
-    assert Settings().capture_content == "span"
     assert Settings(capture_content="none").capture_content == "none"
+    monkeypatch.setenv("RUNSPAN_CAPTURE_CONTENT", "event")
+    assert Settings().capture_content == "event"
+    assert Settings(capture_content="none").capture_content == "none"
+
+
+@pytest.mark.parametrize("name", ["RUNSPAN_CAPTURE_CONTENT", "capture_content"])
+@pytest.mark.parametrize(
+    ("forbidding", "asked", "left"),
+    [
+        *(("NO_CONTENT", asked, "none") for asked in ("none", "span", "event", "span_and_event")),
+        *(("false", asked, "none") for asked in ("none", "span", "event", "span_and_event")),
+        ("EVENT_ONLY", "none", "none"),
+        ("EVENT_ONLY", "span", "none"),
+        ("event_only", "event", "event"),
+        ("EVENT_ONLY", "span_and_event", "event"),
+    ],
+)
+def test_what_operations_forbid_holds_over_everything(monkeypatch, name, forbidding, asked, left):
+    """OpenTelemetry's variable forbids content that an argument or our variable asks for, and says so."""
+    monkeypatch.setenv(STANDARD, forbidding)
+    arguments = {}
+    if name == "capture_content":
+        arguments[name] = asked
+    else:
+        monkeypatch.setenv(name, asked)
+    settings = Settings(**arguments)
+    assert settings.capture_content == left
+    source = STANDARD if left != asked else "argument" if arguments else name
+    assert settings.describe()["capture_content"] == (left, source)
+
+
+def test_describe_says_what_is_in_force(monkeypatch):
+    """A handler says of each option its value and where that comes from."""
+    monkeypatch.setenv("RUNSPAN_DETAIL", "all")
+    monkeypatch.setenv(STANDARD, "SPAN_AND_EVENT")
+    described = OpenTelemetryCallbackHandler(settings=Settings(metadata_keys=("user_id",))).describe()
+    assert described.keys() == Settings.model_fields.keys()
+    assert described["detail"] == ("all", "RUNSPAN_DETAIL")
+    assert described["metadata_keys"] == (("user_id",), "argument")
+    assert described["capture_content"] == ("span_and_event", STANDARD)
+    assert described["semconv"] == ("latest", "default")
+    assert (described["detail"].value, described["detail"].source) == ("all", "RUNSPAN_DETAIL")
 
 
 @pytest.mark.parametrize("option", Settings.model_fields)
@@ -53,14 +95,16 @@ def test_an_argument_wins_over_its_variable(monkeypatch, option):
 
 def test_a_bad_value_is_named():
     """An error names the option, the value and what is allowed."""
-    with pytest.raises(ValueError, match=r"capture_content = 'al'.*'none' or 'span'"):
+    with pytest.raises(ValueError, match=r"capture_content = 'al'.*'none', 'span', 'event' or 'span_and_event'"):
         Settings(capture_content="al")
 
 
 def test_a_bad_variable_is_named(monkeypatch):
     """A bad value in the environment is an error that names the variable."""
     monkeypatch.setenv("RUNSPAN_CAPTURE_CONTENT", "yes please")
-    with pytest.raises(ValueError, match=r"RUNSPAN_CAPTURE_CONTENT.*'yes please'.*'none' or 'span'"):
+    with pytest.raises(
+        ValueError, match=r"RUNSPAN_CAPTURE_CONTENT.*'yes please'.*'none', 'span', 'event' or 'span_and_event'"
+    ):
         OpenTelemetryCallbackHandler()
 
 

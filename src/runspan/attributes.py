@@ -5,6 +5,8 @@ from typing import Final, TypeGuard
 
 from opentelemetry.util.types import AnyValue
 
+from runspan.semconv import CONTENT
+
 Attributes = Mapping[str, AnyValue]
 """Attributes of a span, an event or a log record."""
 AttributeValue = str | int | float | bool | list[str]
@@ -13,6 +15,16 @@ PlainAttributes = dict[str, AttributeValue]
 
 # More tokens than any call takes, and few enough that millions of such counts add up to what OTLP can hold.
 _MOST_TOKENS: Final = 2**32
+
+
+def without_content(attributes: Attributes) -> dict[str, AnyValue]:
+    """Return the attributes that may go anywhere."""
+    return {name: value for name, value in attributes.items() if name not in CONTENT}
+
+
+def only_content(attributes: Attributes) -> dict[str, AnyValue]:
+    """Return the attributes that are content."""
+    return {name: value for name, value in attributes.items() if name in CONTENT}
 
 
 def is_int64(value: object) -> TypeGuard[int]:

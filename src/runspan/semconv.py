@@ -99,7 +99,7 @@ TEMPERATURE: Final = _attribute("gen_ai.request.temperature", Level.RECOMMENDED,
 FREQUENCY_PENALTY: Final = _attribute("gen_ai.request.frequency_penalty", Level.RECOMMENDED, _MODELS, "as sent")
 PRESENCE_PENALTY: Final = _attribute("gen_ai.request.presence_penalty", Level.RECOMMENDED, _MODELS, "as sent")
 MAX_TOKENS: Final = _attribute("gen_ai.request.max_tokens", Level.RECOMMENDED, _MODELS, "as sent")
-STOP_SEQUENCES: Final = _attribute("gen_ai.request.stop_sequences", Level.RECOMMENDED, _MODELS, "as sent")
+STOP_SEQUENCES: Final = _attribute("gen_ai.request.stop_sequences", Level.RECOMMENDED, _MODELS, "as sent; content")
 REASONING_LEVEL: Final = _attribute("gen_ai.request.reasoning.level", Level.RECOMMENDED, _MODELS, "as sent")
 PREVIOUS_RESPONSE_ID: Final = _attribute(
     "gen_ai.request.previous_response.id", Level.RECOMMENDED, _MODELS, "OpenAI's Responses API"
@@ -320,3 +320,12 @@ SPANS_SHORTENED: Final = _metric("runspan.spans.shortened", "spans that were too
 SPANS_SPOOLED: Final = _metric("runspan.spans.spooled", "spans put on disk", _OURS)
 SPANS_DROPPED: Final = _metric("runspan.spans.dropped", "spans that are lost", _OURS)
 SPANS_WAITING: Final = _metric("runspan.spans.waiting", "spans in memory, not yet delivered", _OURS)
+
+CONTENT: Final = frozenset(each.name for each in NAMES if each.level is Level.CONTENT) | {
+    EVENT_DATA,
+    INPUTS,
+    OUTPUTS,
+    STOP_SEQUENCES,
+    TAGS,
+}
+"""The attributes that are written only where ``Settings.capture_content`` allows."""

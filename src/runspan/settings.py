@@ -2,10 +2,11 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -13,19 +14,37 @@ from runspan.arguments import shown
 
 _logger = logging.getLogger("runspan")
 
-CaptureContent: TypeAlias = Literal["none", "span"]
+CaptureContent: TypeAlias = Literal["none", "span", "event", "span_and_event"]
+Destination: TypeAlias = Literal["span", "event"]
 ContentForm: TypeAlias = Literal["json", "structured"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Semconv: TypeAlias = Literal["latest", "latest_and_legacy"]
 ReturnedToolErrors: TypeAlias = Literal["error_status", "error_type_only"]
 
 _TRACE_ID: Final = "{trace_id}"
-# The variable of OpenTelemetry's own GenAI packages, and its values. Content in events alone is none on spans.
+# The variable of OpenTelemetry's own GenAI packages, and its values beside ours.
 _STANDARD_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_CAPTURE_CONTENT: Final = {
-    **dict.fromkeys(("span", "true", "1", "span_only", "span_and_event"), "span"),
-    **dict.fromkeys(("none", "false", "0", "no_content", "event_only"), "none"),
+_CAPTURE_CONTENT: Final[dict[str, CaptureContent]] = {
+    **dict.fromkeys(("span", "true", "1", "span_only"), "span"),
+    **dict.fromkeys(("none", "false", "0", "no_content"), "none"),
+    **dict.fromkeys(("event", "event_only"), "event"),
+    "span_and_event": "span_and_event",
 }
+_DESTINATIONS: Final[dict[CaptureContent, frozenset[Destination]]] = {
+    "none": frozenset(),
+    "span": frozenset(("span",)),
+    "event": frozenset(("event",)),
+    "span_and_event": frozenset(("span", "event")),
+}
+_BY_DESTINATIONS: Final = {destinations: name for name, destinations in _DESTINATIONS.items()}
+
+
+class Option(NamedTuple):
+    """What is in force of one option, and why."""
+
+    value: object
+    source: str
+    """``argument``, ``default``, or the environment variable that decides."""
 
 
 class _OneLineErrors(BaseSettings):
@@ -34,11 +53,15 @@ class _OneLineErrors(BaseSettings):
     The constructor stands here and not in ``Settings``, so that type checkers make that one from its fields.
     """
 
+    # Where the value of each option comes from.
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise ValueError(" ".join(map(_explain, error.errors()))) from None
+        self._sources = {name: _source(name, getattr(self, name), values) for name in type(self).model_fields}
 
 
 class Settings(_OneLineErrors):
@@ -47,9 +70,11 @@ class Settings(_OneLineErrors):
     The variables are named as the options, in capitals after ``RUNSPAN_``. One that is empty is as good as unset.
 
     Args:
-        capture_content: where messages, tool arguments and results, queries, documents, tags and texts of errors go:
-            ``span`` puts them on the spans, ``none`` leaves them out. Where ``RUNSPAN_CAPTURE_CONTENT`` is unset,
-            ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` counts.
+        capture_content: where content goes, that is messages, tool arguments and results, queries, documents, tags and
+            texts of errors: onto spans (``span``), into events (``event``), both (``span_and_event``) or nowhere
+            (``none``). Where ``RUNSPAN_CAPTURE_CONTENT`` is unset,
+            ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` counts. In addition that variable forbids content,
+            whatever the argument is: ``NO_CONTENT`` everywhere, ``EVENT_ONLY`` on spans.
         capture_chains: whether content includes what goes into chains, prompts, parsers, graphs and nodes and comes out
             of them: ``langchain.inputs`` and ``langchain.outputs``, as JSON. Each node of a graph repeats its state.
         content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
@@ -80,7 +105,9 @@ class Settings(_OneLineErrors):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True)
 
     capture_content: CaptureContent = Field(
-        default="span", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE)
+        default="span",
+        validate_default=True,
+        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
     )
     capture_chains: bool = Field(default=False, validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
@@ -113,7 +140,13 @@ class Settings(_OneLineErrors):
     @field_validator("capture_content", mode="before")
     @classmethod
     def _read_capture_content(cls, value: object) -> object:
-        return _CAPTURE_CONTENT.get(value.strip().lower(), value) if isinstance(value, str) else value
+        return _meant(value)
+
+    @field_validator("capture_content", mode="after")
+    @classmethod
+    def _obey_standard_variable(cls, value: CaptureContent) -> CaptureContent:
+        """Leave what OpenTelemetry's variable does not forbid."""
+        return _BY_DESTINATIONS[_DESTINATIONS[value] & _permitted()]
 
     @field_validator("metadata_keys", mode="before")
     @classmethod
@@ -132,6 +165,42 @@ class Settings(_OneLineErrors):
             )
         return value
 
+    @property
+    def content_destinations(self) -> frozenset[Destination]:
+        """Where content may go."""
+        return _DESTINATIONS[self.capture_content]
+
+    def describe(self) -> dict[str, Option]:
+        """Return each option with the value in force and where that comes from.
+
+        Example:
+            >>> Settings(detail="all").describe()["detail"]
+            Option(value='all', source='argument')
+        """
+        return {name: Option(getattr(self, name), source) for name, source in self._sources.items()}
+
+
+def _source(name: str, value: object, arguments: Mapping[str, object]) -> str:
+    """Return where the value of an option comes from."""
+    alias = Settings.model_fields[name].validation_alias
+    variables = [str(each) for each in alias.choices if _variable(str(each))] if isinstance(alias, AliasChoices) else []
+    source = "argument" if name in arguments else variables[0] if variables else "default"
+    if name != "capture_content" or source in {"default", _STANDARD_VARIABLE}:
+        return source
+    asked = arguments[name] if source == "argument" else _variable(source)
+    return source if _meant(asked) == value else _STANDARD_VARIABLE  # which forbids some of what is asked for
+
+
+def _meant(value: object) -> object:
+    """Return which choice of ``capture_content`` a value means; the value itself if it is none."""
+    return _CAPTURE_CONTENT.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _permitted() -> frozenset[Destination]:
+    """Return where OpenTelemetry's variable permits content: only what it forbids counts over everything."""
+    choice = _CAPTURE_CONTENT.get(_variable(_STANDARD_VARIABLE).strip().lower())
+    return _DESTINATIONS[choice if choice in {"none", "event"} else "span_and_event"]
+
 
 @cache
 def _standard_choice(value: str) -> str:
@@ -142,7 +211,7 @@ def _standard_choice(value: str) -> str:
             "%s is %r, which is none of %s; no content is recorded. Set one of them, or RUNSPAN_CAPTURE_CONTENT.",
             _STANDARD_VARIABLE,
             value,
-            ", ".join(each.upper() for each in _CAPTURE_CONTENT if each not in {"span", "none"}),
+            ", ".join(each.upper() for each in _CAPTURE_CONTENT if each not in {"span", "none", "event"}),
         )
     return choice or "none"
 

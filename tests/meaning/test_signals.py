@@ -8,6 +8,8 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan import OpenTelemetryCallbackHandler, Settings
@@ -130,7 +132,8 @@ class Logger:
 def test_events(tracing):
     """A call's details, its failure, and what the application dispatches, each in the context of its run."""
     logger = Logger()
-    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, logger_provider=logger)
+    settings = Settings(capture_content="span_and_event")
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, logger_provider=logger, settings=settings)
     config = {"callbacks": [handler]}
     RunnableLambda(lambda x: dispatch_custom_event("progress", {"done": 1}), name="work").invoke("x", config)
     Model(tracing=tracing, usage=USAGE).invoke("x", config)
@@ -160,6 +163,30 @@ def test_events_without_content(tracing):
         Model(answer=failing).invoke("secret", config)
     assert len(logger.records) == 3
     assert "secret" not in str([record["attributes"] for record in logger.records])
+
+
+@pytest.mark.parametrize("choice", ["none", "span", "event", "span_and_event"])
+@pytest.mark.parametrize("is_sampled", [True, False])
+def test_content_goes_where_the_switch_says(choice, is_sampled):
+    """Messages, tags, stop sequences and texts of errors are on spans, in events, in both or in neither."""
+    sampler = None if is_sampled else ALWAYS_OFF
+    exporter, logger = InMemorySpanExporter(), Logger()
+    provider = TracerProvider(sampler, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    handler = OpenTelemetryCallbackHandler(
+        tracer_provider=provider, logger_provider=logger, settings=Settings(capture_content=choice)
+    )
+    config = {"callbacks": [handler], "tags": ["a-tag"]}
+    Model().bind(stop=["a-stop"]).invoke("a-question", config)
+    with pytest.raises(ValueError, match="a-question"):
+        Model(answer=failing).invoke("a-question", config)
+    RunnableLambda(lambda x: dispatch_custom_event("progress", "a-question")).invoke("x", config)
+    spans = "".join(span.to_json() for span in exporter.get_finished_spans())
+    events = [str(record["attributes"]) for record in logger.records]
+    words = ("a-question", "a-tag", "a-stop", "three")
+    assert {word for word in words if word in spans} == (set(words) if is_sampled and "span" in choice else set())
+    assert {word for word in words if word in "".join(events)} == (set(words) if "event" in choice else set())
+    assert [event.count("a-question") > 0 for event in events] == ["event" in choice] * 4
 
 
 def test_without_providers_nothing_is_logged(tracing, caplog):

@@ -32,7 +32,7 @@ def settings() -> runspan.Settings:
         trace_url="http://localhost:16686/trace/{trace_id}",
     )
     assert_type(made.trace_url, str | None)
-    assert_type(made.capture_content, Literal["none", "span"])
+    assert_type(made.capture_content, Literal["none", "span", "event", "span_and_event"])
     assert_type(made.capture_chains, bool)
     assert_type(made.content_form, Literal["json", "structured"])
     assert_type(made.detail, Literal["minimal", "normal", "all"])

@@ -34,7 +34,7 @@ class Bridge:
         self.scope = scope
         self.signals = signals
         self.settings = settings
-        self.captures = settings.capture_content == "span"
+        self.captures = settings.content_destinations
         self.is_shut_down = False
         self._is_structured = settings.content_form == "structured" and is_structure_recorded()
         self._tracer_provider = tracer_provider
@@ -96,6 +96,14 @@ class Bridge:
 def takes_attributes(run: Run) -> bool:
     """Return whether a run has a span of its own that records."""
     return run.owns_span and run.span.is_recording()
+
+
+def wants_content(run: Run, settings: Settings) -> bool:
+    """Return whether content of a run is recorded anywhere; that of chains has no event."""
+    captures = run.record.captures
+    if run.is_chain:
+        return settings.capture_chains and "span" in captures and takes_attributes(run)
+    return "event" in captures or ("span" in captures and takes_attributes(run))
 
 
 def notify(recipients: Recipients, event: Event) -> None:

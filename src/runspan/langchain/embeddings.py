@@ -75,7 +75,7 @@ def trace_embeddings(
         embeddings,
         trace.get_tracer("runspan", __version__, tracer_provider),
         run_metrics(meter_provider or metrics.get_meter_provider()),
-        captures=checked_settings(settings).capture_content == "span",
+        captures="span" in checked_settings(settings).content_destinations,
     )
 
 

@@ -9,7 +9,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.langchain import run_ends
-from runspan.langchain.bridge import Bridge, notify, takes_attributes
+from runspan.langchain.bridge import Bridge, notify, wants_content
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
 from runspan.runs.audience import Recipients
@@ -85,8 +85,7 @@ class RunEnder:
 
     def _end(self, run: Run, describe: _Describe, result: object, at_ns: int) -> None:
         settings = self._bridge.settings
-        captures = run.record.captures and takes_attributes(run) and (settings.capture_chains or not run.is_chain)
-        attributes = run_ends.describe_result(run, describe, result, captures=captures)
+        attributes = run_ends.describe_result(run, describe, result, captures=wants_content(run, settings))
         requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
         attributes = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
         is_error = semconv.ERROR_TYPE in attributes and settings.returned_tool_errors == "error_status"

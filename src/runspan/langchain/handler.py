@@ -27,7 +27,7 @@ from runspan.runs.execution import graph_starting
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.traceparent import format_traceparent
-from runspan.settings import Settings, checked_settings, trace_link
+from runspan.settings import Option, Settings, checked_settings, trace_link
 from runspan.signals.signals import Signals
 
 if TYPE_CHECKING:
@@ -119,6 +119,18 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def scope(self) -> Scope:
         """Who hears the invocations that this handler is given to; nobody once it is shut down."""
         return NOBODY if self._bridge.is_shut_down else self._bridge.scope
+
+    def describe(self) -> dict[str, Option]:
+        """Return each option of the settings with the value in force and where that comes from.
+
+        Returns:
+            By name, pairs of ``value`` and ``source``: ``argument``, ``default``, or the environment variable.
+
+        Example:
+            >>> handler.describe()["capture_content"]
+            Option(value='span', source='default')
+        """
+        return self.settings.describe()
 
     def trace_id_for(self, run_id: UUID | str) -> str | None:
         """Return the trace id (32 hex digits) of a run that is open or started not long ago, else None.

@@ -39,11 +39,13 @@ def describe_failure(run: Run, error: BaseException, response: object) -> tuple[
         response: what a model had answered by then, an ``LLMResult``, or None.
     """
     described = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
-    so_far = with_stream(run, _answer(response, captures=run.record.captures) if response is not None else _NOTHING)
+    captures = bool(run.record.captures)
+    so_far = with_stream(run, _answer(response, captures=captures) if response is not None else _NOTHING)
     if described.outcome != "error":
         handoff = _handoff(run, error) if described.outcome == "handed_off" else _NOTHING
         return {**so_far, semconv.RUN_OUTCOME: described.outcome, **handoff}, None
-    return {**so_far, semconv.ERROR_TYPE: described.error_type}, described.message if run.record.captures else ""
+    message = described.message if "span" in run.record.captures else ""
+    return {**so_far, semconv.ERROR_TYPE: described.error_type}, message
 
 
 def describe_partial_response(run: Run) -> Attributes:
@@ -53,7 +55,7 @@ def describe_partial_response(run: Run) -> Attributes:
     if not chunks:
         return with_stream(run, _NOTHING)
     whole = functools.reduce(operator.add, chunks)
-    return with_stream(run, _answer(LLMResult(generations=[[whole]]), captures=run.record.captures))
+    return with_stream(run, _answer(LLMResult(generations=[[whole]]), captures=bool(run.record.captures)))
 
 
 def with_stream(run: Run, attributes: Attributes) -> Attributes:

@@ -9,10 +9,10 @@ from opentelemetry.trace import SpanKind
 
 from runspan import payload, semconv
 from runspan._guard import attempt
-from runspan.attributes import Attributes
+from runspan.attributes import Attributes, only_content, without_content
 from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
-from runspan.langchain.bridge import Bridge, takes_attributes
+from runspan.langchain.bridge import Bridge, takes_attributes, wants_content
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.run_kinds import TOOL, StartEvent
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _NOTHING: Final[Attributes] = {}
-# An attribute of a span can't be removed, only overwritten.
-_NO_TAGS: Final[Attributes] = {semconv.TAGS: []}
 
 
 class RunStarter:
@@ -94,8 +92,10 @@ class RunStarter:
     def _join(self, run: Run) -> "tuple[BaseCallbackHandler, ...]":
         """Add this handler to a run that another one started; the strictest of them decides about content."""
         bridge = self._bridge
-        if run.record.captures and not bridge.captures:
-            run.record.withhold_content(_NO_TAGS)
+        if "span" in run.record.captures - bridge.captures and takes_attributes(run):
+            # An attribute of a span can't be removed, only overwritten.
+            run.span.set_attributes({name: [] for name in run.start_attributes if name in semconv.CONTENT})
+        run.record.captures &= bridge.captures
         new = run.audience.join(bridge, bridge.scope)
         if new is not NOBODY and run.table.router is not None:
             run.table.router.join(run, new)
@@ -105,7 +105,8 @@ class RunStarter:
         """Start a run, which becomes current, and record what it is given."""
         kind = event.kind
         start = attempt(kind.describe_start, event, default=None) or payload.unknown_start(kind.run_type)
-        attributes = self._attributes(event, start)
+        captures, attributes = self._bridge.captures, self._attributes(event, start)
+        at_start = attributes if "span" in captures else without_content(attributes)
         run = tracing.begin(
             event.caller,
             run_id,
@@ -113,7 +114,7 @@ class RunStarter:
             SpanStart(
                 start.name,
                 kind.span_kind,
-                lambda run: {**attributes, **executing_agent(run)} if kind is TOOL else attributes,
+                lambda run: {**at_start, **executing_agent(run)} if kind is TOOL else at_start,
                 links_to(event),
             ),
             is_chain=kind.is_chain,
@@ -122,16 +123,17 @@ class RunStarter:
             scope=self._bridge.scope,
         )
         run.audience.join(self._bridge)
-        run.record.begin(captures=self._bridge.captures, describe_abandoned=self._ender.describe_abandoned)
+        run.record.begin(captures=captures, describe_abandoned=self._ender.describe_abandoned)
+        if at_start is not attributes and captures:
+            run.record.add(only_content(attributes))  # for events
         attempt(link_run, run, event, default=None)
         self._record_content(run, event)
         return run
 
     def _attributes(self, event: StartEvent, start: Start) -> Attributes:
         """Return what the span has from its start, so that samplers see it."""
-        tags = event.tags if self._bridge.captures else None
         metadata = event.metadata
-        origin = attempt(payload.origin, event.run_id, metadata, tags, default=_NOTHING)
+        origin = attempt(payload.origin, event.run_id, metadata, event.tags, default=_NOTHING)
         attributes = {**start.attributes, **origin}
         if metadata is not None and semconv.OPERATION in start.attributes:
             attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
@@ -154,8 +156,7 @@ class RunStarter:
         return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
 
     def _record_content(self, run: Run, event: StartEvent) -> None:
-        is_wanted = self._settings.capture_chains or not run.is_chain
-        if is_wanted and self._bridge.captures and takes_attributes(run):
+        if wants_content(run, self._settings):
             content = attempt(event.kind.describe_content, event, default=_NOTHING)
             tools = attempt(tool_definitions, event.invocation_params, default=_NOTHING)
             run.record.add(self._bridge.formatted({**content, **tools} if tools else content))

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from runspan.attributes import Attributes
+from runspan.attributes import Attributes, without_content
+from runspan.settings import Destination
 
 _NOTHING: Final[Attributes] = {}
 _DescribeAbandoned = Callable[[Any, int], Attributes]
@@ -40,12 +41,12 @@ class Record:
 
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
-        self.captures = False
-        """Whether content may go onto the span: all handlers of the run have to allow it."""
+        self.captures: frozenset[Destination] = frozenset()
+        """Where content may go: all handlers of the run have to allow it."""
         self.describe_abandoned: _DescribeAbandoned | None = None
         """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
 
-    def begin(self, *, captures: bool, describe_abandoned: _DescribeAbandoned) -> None:
+    def begin(self, *, captures: frozenset[Destination], describe_abandoned: _DescribeAbandoned) -> None:
         """Take what the handler that started the run decides."""
         self.captures, self.describe_abandoned = captures, describe_abandoned
 
@@ -53,13 +54,9 @@ class Record:
         """Add attributes, which replace earlier ones of the same names."""
         self.attributes = {**self.attributes, **attributes} if self.attributes else attributes
 
-    def withhold_content(self, replacements: Attributes) -> None:
-        """Record no content from now on, and none of what was to come onto the span.
-
-        Args:
-            replacements: other values for what the span has already, which can't be taken back.
-        """
-        self.captures, self.attributes = False, replacements
+    def allowed(self, attributes: Attributes, destination: Destination) -> Attributes:
+        """Return those of attributes that may go there."""
+        return attributes if destination in self.captures else without_content(attributes)
 
     def clear(self) -> None:
         """Let go of everything."""

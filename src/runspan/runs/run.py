@@ -228,7 +228,7 @@ class Run:
         if not self.owns_span or not span.is_recording():
             return
         if self.record.attributes or attributes:
-            span.set_attributes({**self.record.attributes, **attributes})
+            span.set_attributes(self.record.allowed({**self.record.attributes, **attributes}, "span"))
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(at_ns)

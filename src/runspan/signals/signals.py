@@ -9,7 +9,7 @@ from opentelemetry.metrics import MeterProvider
 
 from runspan import semconv
 from runspan._guard import attempt
-from runspan.attributes import Attributes
+from runspan.attributes import Attributes, without_content
 from runspan.runs.run import Run
 from runspan.signals.events import RunEvents
 from runspan.signals.metrics import RunMetrics, run_metrics
@@ -62,9 +62,9 @@ class Signals:
             return {**run.start_attributes, **run.record.attributes, **attributes}
 
         if run.is_model:
-            self.events.details(run.span, lambda: (span_attributes(), _structured(span_attributes())))
+            self.events.details(run.span, lambda: _details(run.record.allowed(span_attributes(), "event")))
         if error is not None:
-            self.events.exception(run.span, error, _without_content(span_attributes()), captures=run.record.captures)
+            self.events.exception(run.span, error, without_content(span_attributes()), captures=_captures(run))
         recorder = self.metrics
         if recorder is not None:
             chunks = [(each - run.started_ns) / 1e9 for each in run.stream.chunk_ns] if run.stream is not None else []
@@ -80,16 +80,20 @@ def _structured(attributes: Attributes) -> dict[str, Any]:
     return {name: attempt(orjson.loads, value, default=value) for name, value in found.items()}
 
 
-def _without_content(attributes: Attributes) -> dict[str, Any]:
-    return {name: value for name, value in attributes.items() if name not in _STRUCTURED}
+def _details(attributes: Attributes) -> tuple[Attributes, Attributes]:
+    return attributes, _structured(attributes)
+
+
+def _captures(run: Run) -> bool:
+    return "event" in run.record.captures
 
 
 def _custom(events: RunEvents, run: Run, name: str, data: object) -> None:
-    events.custom(run.span, name, data, captures=run.record.captures)
+    events.custom(run.span, name, data, captures=_captures(run))
 
 
 def _text(events: RunEvents, run: Run, text: str) -> None:
-    events.text(run.span, text, captures=run.record.captures)
+    events.text(run.span, text, captures=_captures(run))
 
 
 def _retry(events: RunEvents, run: Run, state: object) -> None:
@@ -97,11 +101,11 @@ def _retry(events: RunEvents, run: Run, state: object) -> None:
 
 
 def _interrupt(events: RunEvents, run: Run, event: Any) -> None:
-    events.interrupt(run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, captures=run.record.captures)
+    events.interrupt(run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, captures=_captures(run))
 
 
 def _resume(events: RunEvents, run: Run, event: Any) -> None:
-    events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=run.record.captures)
+    events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=_captures(run))
 
 
 _EMITTERS: Final[dict[str, Callable[..., None]]] = {
