@@ -144,7 +144,12 @@ def test_attributes_of_every_kind(tracing):
         assert uuid.UUID(attributes.pop("langchain.run.id"))
         return attributes
 
-    assert told("RunnableSequence") == {"langchain.run.type": "chain", "langchain.tags": ("mine",)}
+    assert told("RunnableSequence") == {
+        "langchain.run.type": "chain",
+        "langchain.tags": ("mine",),
+        "langchain.inputs": '{"x":1}',
+        "langchain.outputs": '"seen"',
+    }
     assert told("execute_tool look") == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "look",

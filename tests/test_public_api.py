@@ -86,7 +86,7 @@ def test_mistaken_calls_are_refused_by_mypy(checked):
         (lambda: runspan.Settings(detail="maximal"), "detail", "'maximal'", "'minimal', 'normal' or 'all'"),
         (lambda: runspan.Settings(names="both"), "names", "'both'", "semconv"),
         (lambda: runspan.Settings(semconv="both"), "semconv", "'both'", "'latest' or 'latest_and_legacy'"),
-        (lambda: runspan.Settings(capture_chains="perhaps"), "capture_chains", "'perhaps'", "boolean"),
+        (lambda: runspan.Settings(capture_chains="perhaps"), "capture_chains", "'perhaps'", "'none', 'root', 'all'"),
         (lambda: runspan.configure(protocol="htp"), "protocol", "'htp'", "'http/protobuf', 'grpc'"),
         (lambda: runspan.configure(nested_model_spans="bare"), "nested_model_spans", "'bare'", "'deduplicate' or"),
         (lambda: runspan.OtlpSpanProcessor(protocol="htp"), "protocol", "'htp'", "'http/protobuf', 'grpc'"),

@@ -155,6 +155,20 @@ def test_an_error_names_the_variable_that_was_set(monkeypatch, variable, value):
     assert "OTEL_" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("none", "none"), ("Root", "root"), ("all", "all"), ("true", "all"), ("1", "all"), ("false", "none"), ("0", "none")],
+)
+def test_which_chains_have_content(monkeypatch, value, expected):
+    """The option for chains has three values; True is all, False none, in the variable as in the argument."""
+    monkeypatch.setenv("RUNSPAN_CAPTURE_CHAINS", value)
+    assert Settings().capture_chains == Settings(capture_chains=value).capture_chains == expected
+    assert (Settings(capture_chains=True).capture_chains, Settings(capture_chains=False).capture_chains) == (
+        "all",
+        "none",
+    )
+
+
 def test_metadata_keys_of_the_environment(monkeypatch):
     """The variable of the keys is a JSON list."""
     monkeypatch.setenv("RUNSPAN_METADATA_KEYS", '["user_id", "tenant"]')

@@ -49,6 +49,7 @@ class Name(NamedTuple):
 NAMES: Final[list[Name]] = []
 
 _MODELS: Final = "models"
+_WITH_MESSAGES: Final = "models, agents, graphs"
 _TOOLS: Final = "tools"
 _RETRIEVERS: Final = "retrievers"
 _AGENTS: Final = "agents"
@@ -166,8 +167,15 @@ AUDIO_OUTPUT_TOKENS: Final = _attribute(
 )
 
 # Content: written only if Settings.capture_content allows.
-INPUT_MESSAGES: Final = _attribute("gen_ai.input.messages", Level.CONTENT, _MODELS, "messages, in the order sent")
-OUTPUT_MESSAGES: Final = _attribute("gen_ai.output.messages", Level.CONTENT, _MODELS, "one message for each choice")
+INPUT_MESSAGES: Final = _attribute(
+    "gen_ai.input.messages", Level.CONTENT, _WITH_MESSAGES, "messages, in the order sent"
+)
+OUTPUT_MESSAGES: Final = _attribute(
+    "gen_ai.output.messages",
+    Level.CONTENT,
+    _WITH_MESSAGES,
+    "one message for each choice of a model; the last message of an agent or a graph",
+)
 TOOL_DEFINITIONS: Final = _attribute("gen_ai.tool.definitions", Level.CONTENT, _MODELS, "the tools that may be called")
 
 TOOL_NAME: Final = _attribute("gen_ai.tool.name", Level.REQUIRED, _TOOLS, "")
@@ -237,8 +245,12 @@ METADATA: Final = "langchain.metadata."
 """Before the keys of metadata that ``Settings.metadata_keys`` allows."""
 NAMES.append(Name(f"{METADATA}*", NameKind.ATTRIBUTE, Level.OURS, _OURS, _ALL, "the keys that a setting allows"))
 # What goes into a chain, prompt, parser, graph or node and comes out of it, as JSON.
-INPUTS: Final = _ours("langchain.inputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
-OUTPUTS: Final = _ours("langchain.outputs", "chains, prompts, parsers, graphs, nodes", "content, if a setting allows")
+INPUTS: Final = _ours(
+    "langchain.inputs", "chains, prompts, parsers, nodes, graphs without messages", "content, if a setting allows"
+)
+OUTPUTS: Final = _ours(
+    "langchain.outputs", "chains, prompts, parsers, nodes, graphs without messages", "content, if a setting allows"
+)
 CHUNKS: Final = _ours("langchain.stream.chunks", _MODELS, "how many chunks came, if the answer streamed")
 ATTEMPT: Final = _ours(
     "langchain.run.attempt", _ALL, "the number of an attempt at the same, from 1; a first may have none"

@@ -16,6 +16,7 @@ _logger = logging.getLogger("runspan")
 
 CaptureContent: TypeAlias = Literal["none", "span", "event", "span_and_event"]
 Destination: TypeAlias = Literal["span", "event"]
+CaptureChains: TypeAlias = Literal["none", "root", "all", True, False]
 ContentForm: TypeAlias = Literal["json", "structured"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Semconv: TypeAlias = Literal["latest", "latest_and_legacy"]
@@ -37,6 +38,13 @@ _DESTINATIONS: Final[dict[CaptureContent, frozenset[Destination]]] = {
     "span_and_event": frozenset(("span", "event")),
 }
 _BY_DESTINATIONS: Final = {destinations: name for name, destinations in _DESTINATIONS.items()}
+
+_CAPTURE_CHAINS: Final[dict[str, CaptureChains]] = {
+    "none": "none",
+    "root": "root",
+    **dict.fromkeys(("all", "true", "1", "yes", "on"), "all"),
+    **dict.fromkeys(("false", "0", "no", "off"), "none"),
+}
 
 
 class Option(NamedTuple):
@@ -75,8 +83,10 @@ class Settings(_OneLineErrors):
             (``none``). Where ``RUNSPAN_CAPTURE_CONTENT`` is unset,
             ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` counts. In addition that variable forbids content,
             whatever the argument is: ``NO_CONTENT`` everywhere, ``EVENT_ONLY`` on spans.
-        capture_chains: whether content includes what goes into chains, prompts, parsers, graphs and nodes and comes out
-            of them: ``langchain.inputs`` and ``langchain.outputs``, as JSON. Each node of a graph repeats its state.
+        capture_chains: of which chains, graphs and the like content includes what goes in and comes out: ``root`` are
+            what is at the top, agents and prompts; ``all``, or True, adds nodes, chains and parsers, of which each node
+            repeats the state of its graph; ``none``, or False. Agents and graphs have messages, and the last one as
+            output, where their state has messages; all others ``langchain.inputs`` and ``langchain.outputs``, as JSON.
         content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
             backends read today, or ``structured`` values, which the conventions prefer. Events always have the latter.
         detail: which runs have spans: ``minimal`` are models, tools, retrievers, agents, graphs and what is at the top;
@@ -109,7 +119,7 @@ class Settings(_OneLineErrors):
         validate_default=True,
         validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
     )
-    capture_chains: bool = Field(default=False, validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
+    capture_chains: CaptureChains = Field(default="root", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
     detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
     metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -147,6 +157,11 @@ class Settings(_OneLineErrors):
     def _obey_standard_variable(cls, value: CaptureContent) -> CaptureContent:
         """Leave what OpenTelemetry's variable does not forbid."""
         return _BY_DESTINATIONS[_DESTINATIONS[value] & _permitted()]
+
+    @field_validator("capture_chains", mode="before")
+    @classmethod
+    def _read_capture_chains(cls, value: object) -> object:
+        return _CAPTURE_CHAINS.get(str(value).strip().lower(), value) if isinstance(value, str | bool) else value
 
     @field_validator("metadata_keys", mode="before")
     @classmethod

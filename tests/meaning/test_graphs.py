@@ -22,6 +22,8 @@ def test_a_named_agent(tracing):
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "helper",
         "gen_ai.conversation.id": "t1",
+        "gen_ai.input.messages": attributes["gen_ai.input.messages"],
+        "gen_ai.output.messages": attributes["gen_ai.output.messages"],
         "langchain.run.id": attributes["langchain.run.id"],
         "langchain.run.name": "helper",
         "langchain.run.type": "agent",

@@ -33,7 +33,7 @@ def settings() -> runspan.Settings:
     )
     assert_type(made.trace_url, str | None)
     assert_type(made.capture_content, Literal["none", "span", "event", "span_and_event"])
-    assert_type(made.capture_chains, bool)
+    assert_type(made.capture_chains, Literal["none", "root", "all", True, False])
     assert_type(made.content_form, Literal["json", "structured"])
     assert_type(made.detail, Literal["minimal", "normal", "all"])
     assert_type(made.metadata_keys, tuple[str, ...])

@@ -1,21 +1,27 @@
 """What one handler has: the runs that it handles, who listens to them, what it records."""
 
+from typing import Final
 from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, TracerProvider
 
+from runspan import semconv
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.listeners.dispatch import dispatch, outbox_here
+from runspan.payload import Kind
 from runspan.payload.serialize import is_structure_recorded, structured
 from runspan.runs.audience import Recipients
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.table import RunTable
 from runspan.runs.tracing import Tracing
-from runspan.settings import Settings
+from runspan.settings import CaptureChains, Settings
 from runspan.signals.signals import Signals
+
+# The chains whose content is recorded wherever they are, unless no content of chains is.
+_WITH_CONTENT: Final = (Kind.AGENT, Kind.PROMPT)
 
 
 class Bridge:
@@ -101,9 +107,16 @@ def takes_attributes(run: Run) -> bool:
 def wants_content(run: Run, settings: Settings) -> bool:
     """Return whether content of a run is recorded anywhere; that of chains has no event."""
     captures = run.record.captures
-    if run.is_chain:
-        return settings.capture_chains and "span" in captures and takes_attributes(run)
+    if run.is_chain and ("span" not in captures or not _is_wanted_chain(run, settings.capture_chains)):
+        return False
     return "event" in captures or ("span" in captures and takes_attributes(run))
+
+
+def _is_wanted_chain(run: Run, choice: CaptureChains) -> bool:
+    if choice != "root":
+        return choice == "all"
+    is_top = not any(around.owns_span for around in run.lineage())
+    return is_top or run.start_attributes.get(semconv.RUN_TYPE) in _WITH_CONTENT
 
 
 def notify(recipients: Recipients, event: Event) -> None:

@@ -1,7 +1,7 @@
 """Ends runs: notifies callback handlers of LangChain's end event, then ends the span with the attributes of it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from runspan import payload, semconv
@@ -32,7 +32,7 @@ class RunEnder:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends all the same.
         """
         at_ns = time.time_ns()
-        self._notify_and_end(event, lambda run: self._end(run, describe, event.args[0], at_ns))
+        self._notify_and_end(event, lambda run: self._end(run, describe, event, at_ns))
 
     def fail(self, event: Event) -> None:
         """End the run of an event without a result; of a model, ``response`` is what had come until then.
@@ -41,15 +41,14 @@ class RunEnder:
             Exception: as ``end`` does.
         """
         at_ns = time.time_ns()
-        response = event.kwargs.get("response")
-        self._notify_and_end(event, lambda run: self._fail(run, event.args[0], response, at_ns))
+        self._notify_and_end(event, lambda run: self._fail(run, event.args[0], event.kwargs, at_ns))
 
     def end_failed_start(self, start: StartEvent, error: BaseException) -> None:
         """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
         table = self._bridge.table
         run = attempt(table.take, start.run_id, start, default=None)
         if run is not None:
-            attempt(self._fail, run, error, None, time.time_ns(), default=None)
+            attempt(self._fail, run, error, _NOTHING, time.time_ns(), default=None)
             table.finish(run, start)
 
     def describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
@@ -83,18 +82,27 @@ class RunEnder:
         run = table.take(run_id, event)
         return (run, run.audience.recipients()) if run is not None else (None, table.take_abandoned(run_id))
 
-    def _end(self, run: Run, describe: _Describe, result: object, at_ns: int) -> None:
-        settings = self._bridge.settings
+    def _end(self, run: Run, describe: _Describe, event: Event, at_ns: int) -> None:
+        settings, result = self._bridge.settings, event.args[0]
         attributes = run_ends.describe_result(run, describe, result, captures=wants_content(run, settings))
+        attributes = {**attributes, **self._streamed_inputs(run, event.kwargs)}
         requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
         attributes = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
         is_error = semconv.ERROR_TYPE in attributes and settings.returned_tool_errors == "error_status"
         run.table.end(run, attributes, "" if is_error else None, at_ns)
 
-    def _fail(self, run: Run, error: BaseException, response: object, at_ns: int) -> None:
-        attributes, description = run_ends.describe_failure(run, error, response)
+    def _fail(self, run: Run, error: BaseException, kwargs: Mapping[str, Any], at_ns: int) -> None:
+        attributes, description = run_ends.describe_failure(run, error, kwargs.get("response"))
+        attributes = {**attributes, **self._streamed_inputs(run, kwargs)}
         attributes = self._complete(run, attributes, at_ns, error=error)
         run.table.end(run, attributes, description, at_ns)
+
+    def _streamed_inputs(self, run: Run, kwargs: Mapping[str, Any]) -> Attributes:
+        """Return what went into a chain that streamed: LangChain knows it at the end, before it gives a placeholder."""
+        inputs = kwargs.get("inputs")
+        if not run.is_chain or inputs is None or not wants_content(run, self._bridge.settings):
+            return _NOTHING
+        return attempt(payload.inputs, inputs, default=_NOTHING)
 
     def _complete(
         self,

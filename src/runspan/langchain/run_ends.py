@@ -10,11 +10,12 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResu
 from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes
-from runspan.payload import Failure
+from runspan.payload import Failure, Kind
 from runspan.payload.inputs_outputs import returned_tool_error
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
+_WITH_STATE: Final = (Kind.AGENT, Kind.GRAPH)
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 
 
@@ -22,6 +23,8 @@ def describe_result(run: Run, describe: Callable[[Any], Attributes], value: obje
     """Return the attributes of a run's result; ``describe`` reads its content."""
     if run.is_model:
         return with_stream(run, _answer(value, captures=captures))
+    if run.start_attributes.get(semconv.RUN_TYPE) in _WITH_STATE:
+        describe = payload.state_outputs
     attributes = attempt(describe, value, default=_NOTHING) if captures else _NOTHING
     if _is_tool(run):
         transfer = attempt(payload.transfer, value, default=_NOTHING)

@@ -121,7 +121,7 @@ def _retriever_start(event: StartEvent) -> Start:
 
 
 def _inputs(event: StartEvent) -> Attributes:
-    return payload.inputs(event.content)
+    return payload.inputs(event.content) if event.graph is None else payload.state_inputs(event.content)
 
 
 def _messages(event: StartEvent) -> Attributes:

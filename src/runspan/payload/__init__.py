@@ -2,6 +2,7 @@
 
 from runspan.payload.commands import handoff, transfer
 from runspan.payload.errors import Failure, failure
+from runspan.payload.graph_state import state_inputs, state_outputs
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import input_messages, input_prompts, output_messages
 from runspan.payload.metadata import conversation, origin, selected_metadata
@@ -42,6 +43,8 @@ __all__ = [
     "response_attributes",
     "retriever_start",
     "selected_metadata",
+    "state_inputs",
+    "state_outputs",
     "to_json",
     "tool_arguments",
     "tool_result",

@@ -37,7 +37,7 @@ _ROLES: Final = {
 
 def input_messages(messages: Sequence[BaseMessage]) -> PlainAttributes:
     """Return the messages to a chat model, in the order sent."""
-    return {semconv.INPUT_MESSAGES: to_json(list(map(_message, messages)))}
+    return {semconv.INPUT_MESSAGES: to_json(list(map(message_dict, messages)))}
 
 
 def input_prompts(prompts: Sequence[str]) -> PlainAttributes:
@@ -53,7 +53,7 @@ def output_messages(response: LLMResult) -> PlainAttributes:
 
 def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
-        message = _message(generation.message)
+        message = message_dict(generation.message)
     else:
         message = {"role": "assistant", "parts": _content(generation.text)}
     if reason := finish_reason(generation):
@@ -62,7 +62,8 @@ def _output_message(generation: Generation) -> MessageDict:
     return message
 
 
-def _message(message: BaseMessage) -> MessageDict:
+def message_dict(message: BaseMessage) -> MessageDict:
+    """Return a message in the conventions' form."""
     # A ChatMessage has a role of its own; what users derive from BaseMessage has one or only a type.
     role = _ROLES.get(message.type) or getattr(message, "role", None) or message.type
     if message.name:

@@ -1,0 +1,166 @@
+"""What goes into a trace and comes out of it: inputs and outputs of chains, agents and graphs."""
+
+import asyncio
+import dataclasses
+import json
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
+from pydantic import BaseModel
+
+from runspan import Settings, payload
+from tests.fakes import ASKED, AgentModel, Model, Retriever, body, straight_graph, tool
+from tests.tracing import Tracing
+
+CONTENT = {"gen_ai.input.messages", "gen_ai.output.messages", "langchain.inputs", "langchain.outputs"}
+INPUTS_AND_OUTPUTS = {"langchain.inputs", "langchain.outputs"}
+MESSAGES = CONTENT - INPUTS_AND_OUTPUTS
+
+
+def content_of(tracing):
+    """Return which content each span has, by name."""
+    return {span.name: CONTENT & span.attributes.keys() for span in tracing.spans}
+
+
+def chain(tracing):
+    prompt = ChatPromptTemplate.from_template("about {topic}")
+    return prompt | body(tracing, "step") | Model(answer="an answer") | StrOutputParser()
+
+
+@pytest.mark.parametrize("choice", ["none", "root", "all"])
+def test_of_which_chains(choice):
+    """By default the top and the prompts of a chain have inputs and outputs; all, or none, by choice."""
+    tracing = Tracing(Settings(capture_chains=choice))
+    chain(tracing).invoke({"topic": "cats"}, tracing.config)
+    having = {name for name, names in content_of(tracing).items() if names == INPUTS_AND_OUTPUTS}
+    root = {"RunnableSequence", "ChatPromptTemplate"}
+    assert having == {"none": set(), "root": root, "all": root | {"step", "StrOutputParser"}}[choice]
+    assert content_of(tracing)["chat"] == MESSAGES
+    if choice != "none":
+        top = tracing.one("RunnableSequence").attributes
+        assert (top["langchain.inputs"], top["langchain.outputs"]) == ('{"topic":"cats"}', '"an answer"')
+
+
+@pytest.mark.parametrize("choice", ["none", "root", "all"])
+def test_of_agents(choice):
+    """An agent has the messages that it was given, and its last one, also within a chain; nodes only by choice."""
+    tracing = Tracing(Settings(capture_chains=choice))
+    agent = create_agent(AgentModel(tracing=tracing), [tool(tracing)], name="helper")
+    (RunnableLambda(lambda x: x, name="before") | agent).invoke(ASKED, tracing.config)
+    found = content_of(tracing)
+    assert found["invoke_agent helper"] == (MESSAGES if choice != "none" else set())
+    assert found["RunnableSequence"] == (INPUTS_AND_OUTPUTS if choice != "none" else set())
+    assert found["model"] == found["before"] == (INPUTS_AND_OUTPUTS if choice == "all" else set())
+    if choice != "none":
+        attributes = tracing.one("invoke_agent helper").attributes
+        question, answer = (json.loads(attributes[f"gen_ai.{way}.messages"]) for way in ("input", "output"))
+        assert question == [{"role": "user", "parts": [{"type": "text", "content": "look"}]}]
+        assert [message["parts"] for message in answer] == [[{"type": "text", "content": "three"}]]
+
+
+def test_a_graph_without_messages_has_its_state(tracing):
+    """A graph whose state has no messages has all that it is given and all that it ends with."""
+    straight_graph(first=lambda state: {"values": ["x"]}).invoke({"values": ["w"]}, tracing.config)
+    attributes = tracing.one("invoke_workflow").attributes
+    assert attributes["langchain.inputs"] == '{"values":["w"]}'
+    assert attributes["langchain.outputs"] == '{"values":["w","x"]}'
+    assert content_of(tracing)["first"] == set()
+
+
+def test_a_retriever_at_the_top_has_what_retrievers_have(tracing):
+    """What is at the top and no chain has its own content, once."""
+    Retriever(tracing=tracing).invoke("who", tracing.config)
+    assert content_of(tracing)["retrieval"] == set()
+    assert tracing.one("retrieval").attributes["gen_ai.retrieval.query.text"] == "who"
+
+
+async def _drain(stream):
+    async for _ in stream:
+        pass
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "astream", "astream_events"])
+def test_inputs_of_a_stream(tracing, way):
+    """A streamed chain has what went in, and not the placeholder that LangChain gives at its start."""
+    run = chain(tracing)
+    match way:
+        case "invoke":
+            run.invoke({"topic": "cats"}, tracing.config)
+        case "stream":
+            list(run.stream({"topic": "cats"}, tracing.config))
+        case "astream":
+            asyncio.run(_drain(run.astream({"topic": "cats"}, tracing.config)))
+        case "astream_events":
+            asyncio.run(_drain(run.astream_events({"topic": "cats"}, tracing.config, version="v2")))
+    assert tracing.one("RunnableSequence").attributes["langchain.inputs"] == '{"topic":"cats"}'
+    assert tracing.one("ChatPromptTemplate").attributes["langchain.inputs"] == '{"topic":"cats"}'
+
+
+def test_inputs_of_a_stream_that_fails(tracing):
+    """A streamed chain that raises has what went in, too."""
+
+    def fail(_):
+        raise ValueError("no")
+
+    run = ChatPromptTemplate.from_template("about {topic}") | RunnableLambda(fail)
+    with pytest.raises(ValueError, match="no"):
+        list(run.stream({"topic": "cats"}, tracing.config))
+    assert tracing.one("RunnableSequence").attributes["langchain.inputs"] == '{"topic":"cats"}'
+
+
+class Typed(BaseModel):
+    """A state that is an object of pydantic's."""
+
+    messages: list
+
+
+@dataclasses.dataclass
+class Plain:
+    """A state that is a dataclass."""
+
+    messages: list
+
+
+HI = '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]'
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"messages": [HumanMessage("hi")], "more": 1},
+        {"messages": [("user", "hi")]},
+        {"messages": [{"role": "user", "content": "hi"}]},
+        {"messages": ["hi"]},
+        {"messages": "hi"},
+        {"messages": ("user", "hi")},
+        {"messages": HumanMessage("hi")},
+        [HumanMessage("hi")],
+        Typed(messages=[HumanMessage("hi")]),
+        Plain(messages=[HumanMessage("hi")]),
+    ],
+    ids=str,
+)
+def test_messages_in_a_state(state):
+    """Messages are found in every form in which LangGraph takes them."""
+    assert payload.state_inputs(state) == {"gen_ai.input.messages": HI}
+    assert payload.state_outputs(state) == {"gen_ai.output.messages": HI}
+
+
+def test_the_output_is_the_last_message():
+    """Of the messages that a graph ends with, the last is its output."""
+    state = {"messages": [HumanMessage("hi"), AIMessage("there")]}
+    told = json.loads(payload.state_outputs(state)["gen_ai.output.messages"])
+    assert [message["role"] for message in told] == ["assistant"]
+
+
+@pytest.mark.parametrize("messages", [[], 5, [5], None, [{"kind": "news"}], {}, [HumanMessage("hi"), 5]], ids=str)
+def test_a_state_with_other_things_under_that_name(messages, caplog):
+    """What is no list of messages is recorded as the state that it is, without a word in the log."""
+    state = {"messages": messages}
+    assert payload.state_inputs(state).keys() == {"langchain.inputs"}
+    assert payload.state_outputs(state).keys() == {"langchain.outputs"}
+    assert not caplog.records
