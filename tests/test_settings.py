@@ -157,7 +157,15 @@ def test_an_error_names_the_variable_that_was_set(monkeypatch, variable, value):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("none", "none"), ("Root", "root"), ("all", "all"), ("true", "all"), ("1", "all"), ("false", "none"), ("0", "none")],
+    [
+        ("none", "none"),
+        ("Root", "root"),
+        ("all", "all"),
+        ("true", "all"),
+        ("1", "all"),
+        ("false", "none"),
+        ("0", "none"),
+    ],
 )
 def test_which_chains_have_content(monkeypatch, value, expected):
     """The option for chains has three values; True is all, False none, in the variable as in the argument."""
