@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "signals": BASE | {"payload", "runs"},
     "listeners": BASE | {"payload", "rebuild", "runs"},
     "langchain": BASE | {"listeners", "payload", "rebuild", "runs", "signals"},
-    "processors": BASE | {"listeners.live_spans", "payload", "rebuild", "runs"},
+    "processors": BASE | {"export.queue", "listeners.live_spans", "payload", "rebuild", "runs"},
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,
 }

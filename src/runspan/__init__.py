@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runspan.langchain.embeddings import trace_embeddings
     from runspan.listeners.callback_processor import CallbackSpanProcessor
     from runspan.processors.ai_only import AiOnlySpanProcessor
+    from runspan.processors.keeping import KeepingSpanProcessor
     from runspan.processors.one_call import OneCallSpanProcessor
     from runspan.recording.replay import replay
     from runspan.signals.evaluation import record_evaluation
@@ -26,6 +27,7 @@ __all__ = [
     "AiOnlySpanProcessor",
     "CallbackSpanProcessor",
     "Handle",
+    "KeepingSpanProcessor",
     "OneCallSpanProcessor",
     "OpenTelemetryCallbackHandler",
     "OtlpSpanProcessor",
@@ -46,6 +48,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "AiOnlySpanProcessor": "runspan.processors.ai_only",
     "CallbackSpanProcessor": "runspan.listeners.callback_processor",
     "Handle": "runspan._handle",
+    "KeepingSpanProcessor": "runspan.processors.keeping",
     "OneCallSpanProcessor": "runspan.processors.one_call",
     "OtlpSpanProcessor": "runspan.export.processor",
     "Spool": "runspan.export.spool",

@@ -118,7 +118,8 @@ def processors(provider: TracerProvider, callbacks: list[BaseCallbackHandler]) -
     assert_type(otlp.stats(), runspan.Stats)
     assert_type(otlp.force_flush(1_000), bool)
     provider.add_span_processor(runspan.AiOnlySpanProcessor(otlp, is_ai_work=is_ai_work))
-    provider.add_span_processor(runspan.OneCallSpanProcessor(otlp))
+    keeping = runspan.KeepingSpanProcessor(otlp, errors=True, slower_than=2.5, share=0.1, max_bytes=1_000_000)
+    provider.add_span_processor(runspan.OneCallSpanProcessor(keeping))
     provider.add_span_processor(runspan.CallbackSpanProcessor(callbacks))
 
 
