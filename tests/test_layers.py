@@ -12,6 +12,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "runspan"
 BASE = {
     "_forking",
     "_guard",
+    "_process_exit",
+    "_sigterm",
     "_threads",
     "_version",
     "arguments",

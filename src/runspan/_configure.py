@@ -14,11 +14,10 @@ from opentelemetry.util.types import AttributeValue
 from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
 from runspan.arguments import shown
-from runspan.export.direct import DirectSpanProcessor
 from runspan.export.otlp.target import OtlpProtocol, endpoint_in_environment, resolve_target
 from runspan.export.processor import MAX_REQUEST_BYTES, OtlpSpanProcessor
 from runspan.export.spool import Durability, Spool
-from runspan.processors.console import TreeSpanExporter
+from runspan.processors.console import DirectSpanProcessor, TreeSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
 from runspan.processors.replaceable import ReplaceableSpanProcessor, by_provider
 from runspan.settings import Settings

@@ -6,12 +6,13 @@ from typing import Self
 
 from opentelemetry.trace import TracerProvider
 
+from runspan._process_exit import at_exit, not_at_exit
+from runspan._sigterm import SigtermWatch
 from runspan.export.delivery import begin_ending, live_on
-from runspan.export.direct import DirectSpanProcessor
 from runspan.export.processor import DeliveringSpanProcessor
-from runspan.export.shutdown import at_exit, close_all, not_at_exit
-from runspan.export.sigterm import SigtermWatch
+from runspan.export.shutdown import close_all
 from runspan.export.stats import Stats
+from runspan.processors.console import DirectSpanProcessor
 from runspan.runs.tracing import end_open_runs
 
 ConfiguredProcessor = DeliveringSpanProcessor | DirectSpanProcessor

@@ -196,12 +196,12 @@ def test_what_cannot_be_delivered_waits_on_disk(tmp_path):
 def test_a_host_that_takes_no_handlers_is_asked_once():
     """Where setting a handler has no effect, as under mod_wsgi, it is not tried again and again."""
     code = """
-    from runspan.export import sigterm
+    from runspan import _sigterm
     asked = []
     signal.signal = lambda *arguments: asked.append(arguments)
     configure()
     for _ in range(3):
-        sigterm._state.look_at = 0
+        _sigterm._state.look_at = 0
         end()
     say(len(asked))
     os._exit(0)
@@ -280,7 +280,8 @@ def test_an_application_that_lives_on_is_left_as_it_was():
     """After a signal that ended nothing each span is sent at once, and programs started then inherit a blocked signal;
     after a time neither is so any more. A forked child never inherits it."""
     code = """
-    from runspan.export import delivery, sigterm
+    from runspan import _sigterm
+    from runspan.export import delivery
     signal.signal(signal.SIGTERM, lambda *_: say("ignored"))
     def blocked_in_fork():
         if os.fork() == 0:
@@ -295,8 +296,8 @@ def test_an_application_that_lives_on_is_left_as_it_was():
     while handle.stats().sent < 5:
         time.sleep(0.01)
     say([delivery.is_ending(), blocked_in_fork(), blocked_in_program()])
-    sigterm._LONGEST_SHUTDOWN_SECONDS = 0
-    sigterm._state.look_at = 0
+    _sigterm._LONGEST_SHUTDOWN_SECONDS = 0
+    _sigterm._state.look_at = 0
     end("later")
     say([delivery.is_ending(), blocked_in_fork(), blocked_in_program()])
     """

@@ -28,7 +28,7 @@ _Function: TypeAlias = Callable[[int, FrameType | None], object]
 _LOOK_AGAIN_SECONDS = 1.0
 # The longest graceful shutdown that we know of; who is still there after it has not ended by the signal and lives on.
 _LONGEST_SHUTDOWN_SECONDS = 600.0
-# For putting on disk, or telling, what could not be delivered.
+# For putting on disk, or logging, what could not be delivered.
 _STORE_SECONDS = 1.0
 _IS_POSIX = hasattr(signal, "pthread_sigmask")
 
