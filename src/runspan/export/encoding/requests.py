@@ -1,6 +1,6 @@
 """Spans as requests of OTLP, each small enough for its receiver."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -59,10 +59,8 @@ def encode(spans: Sequence[ReadableSpan], limit: int) -> Encoded:
     reasons: list[str] = []
     message = _encoded(spans)
     if message is None:
-        spans = [*_encodable(spans, reasons)]
-        message = encode_spans(spans)
-    requests = [*_fitting(message, len(spans), limit)] if spans else []
-    return Encoded(requests, len(reasons), reasons[0] if reasons else "")
+        message = encode_spans([*_repaired_where_needed(spans, reasons)])
+    return Encoded([*_packed(message, limit)], len(reasons), reasons[0] if reasons else "")
 
 
 def split(request: Request, limit: int) -> list[Request]:
@@ -70,70 +68,63 @@ def split(request: Request, limit: int) -> list[Request]:
     if len(request.body) <= limit:
         return [request]
     try:
-        message = ExportTraceServiceRequest.FromString(request.body)
+        return [*_packed(ExportTraceServiceRequest.FromString(request.body), limit)]
     except DecodeError:
         return [request]
-    return [*_smaller(message, limit)]
 
 
-def _fitting(message: ExportTraceServiceRequest, spans: int, limit: int) -> Iterator[Request]:
-    body = message.SerializeToString()
-    if len(body) <= limit:
-        yield Request(body, spans)
-    else:
-        yield from _smaller(message, limit)
+_Entry = tuple[ResourceSpans, ScopeSpans, Span]
 
 
-def _smaller(message: ExportTraceServiceRequest, limit: int) -> Iterator[Request]:
-    filling = _Filling(limit)
-    for resource_spans in message.resource_spans:
-        for scope_spans in resource_spans.scope_spans:
-            for span in scope_spans.spans:
-                if not filling.add(resource_spans, scope_spans, span):
-                    yield filling.request()
-                    filling = _Filling(limit)
-                    filling.add(resource_spans, scope_spans, span)
-    if filling.spans:
-        yield filling.request()
+def _entries(message: ExportTraceServiceRequest) -> list[_Entry]:
+    return [
+        (resource_spans, scope_spans, span)
+        for resource_spans in message.resource_spans
+        for scope_spans in resource_spans.scope_spans
+        for span in scope_spans.spans
+    ]
 
 
-class _Filling:
-    """A request that takes spans until the next one would make it too large."""
+def _packed(message: ExportTraceServiceRequest, limit: int) -> Iterator[Request]:
+    """Return one request if all fits, else fill one after the other, each until there is no room for the next span."""
+    entries, body = _entries(message), message.SerializeToString()
+    if entries and len(body) <= limit:
+        yield Request(body, len(entries))
+        return
+    together: list[_Entry] = []
+    size = 0
+    for entry in entries:
+        _, scope_spans, span = entry
+        alone = _joined([entry]).ByteSize() + 3 * _FRAME
+        added = span.ByteSize() + _FRAME if together and scope_spans is together[-1][1] else alone
+        if together and size + added > limit:
+            yield _request(together, limit)
+            together, size, added = [], 0, alone
+        together.append(entry)
+        size += added
+    if together:
+        yield _request(together, limit)
 
-    def __init__(self, limit: int) -> None:
-        self.spans = 0
-        self._limit = limit
-        self._message = ExportTraceServiceRequest()
-        self._size = self._shortened = 0
-        self._resource_spans: ResourceSpans | None = None
-        self._scope_spans: ScopeSpans | None = None
 
-    def add(self, resource_spans: ResourceSpans, scope_spans: ScopeSpans, span: Span) -> bool:
-        """Take a span with its resource and scope; tell if there was no room. An empty request takes any span."""
-        heads = ExportTraceServiceRequest()
-        if resource_spans is not self._resource_spans:
-            heads.resource_spans.add(resource=resource_spans.resource, schema_url=resource_spans.schema_url)
-        scope_head = ScopeSpans(scope=scope_spans.scope, schema_url=scope_spans.schema_url)
-        is_new_scope = bool(heads.resource_spans) or scope_spans is not self._scope_spans
-        size = 3 * _FRAME + span.ByteSize() + heads.ByteSize() + (scope_head.ByteSize() if is_new_scope else 0)
-        if self.spans and self._size + size > self._limit:
-            return False
-        self._message.MergeFrom(heads)
-        if is_new_scope:
-            self._message.resource_spans[-1].scope_spans.append(scope_head)
-        self._message.resource_spans[-1].scope_spans[-1].spans.append(span)
-        self._resource_spans, self._scope_spans = resource_spans, scope_spans
-        self._size += size
-        self.spans += 1
-        self._shortened += is_shortened(span)
-        return True
+def _joined(entries: Iterable[_Entry]) -> ExportTraceServiceRequest:
+    message = ExportTraceServiceRequest()
+    resource_before = scope_before = None
+    for resource_spans, scope_spans, span in entries:
+        if resource_spans is not resource_before:
+            message.resource_spans.add(resource=resource_spans.resource, schema_url=resource_spans.schema_url)
+        if scope_spans is not scope_before:
+            message.resource_spans[-1].scope_spans.add(scope=scope_spans.scope, schema_url=scope_spans.schema_url)
+        message.resource_spans[-1].scope_spans[-1].spans.append(span)
+        resource_before, scope_before = resource_spans, scope_spans
+    return message
 
-    def request(self) -> Request:
-        """Return the request; a single span that is too large is shortened."""
-        body = self._message.SerializeToString()
-        if len(body) <= self._limit:
-            return Request(body, self.spans, self._shortened)
-        return Request(shorten(self._message, self._limit).SerializeToString(), 1, 1)
+
+def _request(entries: Sequence[_Entry], limit: int) -> Request:
+    """Return a request; a single span that is too large is shortened."""
+    message = _joined(entries)
+    if message.ByteSize() > limit:
+        message = shorten(message, limit)
+    return Request(message.SerializeToString(), len(entries), sum(is_shortened(span) for *_, span in _entries(message)))
 
 
 def _encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest | None:
@@ -143,35 +134,23 @@ def _encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest | None:
         message.SerializeToString()
     except _UNENCODABLE:
         return None
-    return message if _attributes_in(message) == _attributes_of(spans) else None
+    return message if _attributes_in(span for *_, span in _entries(message)) == _attributes_in(spans) else None
 
 
-def _encodable(spans: Sequence[ReadableSpan], reasons: list[str]) -> Iterator[ReadableSpan]:
+def _attributes_in(spans: Iterable[ReadableSpan | Span]) -> int:
+    return sum(len(owner.attributes or ()) for span in spans for owner in (span, *span.events))
+
+
+def _repaired_where_needed(spans: Iterable[ReadableSpan], reasons: list[str]) -> Iterator[ReadableSpan]:
     """Return those that can be encoded, repaired where they must be; add why others can't."""
     for span in spans:
-        if _encoded([span]) is not None:
-            yield span
-            continue
         try:
-            copy = _repaired(span)
+            copy = span if _encoded([span]) is not None else _repaired(span)
             encode_spans([copy]).SerializeToString()
         except _UNENCODABLE as error:
             reasons.append(f"{type(error).__name__}: {error}")
         else:
             yield copy
-
-
-def _attributes_of(spans: Sequence[ReadableSpan]) -> int:
-    return sum(len(span.attributes or ()) + sum(len(event.attributes or ()) for event in span.events) for span in spans)
-
-
-def _attributes_in(message: ExportTraceServiceRequest) -> int:
-    return sum(
-        len(span.attributes) + sum(len(event.attributes) for event in span.events)
-        for of_resource in message.resource_spans
-        for of_scope in of_resource.scope_spans
-        for span in of_scope.spans
-    )
 
 
 def _repaired(span: ReadableSpan) -> ReadableSpan:
@@ -198,9 +177,7 @@ def _attributes(attributes: Mapping[str, AnyValue] | None) -> dict[str, AnyValue
 
 
 def _value(value: AnyValue, depth: int) -> AnyValue:
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, Mapping | Sequence) and not isinstance(value, bytes):
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes):
         if depth >= _DEEPEST:
             return "… [nested too deep]"
         if isinstance(value, Mapping):
@@ -208,7 +185,7 @@ def _value(value: AnyValue, depth: int) -> AnyValue:
         return [_value(each, depth + 1) for each in value]
     if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
         return str(value)
-    return value if value is None or isinstance(value, int | float | bytes) else f"<{type(value).__name__}>"
+    return value if value is None or isinstance(value, int | float | bytes) else _text(value)
 
 
 def _text(text: object) -> str:

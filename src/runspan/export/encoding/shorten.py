@@ -1,113 +1,50 @@
 """A span that is larger than a request may be, made smaller: its content first, so that what it is about survives.
 
 Media become a note, then the longest texts are cut, inside the JSON that they stand in, then lists lose their middle,
-then the largest attributes go. What was cut is named in an attribute: names of attributes; also ``name``,
+then the largest attributes go, then events and links. An attribute names what was cut: attributes, and ``name``,
 ``status.message``, ``event.name``, ``events``, ``links``.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import orjson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from runspan.semconv import ORIGINAL_SIZE, SHORTENED
 
-# A text of so many bytes is never cut: names, ids and roles stay, and a note would take as much.
+# A text of so many characters is never cut: names, ids and roles stay, and a note would take as much.
 SHORT: Final = 96
+# An object of so many keys keeps all of them.
+_FEW_KEYS: Final = 64
 # An attribute of so many bytes is never dropped.
 _SMALL: Final = 64
-_MOST_FOR_MARK: Final = 4096
+# What a note takes, in characters, and the mark: for each name that it lists, and for the rest of it, in bytes.
+_NOTE: Final = 43
+_MARK: Final = 128
+_MOST_NAMES: Final = 32
 _EARLIER: Final = re.compile(r"… \[(\d[\d,]*) characters left out\]\Z")
+_DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,")
 _GAP: Final = "…"
 
 
-def truncate(text: str, size: int, *, in_json: bool = False) -> str:
-    """Return the beginning of a text, at most so many bytes with the note of what is left out; the note alone is more.
+def truncate(text: str, length: int) -> str:
+    """Return the beginning of a text and a note of what is left out, together at most so many characters.
 
-    Args:
-        text: a text, perhaps one that was truncated before.
-        size: in bytes.
-        in_json: whether the bytes are those within a string of JSON.
+    A text that fits is returned as it is. The note alone may be longer. One of an earlier time is taken into account.
     """
+    if len(text) <= length:
+        return text
     left_out = 0
     if earlier := _EARLIER.search(text, max(0, len(text) - SHORT)):
         text, left_out = text[: earlier.start()], int(earlier[1].replace(",", ""))
-    room = max(0, size - len(_note(10**12).encode()))
-    kept = text[:room]
-    while (excess := size_of(kept, in_json=in_json) - room) > 0:
-        # No character takes more than six bytes.
-        kept = kept[: len(kept) - max(1, excess // 6)]
-    return kept + _note(left_out + len(text) - len(kept))
-
-
-def size_of(text: str, *, in_json: bool) -> int:
-    """Return what a text takes, in bytes."""
-    return len(orjson.dumps(text)) - 2 if in_json else len(text.encode())
-
-
-def _note(characters: int) -> str:
-    return f"… [{characters:,} characters left out]"
-
-
-class _Text:
-    """A text that may be cut, wherever it stands."""
-
-    def __init__(self, name: str, text: str, put: Callable[[str], None], *, in_json: bool, is_medium: bool) -> None:
-        self.name = name
-        self.text = text
-        self.is_medium = is_medium
-        self.size = size_of(text, in_json=in_json)
-        self._put = put
-        self._in_json = in_json
-
-    def leave_out(self) -> int:
-        """Put a note in its place, after the head of a data URL; return how many bytes that saves."""
-        head = self.text[: self.text.find(",") + 1] if self.text.startswith("data:") else ""
-        return self._become(head + truncate(self.text[len(head) :], 0))
-
-    def cut(self, size: int) -> int:
-        """Make it so short; return how many bytes that saves."""
-        return self._become(truncate(self.text, size, in_json=self._in_json))
-
-    def _become(self, text: str) -> int:
-        before, self.text = self.size, text
-        self.size = size_of(text, in_json=self._in_json)
-        self._put(text)
-        return before - self.size
-
-
-class _Bytes(_Text):
-    """Bytes, which are left out or stay."""
-
-    def __init__(self, name: str, value: AnyValue) -> None:
-        super().__init__(name, "", _value_putter(value), in_json=False, is_medium=True)
-        self.size = len(value.bytes_value)
-
-    def leave_out(self) -> int:
-        """Put a note in their place."""
-        return self._become(f"… [{self.size:,} bytes left out]")
-
-
-class _Document:
-    """JSON in an attribute."""
-
-    def __init__(self, attribute: KeyValue, root: Any) -> None:
-        self.attribute = attribute
-        self.holder = [root]
-
-    def save(self) -> None:
-        self._write(self.holder[0])
-
-    def drop_middle(self, most: int) -> None:
-        """Leave no more than so many items of each list, the first and the last ones."""
-        self._write(_without_middle(self.holder[0], most))
-
-    def _write(self, root: Any) -> None:
-        self.attribute.value.string_value = orjson.dumps(root).decode()
+    kept = text[: max(0, length - _NOTE)]
+    return f"{kept}… [{left_out + len(text) - len(kept):,} characters left out]"
 
 
 def shorten(request: ExportTraceServiceRequest, limit: int) -> ExportTraceServiceRequest:
@@ -115,296 +52,237 @@ def shorten(request: ExportTraceServiceRequest, limit: int) -> ExportTraceServic
 
     A span needs some 350 bytes; of one that nothing else helps, name, ids, times, status and mark remain.
     """
-    ((span,),) = ([*of_scope.spans] for each in request.resource_spans for of_scope in each.scope_spans)
-    cut, original_size = _unmark(span)
-    _Shortening(request, span, cut, limit - min(_MOST_FOR_MARK, limit // 4)).run()
-    _mark(span, cut, original_size, limit - request.ByteSize())
-    return request if request.ByteSize() <= limit else _bare(request.resource_spans[0], span, original_size)
+    _Shortening(request, limit).run()
+    return request if request.ByteSize() <= limit else _bare(request)
 
 
 def is_shortened(span: Span) -> bool:
-    """Tell whether a span was made smaller."""
-    return any(attribute.key == SHORTENED for attribute in span.attributes[-2:])
+    """Return whether a span was made smaller."""
+    return [each.key for each in span.attributes[-2:]] == [SHORTENED, ORIGINAL_SIZE]
+
+
+class _Limits(NamedTuple):
+    """What is kept whole: media and texts of so many characters, lists of so many items; here the least of each."""
+
+    medium: int = SHORT
+    text: int = SHORT
+    items: int = 2
+
+
+class _Content:
+    """A text or bytes in a message of protobuf, shortened as often as it takes, each time from what it was."""
+
+    def __init__(self, name: str, message: Any, field: str, *, is_medium: bool = False) -> None:
+        self.name = name
+        self.is_cut = False
+        self._message, self._field, self._is_medium = message, field, is_medium
+        self._whole = getattr(message, field)
+        self._json = _parsed(self._whole)
+
+    def shorten(self, limits: _Limits) -> None:
+        """Keep to the limits."""
+        whole = self._whole if self._json is None else self._json
+        content = _within(limits, whole, is_medium=self._is_medium)
+        self.is_cut = content != whole
+        if not self.is_cut:
+            content = self._whole
+        elif self._json is not None:
+            content = orjson.dumps(content).decode()
+        field = self._field if isinstance(content, type(self._whole)) else "string_value"
+        self._message.MergeFrom(type(self._message)(**{field: content}))
 
 
 class _Shortening:
     """Makes one span smaller, with the resource and scope that it goes with."""
 
-    def __init__(self, request: ExportTraceServiceRequest, span: Span, cut: list[str], room: int) -> None:
-        self._request, self._span, self._cut, self._room = request, span, cut, room
+    def __init__(self, request: ExportTraceServiceRequest, limit: int) -> None:
         resource_spans = request.resource_spans[0]
-        self._owners: list[Any] = [span, *span.events, *span.links]
-        self._others: list[Any] = [resource_spans.resource, resource_spans.scope_spans[0].scope]
-        self._documents: list[_Document] = []
+        scope_spans = resource_spans.scope_spans[0]
+        (span,) = scope_spans.spans
+        self._request, self._span = request, span
+        self._cut, self._original_size = _unmark(span)
+        self._most_names = min(_MOST_NAMES, limit // 1024)
+        self._room = limit - _MARK * (1 + self._most_names)
+        self._owners: list[Any] = [span, *span.events, *span.links, resource_spans.resource, scope_spans.scope]
+        self._contents = [*self._find_contents()]
+
+    def run(self) -> None:
+        """Do what is needed, and no more."""
+        largest = self._request.ByteSize()
+        limits = _Limits(largest, largest, largest)
+        for name, least in _Limits._field_defaults.items():
+            if self._excess > 0:
+                limits = self._lowered(limits, name, _steps(least, largest))
+        self._cut += [content.name for content in self._contents if content.is_cut]
+        self._drop_attributes()
+        self._drop_events_and_links()
+        _mark(self._span, self._cut, self._original_size, self._most_names)
 
     @property
     def _excess(self) -> int:
         return self._request.ByteSize() - self._room
 
-    def run(self) -> None:
-        """Do what is needed, and no more."""
-        texts = [text for text in self._texts() if text.size > SHORT]
-        self._leave_out_media(texts)
-        self._cut_longest(texts)
-        self._drop_middles()
-        self._drop_attributes()
-        self._drop_events_and_links()
-
-    def _texts(self) -> Iterator[_Text]:
-        yield _name_of(self._span, "name")
-        yield _Text("status.message", self._span.status.message, self._put_message, in_json=False, is_medium=False)
-        for event in self._span.events:
-            yield _name_of(event, "event.name")
-        for owner in (*self._owners, *self._others):
+    def _find_contents(self) -> Iterator[_Content]:
+        span = self._span
+        events = [("event.name", event, "name") for event in span.events]
+        for name, message, field in (("name", span, "name"), ("status.message", span.status, "message"), *events):
+            if len(getattr(message, field)) > SHORT:
+                yield _Content(name, message, field)
+        for owner in self._owners:
             for attribute in owner.attributes:
-                yield from self._texts_of(attribute)
+                yield from _contents_of(attribute.value, attribute.key)
 
-    def _put_message(self, text: str) -> None:
-        self._span.status.message = text
+    def _lowered(self, limits: _Limits, name: str, values: list[int]) -> _Limits:
+        """Shorten by the largest value of one limit that is enough, or by the least."""
 
-    def _texts_of(self, attribute: KeyValue) -> Iterator[_Text]:
-        root = _json_in(attribute.value.string_value)
-        if root is None:
-            yield from _texts_in_value(attribute.key, attribute.value)
-        else:
-            document = _Document(attribute, root)
-            self._documents.append(document)
-            yield from _texts_in_json(attribute.key, document.holder)
+        def is_too_large(value: int) -> bool:
+            for content in self._contents:
+                content.shorten(limits._replace(**{name: value}))
+            return self._excess > 0
 
-    def _leave_out_media(self, texts: Iterable[_Text]) -> None:
-        excess, changed = self._excess, set()
-        for medium in sorted((text for text in texts if text.is_medium), key=lambda text: -text.size):
-            if excess > 0:
-                excess -= medium.leave_out()
-                changed.add(medium.name)
-        self._save(changed)
-
-    def _cut_longest(self, texts: Sequence[_Text]) -> None:
-        """Cut the longest texts to one length, such that all fits if that can be."""
-        sizes = [text.size for text in texts]
-        # First as they are, for to write JSON anew may make it shorter by half.
-        longest = _longest_allowed(sizes, self._excess)
-        self._save({text.name for text in texts if text.size > longest})
-        longest = _longest_allowed(sizes, self._excess)
-        changed = [text for text in texts if text.size > longest]
-        for text in changed:
-            text.cut(longest)
-        self._save({text.name for text in changed})
-
-    def _save(self, names: set[str]) -> None:
-        self._cut += sorted(names.difference(self._cut))
-        for document in self._documents:
-            if document.attribute.key in names:
-                document.save()
-
-    def _drop_middles(self) -> None:
-        large = [each for each in self._documents if len(each.attribute.value.string_value) > 2 * SHORT]
-        most = max((_longest_list(document.holder[0]) for document in large), default=0)
-        while most > 2 and (excess := self._excess) > 0:  # noqa: PLR2004  the first and the last stay
-            share = 1 - excess / self._request.ByteSize()
-            most = max(2, int(most * min(0.9, max(0.3, share))))
-            for document in large:
-                if _longest_list(document.holder[0]) > most:
-                    document.drop_middle(most)
-                    self._cut.append(document.attribute.key)
+        found = values[0]
+        if not is_too_large(found):
+            found = values[bisect_left(values, True, key=is_too_large) - 1]
+            is_too_large(found)  # which shortens by it
+        return limits._replace(**{name: found})
 
     def _drop_attributes(self) -> None:
         """Drop the largest until the rest fits."""
-        owned = [
-            (each.ByteSize(), number, owner)
-            for owner in (*self._owners, *self._others)
-            for number, each in enumerate(owner.attributes)
-        ]
+        owned = [(each.ByteSize(), at, owner) for owner in self._owners for at, each in enumerate(owner.attributes)]
         excess, dropped = self._excess, []
-        for size, number, owner in sorted(owned, key=lambda each: -each[0]):
-            if excess <= 0 or size <= _SMALL:
-                break
-            excess -= size
-            dropped.append((number, owner))
-        for number, owner in sorted(dropped, key=lambda each: -each[0]):
-            self._cut.append(owner.attributes[number].key)
+        for size, at, owner in sorted(owned, key=itemgetter(0), reverse=True):
+            if excess > 0 and size > _SMALL:
+                excess -= size
+                dropped.append((at, owner))
+        for at, owner in sorted(dropped, key=itemgetter(0), reverse=True):
+            self._cut.append(owner.attributes[at].key)
             owner.dropped_attributes_count += 1
-            del owner.attributes[number]
+            del owner.attributes[at]
 
     def _drop_events_and_links(self) -> None:
-        """Drop those in the middle of the larger of the two, until the rest fits."""
+        """Drop all but the first and the last."""
         span = self._span
-        while (excess := self._excess) > 0 and (span.events or span.links):
-            sizes = {name: sum(each.ByteSize() for each in getattr(span, name)) for name in ("events", "links")}
-            name = max(sizes, key=lambda name: sizes[name])
-            items = getattr(span, name)
-            count = min(len(items), 1 + excess * len(items) // (2 * sizes[name] + 1))
-            start = (len(items) - count + 1) // 2
-            del items[start : start + count]
-            if name == "events":
-                span.dropped_events_count += count
-            else:
-                span.dropped_links_count += count
-            self._cut.append(name)
+        if self._excess > 0 and len(span.events) > 2:  # noqa: PLR2004  the first and the last
+            self._cut.append("events")
+            span.dropped_events_count += len(span.events) - 2
+            del span.events[1:-1]
+        if self._excess > 0 and len(span.links) > 2:  # noqa: PLR2004  the same
+            self._cut.append("links")
+            span.dropped_links_count += len(span.links) - 2
+            del span.links[1:-1]
 
 
-def _name_of(owner: Span | Span.Event, name: str) -> _Text:
-    def put(text: str) -> None:
-        owner.name = text
-
-    return _Text(name, owner.name, put, in_json=False, is_medium=False)
-
-
-def _longest_allowed(sizes: Iterable[int], excess: int) -> int:
-    """Return the length to which the longest must be cut to save so many bytes; never less than a short text's."""
-    ordered = sorted(sizes, reverse=True)
-    if excess <= 0 or not ordered:
-        return max(ordered, default=SHORT)
-    total = 0
-    for count, size in enumerate(ordered, 1):
-        total += size
-        longest = (total - excess) // count
-        if count == len(ordered) or longest >= ordered[count]:
-            return max(SHORT, longest)
-    return SHORT
+def _steps(least: int, largest: int) -> list[int]:
+    """Return values to try, the larger ones a hundredth apart."""
+    steps = [least]
+    while steps[-1] < largest:
+        steps.append(steps[-1] + max(1, steps[-1] // 100))
+    return steps
 
 
-def _json_in(text: str) -> Any:
-    """Return the list, dictionary or text that a text is as JSON, None if it is none or can't be written again."""
-    if not text[:20].lstrip().startswith(("{", "[", '"')):
-        return None
+def _contents_of(value: AnyValue, name: str, *, is_medium: bool = False) -> Iterator[_Content]:
+    """Find what may be shortened in a value of OTLP's."""
+    for each in value.array_value.values:
+        yield from _contents_of(each, name)
+    entries = value.kvlist_value.values
+    beside = {entry.key: entry.value.string_value for entry in entries}
+    for entry in entries:
+        yield from _contents_of(entry.value, name, is_medium=_is_medium(entry.key, beside))
+    for field in ("string_value", "bytes_value"):
+        if len(getattr(value, field)) > SHORT:
+            yield _Content(name, value, field, is_medium=is_medium)
+
+
+def _parsed(text: str | bytes) -> Any:
+    """Return what a text is as JSON, None if it is none or can't be written again."""
     try:
-        root = orjson.loads(text)
-        orjson.dumps(root)  # which is refused for what is nested deeper than 254
+        tree = orjson.loads(text) if isinstance(text, str) else None
+        orjson.dumps(tree)  # which is refused for what is nested deeper than 254
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
-    return root
+    return tree
 
 
-def _texts_in_json(name: str, root: list[Any]) -> Iterator[_Text]:
-    pending: list[Any] = [root]
-    while pending:
-        holder = pending.pop()
-        for key, each in holder.items() if isinstance(holder, dict) else enumerate(holder):
-            if isinstance(each, str):
-                if len(each) > SHORT // 6:
-                    yield _Text(name, each, _putter(holder, key), in_json=True, is_medium=_is_medium(each, key, holder))
-            elif isinstance(each, list | dict):
-                pending.append(each)
-
-
-def _putter(holder: Any, key: Any) -> Callable[[str], None]:
-    def put(text: str) -> None:
-        holder[key] = text
-
-    return put
-
-
-def _texts_in_value(name: str, root: AnyValue) -> Iterator[_Text]:
-    """Find the texts of a value of OTLP's; bytes become one when they are left out."""
-    pending: list[tuple[AnyValue, str, dict[str, str]]] = [(root, "", {})]
-    while pending:
-        value, key, beside = pending.pop()
-        kind = value.WhichOneof("value")
-        if kind == "array_value":
-            pending.extend((each, "", {}) for each in value.array_value.values)
-        elif kind == "kvlist_value":
-            entries = value.kvlist_value.values
-            texts = {each.key: each.value.string_value for each in entries}
-            pending.extend((each.value, each.key, texts) for each in entries)
-        elif kind == "string_value":
-            text = value.string_value
-            yield _Text(name, text, _value_putter(value), in_json=False, is_medium=_is_medium(text, key, beside))
-        elif kind == "bytes_value":
-            yield _Bytes(name, value)
-
-
-def _value_putter(value: AnyValue) -> Callable[[str], None]:
-    def put(text: str) -> None:
-        value.string_value = text
-
-    return put
-
-
-def _is_medium(text: str, key: Any, holder: Any) -> bool:
-    if text.startswith("data:") and ";base64," in text[:200]:
+def _is_medium(key: str, beside: Mapping[str, Any]) -> bool:
+    if key in {"content", "data"} and beside.get("type") in ("blob", "base64"):
         return True
-    return isinstance(holder, dict) and (
-        (key in ("content", "data") and holder.get("type") in ("blob", "base64"))
-        or (key in ("data", "base64", "bytes") and ("mime_type" in holder or "media_type" in holder))
-    )
+    return key in {"data", "base64", "bytes"} and ("mime_type" in beside or "media_type" in beside)
 
 
-def _longest_list(tree: Any) -> int:
-    inner = tree if isinstance(tree, list) else tree.values() if isinstance(tree, dict) else ()
-    longest = max((_longest_list(each) for each in inner), default=0)
-    return max(longest, len(tree)) if isinstance(tree, list) else longest
+def _within(limits: _Limits, whole: Any, *, is_medium: bool = False) -> Any:
+    """Return a text, bytes or JSON as the limits have it."""
+    match whole:
+        case str() if len(whole) > SHORT:
+            return _text_within(limits, whole, is_medium=is_medium)
+        case bytes() if len(whole) > limits.medium:
+            return f"… [{len(whole):,} bytes left out]"
+        case list():
+            return [_within(limits, each) for each in _without_middle(whole, limits.items)]
+        case dict():
+            entries = _without_middle([*whole.items()], max(limits.items, _FEW_KEYS))
+            return {key: _within(limits, each, is_medium=_is_medium(key, whole)) for key, each in entries}
+    return whole
 
 
-def _without_middle(tree: Any, most: int) -> Any:
-    if isinstance(tree, dict):
-        return {key: _without_middle(each, most) for key, each in tree.items()}
-    if not isinstance(tree, list):
-        return tree
-    if len(tree) <= most:
-        return [_without_middle(each, most) for each in tree]
-    head, tail = tree[: most - most // 2], tree[len(tree) - most // 2 :]
-    items = [_without_middle(each, most) for each in (*head, *tail)]
-    note, last = f"[{len(tree) - most:,} items left out]", items[len(head) - 1]
-    if isinstance(last, dict) and last.get("type") != "blob":  # the conventions allow that no other key
-        last[_GAP] = note
-    elif not isinstance(last, dict):
-        items.insert(len(head), f"{_GAP} {note}")
-    return items
+def _text_within(limits: _Limits, text: str, *, is_medium: bool) -> str:
+    url = _DATA_URL.match(text)
+    if not (url or is_medium):
+        return truncate(text, limits.text)
+    head = url[0] if url else ""
+    return text if len(text) <= limits.medium else head + truncate(text[len(head) :], 0)
 
 
-def _mark(span: Span, cut: Iterable[str], original_size: int, room: int) -> None:
-    """Tell at the end of the attributes what was cut, as far as there is room, and how large the span was."""
-    # The two attributes themselves, with lengths that grow, and a last line that tells how many names are not there.
-    names, room = [*dict.fromkeys(cut)], min(room, _MOST_FOR_MARK) - 128
-    listed: list[str] = []
-    for name in names:
-        short = name if size_of(name, in_json=False) <= SHORT else truncate(name, SHORT)
-        room -= size_of(short, in_json=False) + 4
-        if room < 0:
-            listed.append(f"… [{len(names) - len(listed):,} more]")
-            break
-        listed.append(short)
-    values = ArrayValue(values=[AnyValue(string_value=name) for name in listed])
-    span.attributes.add(key=SHORTENED).value.array_value.CopyFrom(values)
+def _without_middle(items: list[Any], most: int) -> list[Any]:
+    """Return items of a list or entries of an object without those in the middle; a note says how many they were."""
+    if len(items) <= most:
+        return items
+    head, tail = items[: most - most // 2], items[len(items) - most // 2 :]
+    note = f"[{len(items) - most:,} items left out]"
+    match head[-1]:
+        case {"type": "blob"}:  # the conventions allow no other key in it
+            return head + tail
+        case dict(last):
+            return [*head[:-1], last | {_GAP: note}, *tail]
+        case tuple():
+            return [*head, (_GAP, note), *tail]
+    return [*head, f"{_GAP} {note}", *tail]
+
+
+def _mark(span: Span, cut: Iterable[str], original_size: int, most_names: int) -> None:
+    """Say at the end of the attributes what was cut, and how large the span was."""
+    names = [truncate(name, SHORT) for name in dict.fromkeys(cut)]
+    if len(names) > most_names:
+        names[most_names:] = [f"… [{len(names) - most_names:,} more]"]
+    listed = span.attributes.add(key=SHORTENED).value.array_value
+    listed.values.extend(AnyValue(string_value=name) for name in names)
     span.attributes.add(key=ORIGINAL_SIZE).value.int_value = original_size
 
 
 def _unmark(span: Span) -> tuple[list[str], int]:
     """Take off the mark of an earlier time; return what was cut, and how large the span was before anything was."""
-    cut: list[str] = []
-    size = span.ByteSize()
-    for position in reversed(range(len(span.attributes))):
-        attribute = span.attributes[position]
-        if attribute.key in (SHORTENED, ORIGINAL_SIZE):
-            cut.extend(value.string_value for value in attribute.value.array_value.values)
-            size = max(size, attribute.value.int_value)
-            del span.attributes[position]
-    return cut, size
+    if not is_shortened(span):
+        return [], span.ByteSize()
+    names, size = (attribute.value for attribute in span.attributes[-2:])
+    earlier = [name.string_value for name in names.array_value.values], size.int_value
+    del span.attributes[-2:]
+    return earlier
 
 
-def _bare(resource_spans: ResourceSpans, span: Span, original_size: int) -> ExportTraceServiceRequest:
+def _bare(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
     """Return what is left of a span if nothing else helps: where it stands in its trace, when it was, how it ended."""
-    _unmark(span)
-    bare = Span(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_span_id=span.parent_span_id,
-        flags=span.flags,
-        name=span.name if size_of(span.name, in_json=False) <= SHORT else truncate(span.name, SHORT),
-        kind=span.kind,
-        start_time_unix_nano=span.start_time_unix_nano,
-        end_time_unix_nano=span.end_time_unix_nano,
-        dropped_attributes_count=span.dropped_attributes_count + len(span.attributes),
-        dropped_events_count=span.dropped_events_count + len(span.events),
-        dropped_links_count=span.dropped_links_count + len(span.links),
-        status=Status(code=span.status.code),
+    resource_spans = request.resource_spans[0]
+    (span,) = resource_spans.scope_spans[0].spans
+    _, original_size = _unmark(span)
+    span.dropped_attributes_count += len(span.attributes)
+    span.dropped_events_count += len(span.events)
+    span.dropped_links_count += len(span.links)
+    for field in ("trace_state", "attributes", "events", "links"):
+        span.ClearField(field)
+    span.status.message = ""
+    _mark(span, ["attributes", "events", "links", "resource"], original_size, 4)
+    bare = ExportTraceServiceRequest()
+    bare.resource_spans.add().scope_spans.add().spans.append(span)
+    bare.resource_spans[0].resource.attributes.extend(
+        each for each in resource_spans.resource.attributes if each.key == "service.name" and each.ByteSize() <= _MARK
     )
-    _mark(bare, ["attributes", "events", "links", "resource"], original_size, _MOST_FOR_MARK)
-    bare_resource = ResourceSpans(scope_spans=[ScopeSpans(spans=[bare])])
-    bare_resource.resource.attributes.extend(
-        attribute
-        for attribute in resource_spans.resource.attributes
-        if attribute.key == "service.name" and attribute.ByteSize() <= SHORT
-    )
-    return ExportTraceServiceRequest(resource_spans=[bare_resource])
+    return bare
