@@ -149,6 +149,8 @@ def test_attributes_of_every_kind(tracing):
         "langchain.tags": ("mine",),
         "langchain.inputs": '{"x":1}',
         "langchain.outputs": '"seen"',
+        "openinference.span.kind": "CHAIN",
+        "tag.tags": ("mine",),
     }
     assert told("execute_tool look") == {
         "gen_ai.operation.name": "execute_tool",
@@ -159,6 +161,7 @@ def test_attributes_of_every_kind(tracing):
         "gen_ai.tool.call.result": "seen",
         "langchain.run.type": "tool",
         "langchain.tags": ("seq:step:2", "mine"),
+        "tag.tags": ("mine",),
     }
     assert told("retrieval") == {
         "gen_ai.operation.name": "retrieval",
@@ -166,6 +169,7 @@ def test_attributes_of_every_kind(tracing):
         "gen_ai.retrieval.documents": '[{"content":"a","metadata":{}}]',
         "langchain.run.name": "Retriever",
         "langchain.run.type": "retriever",
+        "openinference.span.kind": "RETRIEVER",
     }
     assert tracing.one("retrieval").kind is trace.SpanKind.CLIENT
     assert tracing.one("execute_tool look").kind is trace.SpanKind.INTERNAL

@@ -12,6 +12,7 @@ SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
 
 _GENAI: Final = "gen-ai-dev/1.42.0-dev"
 _CORE: Final = "1.44.0"
+_OPENINFERENCE: Final = "OpenInference 0.1.42"
 _OURS: Final = "runspan"
 
 
@@ -88,6 +89,25 @@ CONVERSATION_ID: Final = _attribute(
     Level.CONDITIONAL,
     "models, tools, retrievers, agents, graphs",
     "`thread_id`, `session_id` or `conversation_id` of the metadata",
+)
+
+# Whose invocation it is: on all its spans, since backends ask each span, and not only the root.
+SESSION_ID: Final = _attribute(
+    "session.id", Level.CONDITIONAL, _ALL, "`session_id`, `thread_id` or `conversation_id` of the metadata", _CORE
+)
+USER_ID: Final = _attribute(
+    "user.id", Level.CONTENT, _ALL, "`user_id` of the metadata; without content if `metadata_keys` has it", _CORE
+)
+RELEASE: Final = _attribute(
+    "service.version", Level.CONTENT, _ALL, "`release` or `revision_id` of the metadata, likewise", _CORE
+)
+INVOCATION_TAGS: Final = _attribute("tag.tags", Level.CONTENT, _ALL, "the tags of the run at the top", _OPENINFERENCE)
+SPAN_KIND: Final = _attribute(
+    "openinference.span.kind",
+    Level.CONDITIONAL,
+    "chains, prompts, parsers, nodes, graphs, retrievers",
+    "`CHAIN` or `RETRIEVER`, where backends know no kind by the operation",
+    _OPENINFERENCE,
 )
 
 # What a model is sent, beside the messages.

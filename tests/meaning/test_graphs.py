@@ -27,6 +27,7 @@ def test_a_named_agent(tracing):
         "langchain.run.id": attributes["langchain.run.id"],
         "langchain.run.name": "helper",
         "langchain.run.type": "agent",
+        "session.id": "t1",
     }
     assert tracing.one("execute_tool look").attributes["gen_ai.agent.name"] == "helper"
     operations = {"chat", "execute_tool look", "invoke_agent helper"}

@@ -39,9 +39,9 @@ TOOL = {"name": "weather", "description": "Tells the weather."}
     ],
 )
 def test_a_chain_is_named_as_langchain_names_it(serialized, run_name, run_type, kind, name):
-    """A chain has its run's name, else its own, else its class, else its type, and nothing of the conventions."""
+    """A chain has its run's name, else its own, else its class, else its type, and no operation of the conventions."""
     assert chain_start(serialized=serialized, run_name=run_name, run_type=run_type) == Start(
-        kind, name, {"langchain.run.type": kind.value}
+        kind, name, {"langchain.run.type": kind.value, "openinference.span.kind": "CHAIN"}
     )
 
 
@@ -153,6 +153,7 @@ def test_a_retriever_tells_its_name_beside():
             "gen_ai.operation.name": "retrieval",
             "langchain.run.type": "retriever",
             "langchain.run.name": "VectorStoreRetriever",
+            "openinference.span.kind": "RETRIEVER",
         },
     )
 
@@ -240,11 +241,15 @@ def test_real_runs_have_the_expected_names():
 @pytest.mark.parametrize(
     ("kind", "name", "attributes"),
     [
-        (Kind.CHAIN, "chain", {}),
+        (Kind.CHAIN, "chain", {"openinference.span.kind": "CHAIN"}),
         (Kind.CHAT, "chat", {"gen_ai.operation.name": "chat"}),
         (Kind.COMPLETION, "text_completion", {"gen_ai.operation.name": "text_completion"}),
         (Kind.TOOL, "execute_tool", {"gen_ai.operation.name": "execute_tool"}),
-        (Kind.RETRIEVER, "retrieval", {"gen_ai.operation.name": "retrieval"}),
+        (
+            Kind.RETRIEVER,
+            "retrieval",
+            {"gen_ai.operation.name": "retrieval", "openinference.span.kind": "RETRIEVER"},
+        ),
     ],
 )
 def test_a_run_of_which_only_the_kind_is_known(kind, name, attributes):

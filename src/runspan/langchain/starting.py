@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _NOTHING: Final[Attributes] = {}
+_SHARED: Final = (semconv.SESSION_ID, semconv.USER_ID, semconv.RELEASE, semconv.INVOCATION_TAGS)
+"""What a run has of those around it; of content the first alone."""
 
 
 class RunStarter:
@@ -94,7 +96,8 @@ class RunStarter:
         bridge = self._bridge
         if "span" in run.record.captures - bridge.captures and takes_attributes(run):
             # An attribute of a span can't be removed, only overwritten.
-            run.span.set_attributes({name: [] for name in run.start_attributes if name in semconv.CONTENT})
+            content = only_content(run.start_attributes)
+            run.span.set_attributes({name: "" if isinstance(value, str) else [] for name, value in content.items()})
         run.record.captures &= bridge.captures
         new = run.audience.join(bridge, bridge.scope)
         if new is not NOBODY and run.table.router is not None:
@@ -114,7 +117,7 @@ class RunStarter:
             SpanStart(
                 start.name,
                 kind.span_kind,
-                lambda run: {**at_start, **executing_agent(run)} if kind is TOOL else at_start,
+                lambda run: self._with_surroundings(run, event, at_start),
                 links_to(event),
             ),
             is_chain=kind.is_chain,
@@ -144,6 +147,18 @@ class RunStarter:
                 attempt(payload.selected_metadata, metadata, self._settings.metadata_keys, default=_NOTHING)
             )
         return attributes
+
+    def _with_surroundings(self, run: Run, event: StartEvent, attributes: Attributes) -> Attributes:
+        """Add what a run has of those around it: whose invocation it is, and of a tool the agent that runs it."""
+        around = run.parent.start_attributes if run.parent is not None else _NOTHING
+        captures = "span" in self._bridge.captures
+        shared = {name: around[name] for name in (_SHARED if captures else _SHARED[:1]) if name in around}
+        if event.parent_run_id is None and semconv.TAGS in attributes:
+            shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
+        allowed = None if captures else self._settings.metadata_keys
+        own = attempt(payload.belonging, event.metadata, allowed, default=_NOTHING)
+        agent = executing_agent(run) if event.kind is TOOL else _NOTHING
+        return {**shared, **own, **attributes, **agent}
 
     def _is_hidden(self, event: StartEvent, start: Start) -> bool:
         """Return whether a run gets no span at the level of detail that is set."""

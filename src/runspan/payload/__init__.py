@@ -5,7 +5,7 @@ from runspan.payload.errors import Failure, failure
 from runspan.payload.graph_state import state_inputs, state_outputs
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import input_messages, input_prompts, output_messages
-from runspan.payload.metadata import conversation, origin, selected_metadata
+from runspan.payload.metadata import belonging, conversation, origin, selected_metadata
 from runspan.payload.response import response_attributes
 from runspan.payload.serialize import to_json
 from runspan.payload.start import (
@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "Start",
     "answered_call_ids",
+    "belonging",
     "chain_start",
     "clean",
     "conversation",

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, is_text, text_at
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
+_SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
+_CONTENT_KEYS: Final = {semconv.USER_ID: ("user_id",), semconv.RELEASE: ("release", "revision_id")}
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
 
@@ -33,10 +35,21 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
 
 def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
-    # Its ids may be numbers.
-    found = map(metadata.get, _CONVERSATION_KEYS) if isinstance(metadata, dict) else ()
-    conversation_id = next((text for each in found if each is not None and (text := describe(each))), None)
+    conversation_id = _first(metadata, _CONVERSATION_KEYS)
     return {semconv.CONVERSATION_ID: conversation_id} if conversation_id is not None else {}
+
+
+def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | None) -> PlainAttributes:
+    """Return session, user and release as the metadata names them.
+
+    Args:
+        metadata: the metadata of the run.
+        allowed: the keys of it that may be recorded though content may not, None if that may; a session is no content.
+    """
+    found = {semconv.SESSION_ID: _first(metadata, _SESSION_KEYS)}
+    for name, keys in _CONTENT_KEYS.items():
+        found[name] = _first(metadata, keys if allowed is None else [key for key in keys if key in allowed])
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> PlainAttributes:
@@ -49,6 +62,12 @@ def attempt_of(tags: Sequence[str] | None) -> int:
     """Return the number of an attempt by its tag, which LangChain sets from the second on; 0 without one."""
     found = (_ATTEMPT_TAG.fullmatch(tag) for tag in stored_items(tags) or () if type(tag) is str)
     return next((int(match[1]) for match in found if match), 0)
+
+
+def _first(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> str | None:
+    # Ids may be numbers.
+    found = map(metadata.get, keys) if isinstance(metadata, dict) else ()
+    return next((text for each in found if each is not None and (text := describe(each))), None)
 
 
 def _plain(value: Any) -> str | int | float | bool:

@@ -44,6 +44,15 @@ _OPERATIONS: Final = {
     Kind.AGENT: "invoke_agent",
     Kind.GRAPH: "invoke_workflow",
 }
+# Phoenix, MLflow and Langfuse know models, tools and agents by the operation, and the rest only by this; none of them
+# knows more kinds than all do, such as PROMPT.
+_SPAN_KINDS: Final = {
+    Kind.CHAIN: "CHAIN",
+    Kind.GRAPH: "CHAIN",
+    Kind.PROMPT: "CHAIN",
+    Kind.PARSER: "CHAIN",
+    Kind.RETRIEVER: "RETRIEVER",
+}
 _CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
 # What LangGraph calls a graph that its user gave no name.
 _UNNAMED: Final = "LangGraph"
@@ -55,7 +64,7 @@ def unknown_start(kind: Kind) -> Start:
     """Start a run of which nothing can be read but its kind."""
     if kind in _OPERATIONS:
         return _start(kind, None, _attributes(kind, None))
-    return Start(kind, str(kind), {semconv.RUN_TYPE: str(kind)})
+    return Start(kind, str(kind), _typed(kind))
 
 
 def chain_start(
@@ -74,7 +83,7 @@ def chain_start(
     kind_name = text_in(run_type)
     kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
     name = text_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
-    return Start(kind, name, {semconv.RUN_TYPE: str(kind)})
+    return Start(kind, name, _typed(kind))
 
 
 def _graph_start(run_name: str | None, graph: object) -> Start:
@@ -143,10 +152,15 @@ def _start(kind: Kind, target: str | None, attributes: PlainAttributes) -> Start
 
 
 def _attributes(kind: Kind, run_name: str | None) -> PlainAttributes:
-    attributes: PlainAttributes = {semconv.OPERATION: _OPERATIONS[kind], semconv.RUN_TYPE: str(kind)}
+    attributes: PlainAttributes = {semconv.OPERATION: _OPERATIONS[kind], **_typed(kind)}
     if run_name:
         attributes[semconv.RUN_NAME] = run_name
     return attributes
+
+
+def _typed(kind: Kind) -> PlainAttributes:
+    span_kind = _SPAN_KINDS.get(kind)
+    return {semconv.RUN_TYPE: str(kind), **({semconv.SPAN_KIND: span_kind} if span_kind else {})}
 
 
 def _serialized_name(serialized: _Mapping) -> str | None:

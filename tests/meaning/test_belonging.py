@@ -1,0 +1,87 @@
+"""Whose invocation it is, on every span of its runs: backends ask each span for it, and not only the root."""
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableLambda
+
+from runspan import OpenTelemetryCallbackHandler, Settings
+from tests.fakes import Model, Retriever, State, straight_graph, tool
+from tests.tracing import Tracing
+
+NAMES = ("session.id", "user.id", "service.version", "tag.tags")
+METADATA = {"thread_id": "t1", "user_id": "u1", "release": "2.1"}
+
+
+def belongings(tracing: Tracing) -> list[dict]:
+    """Return what each of our spans says of its invocation."""
+    ours = [span for span in tracing.spans if "langchain.run.id" in span.attributes]
+    return [{name: span.attributes[name] for name in NAMES if name in span.attributes} for span in ours]
+
+
+def work(tracing: Tracing, **config):
+    """Invoke a graph in which a node runs a chain, a tool and a retriever."""
+
+    def node(state: State):
+        (RunnableLambda(str) | Model()).invoke("a")
+        tool(tracing).invoke({"x": 1})
+        Retriever().invoke("b")
+        return {"values": ["c"]}
+
+    straight_graph(first=node).invoke({"values": []}, tracing.config | config)
+
+
+def test_every_span_of_an_invocation_says_whose_it_is():
+    """Session, user, release and tags of the call are on all its spans; steps of a sequence are no such tags."""
+    tracing = Tracing()
+    work(tracing, metadata=METADATA, tags=["beta"])
+    whole = {"session.id": "t1", "user.id": "u1", "service.version": "2.1", "tag.tags": ("beta",)}
+    assert belongings(tracing) == [whole] * 7
+
+
+def test_without_content_only_the_session_stays():
+    """User, release and tags are content, but for the keys of metadata that a setting allows."""
+    tracing = Tracing(Settings(capture_content="none"))
+    work(tracing, metadata=METADATA, tags=["beta"])
+    assert belongings(tracing) == [{"session.id": "t1"}] * 7
+
+    tracing = Tracing(Settings(capture_content="none", metadata_keys=("user_id",)))
+    work(tracing, metadata=METADATA, tags=["beta"])
+    assert belongings(tracing) == [{"session.id": "t1", "user.id": "u1"}] * 7
+
+
+def test_a_call_with_other_metadata_belongs_to_the_run_around_it():
+    """A model that is called with a config of its own has what that leaves out of the run that it executes in."""
+    tracing = Tracing()
+    apart = tracing.config | {"metadata": {"session_id": "s2"}, "tags": ["apart"]}
+    RunnableLambda(lambda text: Model().invoke(text, apart)).invoke(
+        "a", tracing.config | {"metadata": METADATA, "tags": ["beta"]}
+    )
+    of_model, _ = belongings(tracing)
+    assert of_model == {"session.id": "s2", "user.id": "u1", "service.version": "2.1", "tag.tags": ("beta",)}
+
+
+def test_the_strictest_handler_decides():
+    """What a handler put onto a span is emptied where another one of the same run keeps content out."""
+    tracing = Tracing()
+    strict = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, settings=Settings(capture_content="none"))
+    config = {"callbacks": [tracing.handler, strict], "metadata": METADATA, "tags": ["beta"]}
+    Model().invoke("a", config)
+    (belonging,) = belongings(tracing)
+    assert belonging == {"session.id": "t1", "user.id": "", "service.version": "", "tag.tags": ()}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "session"),
+    [
+        ({"session_id": "s", "thread_id": "t"}, "s"),
+        ({"thread_id": "t", "conversation_id": "c"}, "t"),
+        ({"conversation_id": 7}, "7"),
+        ({"session_id": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_keys_of_a_session(metadata, session):
+    """A session is named as such, else by its thread, else by its conversation; ids may be numbers."""
+    tracing = Tracing()
+    Model(answer=AIMessage("b")).invoke("a", tracing.config | {"metadata": metadata})
+    assert tracing.one("chat").attributes.get("session.id") == session
