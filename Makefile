@@ -66,8 +66,9 @@ lint: $(VENV)/.dev  ## check format, rules and types
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev  ## print what an invocation costs, beside bare spans
-	@$(BIN)/python benchmarks/invocations.py
+bench: $(VENV)/.dev  ## measure what an invocation costs, beside bare spans and the published peers (20 minutes)
+	@$(BIN)/python $(PIP) matplotlib >$(VENV)/bench.log 2>&1
+	@$(BIN)/python -m benchmarks.bench $(BENCH)
 
 docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
 	@$(BIN)/python docs/make_telemetry.py

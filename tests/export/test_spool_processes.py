@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from textwrap import dedent
 
 import pytest
@@ -56,15 +57,26 @@ class Program:
 
     def told(self):
         """Wait for its end and return all that it told."""
-        said, _ = self._process.communicate(timeout=60)
+        said = self._rest()
         assert self._process.returncode == 0
         return [json.loads(line) for line in said.splitlines()]
 
     def kill(self):
         """Kill it at once; return what it had told in whole lines."""
         self._process.kill()
-        said, _ = self._process.communicate(timeout=60)
-        return [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith("\n")]
+        return [json.loads(line) for line in self._rest().splitlines(keepends=True) if line.endswith("\n")]
+
+    def _rest(self):
+        """Return what it printed since the last line that was read; ``communicate`` would leave out what was read ahead
+        of that line."""
+        if self._process.stdout.closed:
+            return ""
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        with self._process.stdout as pipe:
+            said = pipe.read()
+        self._process.wait(60)
+        return said
 
 
 @pytest.fixture

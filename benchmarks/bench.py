@@ -1,0 +1,266 @@
+"""What an invocation costs with runspan, beside bare spans and the published peers: ``make bench``.
+
+Each subject has a process, each peer an environment of its own. Every round asks all subjects for one workload, in
+another order, and takes the fastest of some hundred invocations, so a ratio within a round holds on a machine that does
+other things as well. A table cell is the median over rounds of what an invocation costs above the empty handler, in
+microseconds, with half the distance of its quartiles. Tables and picture go into ``benchmarks/README.md``.
+"""
+
+import argparse
+import json
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import textwrap
+import time
+import venv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.subjects import SUBJECTS
+from benchmarks.workloads import workloads
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = ROOT / ".cache" / "bench"
+PEERS = [name for name, (packages, _) in SUBJECTS.items() if packages]
+ALL_AT_ONCE = "10,000 ainvoke at once"
+SINK = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-common")
+SECONDS = 0.4
+IMPORTS = 10
+RUNS = 100_000
+PACKAGES = ("langchain-core", "langgraph", "opentelemetry-sdk", *(SUBJECTS[name][0] for name in PEERS))
+
+
+def say(text: str) -> None:
+    """Show what goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def python_of(subject: str) -> str:
+    """Return the Python of a subject's environment, made if need be, with the LangChain of this one."""
+    packages, _ = SUBJECTS[subject]
+    if not packages:
+        return sys.executable
+    folder = ENVIRONMENTS / packages
+    python = str(folder / "bin" / "python")
+    if not (folder / "ready").exists():
+        say(f"Installing {packages} ...")
+        venv.create(folder, with_pip=True, clear=True)
+        own = [f"{name}=={version(sys.executable, name)}" for name in ("langchain", "langchain-core", "langgraph")]
+
+        subprocess.run([python, "-m", "pip", "install", "-q", packages, *SINK, *own], check=True)
+        (folder / "ready").touch()
+    return python
+
+
+def version(python: str, package: str) -> str:
+    """Return the version of a package in an environment."""
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Worker:
+    """The process of a subject."""
+
+    def __init__(self, subject: str) -> None:
+        self.process = subprocess.Popen(
+            [python_of(subject), "-m", "benchmarks.worker", subject],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, **question: Any) -> Any:
+        """Ask for something, and return the answer.
+
+        Raises:
+            RuntimeError: if the process has ended.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args!r} ended; run it by hand with {question} as its input.")
+        return json.loads(line)
+
+    def end(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+
+
+def measure(workers: dict[str, Worker], workload: str, rounds: int) -> dict[str, list[float]]:
+    """Return, for each subject, the cost of an invocation above the empty handler, round by round."""
+    above: dict[str, list[float]] = {name: [] for name in workers}
+    order = list(workers)
+    for _ in range(rounds):
+        random.shuffle(order)
+        cost = {}
+        for name in order:
+            cost[name] = min(workers[name].ask(workload=workload, seconds=SECONDS))
+        for name in order:
+            above[name].append(cost[name] - (cost["empty handler"] if name != "empty handler" else 0))
+    return above
+
+
+def measured_subjects(workload: str) -> list[str]:
+    """Return the subjects of a workload: bare spans can't be prepared for invocations that overlap."""
+    return [name for name in SUBJECTS if not (name == "floor" and "at once" in workload)]
+
+
+def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [[each.replace("|", "\\|") for each in head], ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def cell(costs: list[float] | None) -> str:
+    """Show a median and its spread."""
+    if not costs:
+        return "-"
+    quartiles = statistics.quantiles(costs, n=4) if len(costs) > 1 else [costs[0]] * 3
+    return f"{statistics.median(costs):,.0f} ± {(quartiles[2] - quartiles[0]) / 2:,.0f}"
+
+
+def ratio(costs: dict[str, list[float]], subject: str, others: Sequence[str]) -> str:
+    """Show the median, over rounds, of a subject's cost by that of the cheapest of others."""
+    cheapest = min(others, key=lambda name: statistics.median(costs[name]))
+    by_round = [mine / theirs for mine, theirs in zip(costs[subject], costs[cheapest], strict=True) if theirs > 0]
+    return f"{statistics.median(by_round):.2f}"
+
+
+def whole(counted: dict[str, tuple[int, int]]) -> list[str]:
+    """Return the peers that record a span for each that runspan does: who leaves some out is quick."""
+    return [name for name in PEERS if counted[name][0] >= counted["runspan"][0]]
+
+
+def imports() -> tuple[float, float]:
+    """Return the milliseconds that runspan and a handler take, and those of the LangChain that they need."""
+    show = "; import sys; print(*[m for m in sys.modules if m.split('.')[0] in ('langchain_core', 'langsmith')])"
+    runspan = "import runspan; runspan.OpenTelemetryCallbackHandler()"
+    needed = subprocess.run([sys.executable, "-c", runspan + show], check=True, capture_output=True, text=True).stdout
+    langchain = "import time; begun = time.perf_counter()\n" + "\n".join(f"import {name}" for name in needed.split())
+    timed = {"langchain": langchain, "both": f"{langchain}\n{runspan}"}
+    took: dict[str, list[float]] = {name: [] for name in timed}
+    for _ in range(IMPORTS):
+        for name, code in timed.items():
+            timing = f"{code}\nprint(time.perf_counter() - begun)"
+            done = subprocess.run([sys.executable, "-c", timing], check=True, capture_output=True, text=True)
+            took[name].append(float(done.stdout) * 1000)
+    return min(took["both"]) - min(took["langchain"]), min(took["langchain"])
+
+
+def picture(costs: dict[str, dict[str, list[float]]]) -> None:
+    """Draw the cost of each peer and of runspan by the cost of runspan."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "runspan"
+    from matplotlib import pyplot as plt
+
+    shown = ["runspan", *PEERS]
+    figure, axes = plt.subplots(figsize=(9, 0.75 * len(costs) + 1))
+    for number, name in enumerate(shown):
+        values = [statistics.median(by[name]) / statistics.median(by["runspan"]) for by in costs.values()]
+        axes.barh([row + (number - 2) * 0.16 for row in range(len(costs))], values, 0.15, label=name)
+    axes.set_yticks(range(len(costs)), list(costs))
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("cost of an invocation above an empty handler, runspan = 1")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(ROOT / "benchmarks" / "costs.svg", metadata={"Date": None})
+
+
+def report(
+    costs: dict[str, dict[str, list[float]]], counts: dict[str, dict[str, tuple[int, int]]], rest: Sequence[str]
+) -> str:
+    """Return the text of the README."""
+    about = {name: version(python_of(subject), name) for name, subject in _where().items()}
+    head = ["µs an invocation", *costs]
+    above = ([name, *(cell(by.get(name)) for by in costs.values())] for name in SUBJECTS if name != "no callbacks")
+    recorded = (
+        [name, *(f"{spans:,}; {size:,}" for spans, size in (by.get(name, (0, 0)) for by in counts.values()))]
+        for name in SUBJECTS
+        if name not in ("no callbacks", "empty handler")
+    )
+    ratios = [
+        [
+            "runspan by the fastest peer that records as many spans",
+            *(ratio(by, "runspan", whole(counts[name])) for name, by in costs.items()),
+        ],
+        [
+            "runspan, content off, by the floor",
+            *(ratio(by, "runspan, content off", ["floor"]) if "floor" in by else "-" for by in costs.values()),
+        ],
+    ]
+    measured = (
+        f"Measured {time.strftime('%Y-%m-%d')} on {platform.machine()}, Python {platform.python_version()}, with "
+        + ", ".join(f"{name} {number}" for name, number in about.items())
+        + ". The row of the empty handler is what an invocation takes in all."
+    )
+    parts = [
+        "# What an invocation costs",
+        (__doc__ or "").strip().partition("\n\n")[2],
+        textwrap.fill(measured, 120, break_on_hyphens=False),
+        table(head, above),
+        table(["ratio", *costs], iter(ratios)),
+        "![what each costs, runspan = 1](costs.svg)",
+        "What each subject records of one call: spans; bytes in OTLP.",
+        table(["spans; bytes", *counts], recorded),
+        "\n".join(rest),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _where() -> dict[str, str]:
+    own = ["langchain-core", "langgraph", "opentelemetry-sdk"]
+    return {**dict.fromkeys(own, "runspan"), **{SUBJECTS[name][0]: name for name in PEERS}}
+
+
+def others(workers: dict[str, Worker]) -> Iterator[str]:
+    """Measure what is no cost of an invocation."""
+    say("Importing ...")
+    own, langchain = imports()
+    yield f"- `import runspan` and a handler: {own:.0f} ms, above {langchain:.0f} ms of LangChain's modules."
+    say("Memory ...")
+    open_bytes, left = workers["runspan"].ask(memory=True)
+    yield f"- An open run takes {open_bytes:,.0f} bytes with its span; 10,000 invocations leave {left:,.0f} bytes."
+    say(f"{RUNS:,} runs ...")
+    first, last = workers["runspan"].ask(age=RUNS)
+    yield f"- An invocation after {RUNS:,} runs takes {last / first:.2f} of what it took at first."
+
+
+def main() -> None:
+    """Measure, and write the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--workloads", nargs="*", default=list(workloads()))
+    chosen = parser.parse_args()
+    workers = {name: Worker(name) for name in SUBJECTS}
+    costs, counts = {}, {}
+    try:
+        for name in chosen.workloads:
+            say(f"{name} ...")
+            subjects = {each: workers[each] for each in measured_subjects(name)}
+            counts[name] = {each: worker.ask(workload=name, count=True) for each, worker in subjects.items()}
+            costs[name] = measure(subjects, name, 3 if name == ALL_AT_ONCE else chosen.rounds)
+            say("  " + ", ".join(f"{each} {cell(values)}" for each, values in costs[name].items()))
+        text = report(costs, counts, [*others(workers)])
+    finally:
+        for worker in workers.values():
+            worker.end()
+    picture(costs)
+    (ROOT / "benchmarks" / "README.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
