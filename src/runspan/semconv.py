@@ -196,6 +196,9 @@ OUTPUT_MESSAGES: Final = _attribute(
     _WITH_MESSAGES,
     "one message for each choice of a model; the last message of an agent or a graph",
 )
+SYSTEM_INSTRUCTIONS: Final = _attribute(
+    "gen_ai.system_instructions", Level.CONTENT, _MODELS, "those given apart from the messages: `instructions`"
+)
 TOOL_DEFINITIONS: Final = _attribute("gen_ai.tool.definitions", Level.CONTENT, _MODELS, "the tools that may be called")
 
 TOOL_NAME: Final = _attribute("gen_ai.tool.name", Level.REQUIRED, _TOOLS, "")

@@ -224,6 +224,7 @@ COMPLETION = LLMResult(
             {
                 "gen_ai.response.id": "resp_1",
                 "gen_ai.response.model": "gpt-5",
+                "gen_ai.response.finish_reasons": ["stop"],
                 "gen_ai.usage.input_tokens": 100,
                 "gen_ai.usage.output_tokens": 20,
                 "gen_ai.usage.cache_read.input_tokens": 40,

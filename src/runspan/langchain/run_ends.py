@@ -12,6 +12,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.payload import Failure, Kind
 from runspan.payload.inputs_outputs import returned_tool_error
+from runspan.payload.response import came_before_failure
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
@@ -42,8 +43,8 @@ def describe_failure(run: Run, error: BaseException, response: object) -> tuple[
         response: what a model had answered by then, an ``LLMResult``, or None.
     """
     described = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
-    captures = bool(run.record.captures)
-    so_far = with_stream(run, _answer(response, captures=captures) if response is not None else _NOTHING)
+    # LangChain leaves out the chunk that it was giving when its stream was left.
+    so_far = _partial(run, _streamed(run) or response)
     if described.outcome != "error":
         handoff = _handoff(run, error) if described.outcome == "handed_off" else _NOTHING
         return {**so_far, semconv.RUN_OUTCOME: described.outcome, **handoff}, None
@@ -53,12 +54,25 @@ def describe_failure(run: Run, error: BaseException, response: object) -> tuple[
 
 def describe_partial_response(run: Run) -> Attributes:
     """Return the attributes of what a model had answered when its run was abandoned."""
+    return _partial(run, _streamed(run))
+
+
+def _partial(run: Run, response: object) -> Attributes:
+    """Return the attributes of what came of a response; there is no message where nothing was answered."""
+    if response is None:
+        return with_stream(run, _NOTHING)
+    answer = attempt(payload.response_attributes, response, default=_NOTHING)
+    answered = attempt(came_before_failure, response, default=None) if run.record.captures else None
+    messages = attempt(payload.output_messages, answered, default=_NOTHING) if answered is not None else _NOTHING
+    return with_stream(run, {**answer, **messages})
+
+
+def _streamed(run: Run) -> LLMResult | None:
+    """Return the chunks that a model streamed so far as one answer, None if there are none."""
     streamed = run.stream.chunks if run.stream is not None else ()
     chunks = [chunk for chunk in streamed if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
-    if not chunks:
-        return with_stream(run, _NOTHING)
-    whole = functools.reduce(operator.add, chunks)
-    return with_stream(run, _answer(LLMResult(generations=[[whole]]), captures=bool(run.record.captures)))
+    whole = attempt(functools.reduce, operator.add, chunks, default=None) if chunks else None
+    return LLMResult(generations=[[whole]]) if whole is not None else None
 
 
 def with_stream(run: Run, attributes: Attributes) -> Attributes:

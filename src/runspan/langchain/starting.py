@@ -19,8 +19,8 @@ from runspan.langchain.run_kinds import TOOL, StartEvent
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.payload import Start
 from runspan.payload.providers import legacy_names
+from runspan.payload.request_content import request_content
 from runspan.payload.stored import stored_items
-from runspan.payload.tools import tool_definitions
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
 from runspan.runs.tracing import SpanStart, Tracing
@@ -173,8 +173,8 @@ class RunStarter:
     def _record_content(self, run: Run, event: StartEvent) -> None:
         if wants_content(run, self._settings):
             content = attempt(event.kind.describe_content, event, default=_NOTHING)
-            tools = attempt(tool_definitions, event.invocation_params, default=_NOTHING)
-            run.record.add(self._bridge.formatted({**content, **tools} if tools else content))
+            beside = attempt(request_content, event.invocation_params, default=_NOTHING)
+            run.record.add(self._bridge.formatted({**content, **beside} if beside else content))
 
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:

@@ -7,12 +7,13 @@ costs more than all the rest of a run's telemetry.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
+from runspan.payload.beside import Beside, blocks_beside
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
 from runspan.payload.response import finish_reason
@@ -77,22 +78,20 @@ def _parts(message: BaseMessage, role: str) -> list[MessagePart]:
         return [_call_response(call_id, message.content)]
     if not isinstance(message, AIMessage):
         return _content(message.content)
-    reasoning = _reasoning_beside(message) if message.additional_kwargs else []
     # Arguments of an invalid call are no JSON; they stay as the model wrote them.
-    calls = (*message.tool_calls, *message.invalid_tool_calls)
-    if not calls:
-        return reasoning + _content(message.content)
-    call_parts = [_call_part(call["name"], call["args"], call["id"]) for call in calls]
-    return reasoning + _content(message.content, leave_out=_CALL_TYPES) + call_parts
+    calls = [_call_part(call["name"], call["args"], call["id"]) for call in _calls(message)]
+    parts = _content(message.content, leave_out=_CALL_TYPES if calls else ())
+    if message.additional_kwargs:
+        beside = attempt(blocks_beside, message, default=Beside([], []))
+        parts = [*_content(beside.before), *parts, *_content(beside.after)]
+    return parts + calls
 
 
-def _reasoning_beside(message: AIMessage) -> list[MessagePart]:
-    """Return the thoughts that Ollama, Groq, DeepSeek and xAI put beside the content."""
-    thoughts = message.additional_kwargs.get("reasoning_content")
-    return [{"type": "reasoning", "content": thoughts}] if isinstance(thoughts, str) and thoughts else []
+def _calls(message: AIMessage) -> Sequence[ToolCall | InvalidToolCall]:
+    return (*message.tool_calls, *message.invalid_tool_calls)
 
 
-def _content(content: str | list[str | ContentBlock], leave_out: Sequence[str] = ()) -> list[MessagePart]:
+def _content(content: str | Sequence[str | ContentBlock], leave_out: Sequence[str] = ()) -> list[MessagePart]:
     if isinstance(content, str):
         return [{"type": "text", "content": content}] if content else []
     # One block that can't be read must not cost the others.
@@ -105,6 +104,9 @@ def _part(block: str | ContentBlock, leave_out: Sequence[str]) -> MessagePart | 
     if isinstance(block, str):
         return {"type": "text", "content": block}
     kind = text_in(block.get("type"))
+    if kind == "non_standard" and isinstance(inner := block.get("value"), dict):
+        # LangChain's own form of what it has no block for.
+        block, kind = inner, text_in(inner.get("type"))
     if kind in leave_out:
         return None
     if kind is None:
@@ -170,7 +172,14 @@ def _id(call_id: object) -> dict[str, str]:
 _THOUGHTS: Final = ("thinking", "reasoning", "reasoning_content", "summary", "content")
 _RESERVED_TYPES: Final = frozenset(("blob", "uri", "file", "tool_call_response", "server_tool_call_response"))
 # Blocks that repeat AIMessage.tool_calls.
-_CALL_TYPES: Final = ("tool_use", "tool_call", "invalid_tool_call", "function_call", "custom_tool_call")
+_CALL_TYPES: Final = (
+    "tool_use",
+    "tool_call",
+    "tool_call_chunk",
+    "invalid_tool_call",
+    "function_call",
+    "custom_tool_call",
+)
 _READERS: Final[dict[str, Callable[[ContentBlock], MessagePart | None]]] = {
     **dict.fromkeys(("text", "input_text", "output_text"), _text),
     **dict.fromkeys(("thinking", "reasoning", "reasoning_content"), _reasoning),

@@ -14,6 +14,7 @@ from runspan.payload.usage import usage
 # Ids that LangChain makes from the run's id where the provider gave none.
 _OWN_IDS: Final = ("run-", "lc_")
 _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_OF_STATUS: Final = {"completed": "stop", "failed": "error"}
 
 
 def response_attributes(response: LLMResult) -> PlainAttributes:
@@ -44,7 +45,23 @@ def finish_reason(generation: Generation) -> str | None:
     if message is None:
         return None
     metadata = message.response_metadata
-    return text_at(metadata, *_FINISH_KEYS) or text_at(metadata.get("incomplete_details"), "reason")
+    reason = text_at(metadata, *_FINISH_KEYS) or text_at(metadata.get("incomplete_details"), "reason")
+    # OpenAI's Responses API gives a reason for what is not complete alone.
+    return reason or _OF_STATUS.get(text_at(metadata, "status") or "")
+
+
+def came_before_failure(response: LLMResult) -> LLMResult | None:
+    """Return what a model answered before its call failed, None if that is nothing.
+
+    LangChain adds an empty message that only carries the HTTP response.
+    """
+    generations = [answered for batch in response.generations if (answered := list(filter(_is_answer, batch)))]
+    return LLMResult(generations=generations) if generations else None
+
+
+def _is_answer(generation: Generation) -> bool:
+    message = _message(generation)
+    return message is None or bool(message.content or message.tool_calls or message.additional_kwargs)
 
 
 def _message(generation: Generation) -> AIMessage | None:

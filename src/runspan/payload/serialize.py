@@ -38,6 +38,7 @@ _JSON: Final = frozenset(
     (
         semconv.INPUT_MESSAGES,
         semconv.OUTPUT_MESSAGES,
+        semconv.SYSTEM_INSTRUCTIONS,
         semconv.TOOL_DEFINITIONS,
         semconv.TOOL_ARGUMENTS,
         semconv.DOCUMENTS,

@@ -14,7 +14,12 @@ from runspan.runs.run import Run
 from runspan.signals.events import RunEvents
 from runspan.signals.metrics import RunMetrics, run_metrics
 
-_STRUCTURED: Final = (semconv.INPUT_MESSAGES, semconv.OUTPUT_MESSAGES, semconv.TOOL_DEFINITIONS)
+_STRUCTURED: Final = (
+    semconv.INPUT_MESSAGES,
+    semconv.OUTPUT_MESSAGES,
+    semconv.SYSTEM_INSTRUCTIONS,
+    semconv.TOOL_DEFINITIONS,
+)
 # Providers of the API alone record nothing, and calling them costs as much as a span.
 _API: Final = "opentelemetry.metrics"
 

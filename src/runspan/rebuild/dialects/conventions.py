@@ -22,7 +22,6 @@ _KINDS: Final = {
     "plan": Kind.CHAIN,
 }
 
-_SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 
 NAMES: Final = AttributeNames(
     chain_name=("gen_ai.agent.name", "gen_ai.workflow.name"),
@@ -60,7 +59,7 @@ def _kind(span: SpanData) -> Kind | None:
 
 
 def _input_messages(span: SpanData) -> list[MessageDict]:
-    instructions = _parts(structure_in(span.attributes.get(_SYSTEM_INSTRUCTIONS)))
+    instructions = _parts(structure_in(span.attributes.get(semconv.SYSTEM_INSTRUCTIONS)))
     system = [{"role": "system", "parts": instructions}] if instructions else []
     return system + _messages(span, semconv.INPUT_MESSAGES, "user")
 
