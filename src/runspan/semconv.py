@@ -176,6 +176,9 @@ IMAGE_INPUT_TOKENS: Final = _attribute(
 AUDIO_INPUT_TOKENS: Final = _attribute(
     "gen_ai.usage.audio.input_tokens", Level.RECOMMENDED, _MODELS, "part of the input"
 )
+VIDEO_INPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.video.input_tokens", Level.OURS, _MODELS, "part of the input; proposed for the conventions", _OURS
+)
 TEXT_OUTPUT_TOKENS: Final = _attribute(
     "gen_ai.usage.text.output_tokens", Level.RECOMMENDED, _MODELS, "part of the output"
 )
@@ -184,6 +187,9 @@ IMAGE_OUTPUT_TOKENS: Final = _attribute(
 )
 AUDIO_OUTPUT_TOKENS: Final = _attribute(
     "gen_ai.usage.audio.output_tokens", Level.RECOMMENDED, _MODELS, "part of the output"
+)
+VIDEO_OUTPUT_TOKENS: Final = _attribute(
+    "gen_ai.usage.video.output_tokens", Level.OURS, _MODELS, "part of the output; proposed for the conventions", _OURS
 )
 
 # Content: written only if Settings.capture_content allows.
@@ -239,7 +245,7 @@ EXCEPTION_STACKTRACE: Final = _attribute(
     "exception.stacktrace", Level.RECOMMENDED, "the exception event", "without messages unless content is on", _CORE
 )
 TOKEN_MODALITY: Final = _attribute(
-    "gen_ai.token.modality", Level.REQUIRED, "the counters of tokens", "`text`, `image`, `audio`, `unknown`"
+    "gen_ai.token.modality", Level.REQUIRED, "the counters of tokens", "`text`, `image`, `audio`, `video`, `unknown`"
 )
 TOKEN_TYPE: Final = _attribute(
     "gen_ai.token.type", Level.REQUIRED, "`gen_ai.client.token.usage`", "`input` or `output`", "1.41.0"
@@ -273,6 +279,9 @@ INPUTS: Final = _ours(
 )
 OUTPUTS: Final = _ours(
     "langchain.outputs", "chains, prompts, parsers, nodes, graphs without messages", "content, if a setting allows"
+)
+FROM_CACHE: Final = _ours(
+    "langchain.response.from_cache", _MODELS, "True if LangChain's own cache answered, so that nothing was used"
 )
 CHUNKS: Final = _ours("langchain.stream.chunks", _MODELS, "how many chunks came, if the answer streamed")
 ATTEMPT: Final = _ours(

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 
-from runspan.payload.usage import usage
+from runspan.payload.usage import is_from_cache, repeated_usage, usage
 
 NAMES = {
     "in": "gen_ai.usage.input_tokens",
@@ -17,6 +18,8 @@ NAMES = {
     "text_in": "gen_ai.usage.text.input_tokens",
     "image_in": "gen_ai.usage.image.input_tokens",
     "audio_in": "gen_ai.usage.audio.input_tokens",
+    "video_in": "gen_ai.usage.video.input_tokens",
+    "video_out": "gen_ai.usage.video.output_tokens",
     "text_out": "gen_ai.usage.text.output_tokens",
     "image_out": "gen_ai.usage.image.output_tokens",
     "audio_out": "gen_ai.usage.audio.output_tokens",
@@ -119,6 +122,11 @@ def named(told):
             counts(50, 40, read={"text": 20, "image": 30}, written={"text": 10, "image": 30}),
             {"in": 50, "out": 40, "text_in": 20, "image_in": 30, "text_out": 10, "image_out": 30},
             id="modalities",
+        ),
+        pytest.param(
+            counts(50, 40, read={"video": 20, "audio": 30}, written={"video": 40}),
+            {"in": 50, "out": 40, "video_in": 20, "audio_in": 30, "video_out": 40},
+            id="video",
         ),
         pytest.param(counts(0, 13), {"out": 13}, id="input-not-counted"),
         pytest.param(counts(13, 0), {"in": 13, "out": 0}, id="empty-answer"),
@@ -223,6 +231,98 @@ def test_raw_usage(raw, told):
     """What LangChain has not read is told the same way, whether it came with the message or beside it."""
     assert usage(None, {"token_usage": raw}) == named(told)
     assert usage(AIMessage("3", response_metadata={"usage": raw}), None) == named(told)
+
+
+@pytest.mark.parametrize(
+    ("info", "told"),
+    [
+        pytest.param(
+            {"model": "m", "done_reason": "stop", "prompt_eval_count": 17, "eval_count": 63, "eval_duration": 9},
+            {"in": 17, "out": 63},
+            id="ollama",
+        ),
+        pytest.param({"usage_metadata": counts(11, 16)}, {"in": 11, "out": 16}, id="google-genai"),
+        pytest.param(
+            {"usage_metadata": counts(11, 16, written={"reasoning": 4})},
+            {"in": 11, "out": 16, "reasoning": 4},
+            id="google-genai-thoughts",
+        ),
+        pytest.param(
+            {
+                "usage_metadata": {
+                    "prompt_token_count": 11,
+                    "candidates_token_count": 12,
+                    "thoughts_token_count": 4,
+                    "cached_content_token_count": 8,
+                    "total_token_count": 27,
+                }
+            },
+            {"in": 11, "out": 16, "read": 8, "reasoning": 4},
+            id="google-vertexai",
+        ),
+        pytest.param(
+            {"usage_metadata": counts(40, 9, read={"cache_read": 30, "cache_creation": 0})},
+            {"in": 40, "out": 9, "read": 30},
+            id="bedrock",
+        ),
+        pytest.param(
+            {"token_count": {"input_tokens": 4.0, "output_tokens": 69.0, "total_tokens": 73.0}},
+            {"in": 4, "out": 69},
+            id="cohere",
+        ),
+        pytest.param({"token_count": {"input_tokens": 4.5, "output_tokens": float("inf")}}, {}, id="no-whole-numbers"),
+        pytest.param({"usage_metadata": {}, "eval_count": 3}, {"out": 3}, id="an-empty-one-before"),
+        pytest.param({"usage_metadata": None, "token_count": 5}, {}, id="nothing"),
+    ],
+)
+def test_usage_in_other_places(info, told):
+    """Counts of completion models stand in ``generation_info``, Cohere's and Ollama's with the message, too."""
+    assert usage(None, None, info) == named(told)
+    assert usage(AIMessage("3", response_metadata=info), {}) == named(told)
+
+
+def test_parts_that_a_package_did_not_read():
+    """Mistral's cached tokens are with the raw counts alone; those of other totals are not taken over."""
+    raw = {"prompt_tokens": 30, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 10}}
+    message = AIMessage("3", usage_metadata=counts(30, 5), response_metadata={"token_usage": raw})
+    assert usage(message, None) == named({"in": 30, "out": 5, "read": 10})
+    other = AIMessage("3", usage_metadata=counts(31, 5), response_metadata={"token_usage": raw})
+    assert usage(other, None) == named({"in": 31, "out": 5})
+
+
+@pytest.mark.parametrize(
+    ("cost", "is_cached"), [(0, True), (0.0, False), (0.5, False), (None, False), ("0", False), (False, False)]
+)
+def test_an_answer_from_the_cache_costs_nothing(cost, is_cached):
+    """LangChain marks what its cache answers with costs of the integer zero."""
+    message = AIMessage("3")
+    message.usage_metadata = {**counts(30, 5), "total_cost": cost}
+    assert is_from_cache(message) is is_cached
+    assert not is_from_cache(AIMessage("3", usage_metadata=counts(30, 5)))
+
+
+def _chunks(*usages):
+    return [
+        ChatGenerationChunk(message=AIMessageChunk("x", usage_metadata=counts(*each) if each is not None else None))
+        for each in usages
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usages", "told"),
+    [
+        pytest.param([(9, 1), (9, 2), (9, 3)], {"in": 9, "out": 3}, id="vllm"),
+        pytest.param([None, (9, 3), None, (9, 3)], {"in": 9, "out": 3}, id="at-the-end-twice"),
+        pytest.param([None, (9, 3)], {}, id="at-the-end-once"),
+        pytest.param([(9, 1), (0, 2)], {}, id="anthropic"),
+        pytest.param([(0, 1), (0, 2)], {}, id="no-input"),
+        pytest.param([(9, 3), (9, 1)], {}, id="parts-of-the-output"),
+        pytest.param([], {}, id="nothing"),
+    ],
+)
+def test_usage_of_all_so_far_in_each_chunk(usages, told):
+    """Where each chunk has the counts so far the last one's are those of the call, not their sum."""
+    assert repeated_usage([*_chunks(*usages), None, "text"]) == named(told)
 
 
 def test_no_usage():

@@ -13,6 +13,7 @@ from runspan.attributes import Attributes
 from runspan.payload import Failure, Kind
 from runspan.payload.inputs_outputs import returned_tool_error
 from runspan.payload.response import came_before_failure
+from runspan.payload.usage import repeated_usage
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
@@ -81,6 +82,7 @@ def with_stream(run: Run, attributes: Attributes) -> Attributes:
         return attributes
     return {
         **attributes,
+        **attempt(repeated_usage, run.stream.chunks, default=_NOTHING),
         semconv.REQUEST_STREAM: True,
         semconv.TIME_TO_FIRST_CHUNK: (run.stream.first_chunk_ns - run.started_ns) / 1e9,
         semconv.CHUNKS: len(run.stream.chunks),

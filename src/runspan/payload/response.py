@@ -1,6 +1,6 @@
 """The response of a model apart from its messages: its id, its model, why it ended, what it used."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage
@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from runspan import semconv
 from runspan.attributes import PlainAttributes
 from runspan.payload.text import text_at, text_in
-from runspan.payload.usage import usage
+from runspan.payload.usage import is_from_cache, usage
 
 # Ids that LangChain makes from the run's id where the provider gave none.
 _OWN_IDS: Final = ("run-", "lc_")
@@ -22,24 +22,27 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     generations = [generation for batch in response.generations for generation in batch]
     message = next((found for each in generations if (found := _message(each)) is not None), None)
     metadata = message.response_metadata if message is not None else None
-    # Usage first: it is a dictionary of its own, to add to.
-    attributes = usage(message, response.llm_output)
+    info = next((each.generation_info for each in generations), None)
+    attributes = _usage(message, response.llm_output, info)
     if response_id := text_at(metadata, "id") or text_at(response.llm_output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id
-    if model := text_at(metadata, "model_name", "model") or text_at(response.llm_output, "model_name", "model"):
+    if model := _first_text((metadata, response.llm_output, info), "model_name", "model"):
         attributes[semconv.RESPONSE_MODEL] = model
     reasons = list(map(finish_reason, generations))
     if any(reasons):
         # One for each, in order; where one is missing among others the conventions want "error".
         attributes[semconv.FINISH_REASONS] = [reason or "error" for reason in reasons]
-    if _speaks_openai(metadata) or _speaks_openai(response.llm_output):
+    interface = _first_text((metadata, response.llm_output), "model_provider")
+    if interface == "openai":
         _add_openai(attributes, metadata, response.llm_output)
+    elif interface == "anthropic" and (tier := text_at((metadata or {}).get("usage"), "service_tier")):
+        attributes[semconv.ANTHROPIC_RESPONSE_TIER] = tier
     return attributes
 
 
 def finish_reason(generation: Generation) -> str | None:
     """Return why a generation ended, in the provider's own word."""
-    if reason := text_at(generation.generation_info, "finish_reason"):
+    if reason := text_at(generation.generation_info, *_FINISH_KEYS):
         return reason
     message = _message(generation)
     if message is None:
@@ -64,6 +67,15 @@ def _is_answer(generation: Generation) -> bool:
     return message is None or bool(message.content or message.tool_calls or message.additional_kwargs)
 
 
+def _usage(message: AIMessage | None, *sources: Mapping[str, Any] | None) -> PlainAttributes:
+    """Return what a call used, in a dictionary of its own; that LangChain's own cache answered, if it did."""
+    return {semconv.FROM_CACHE: True} if message is not None and is_from_cache(message) else usage(message, *sources)
+
+
+def _first_text(sources: Iterable[Mapping[str, Any] | None], *keys: str) -> str | None:
+    return next((text for source in sources if (text := text_at(source, *keys))), None)
+
+
 def _message(generation: Generation) -> AIMessage | None:
     message = generation.message if isinstance(generation, ChatGeneration) else None
     return message if isinstance(message, AIMessage) else None
@@ -72,10 +84,6 @@ def _message(generation: Generation) -> AIMessage | None:
 def _message_id(message: AIMessage | None) -> str | None:
     message_id = text_in(message.id) if message is not None else None
     return message_id if message_id is not None and not message_id.startswith(_OWN_IDS) else None
-
-
-def _speaks_openai(source: Mapping[str, Any] | None) -> bool:
-    return text_at(source, "model_provider") == "openai"
 
 
 def _add_openai(attributes: PlainAttributes, *sources: Mapping[str, Any] | None) -> None:
