@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "runspan"
 
 # What everything stands on: knows nothing of runs, spans or payloads.
 BASE = {
+    "_file_lock",
     "_forking",
     "_guard",
     "_process_exit",

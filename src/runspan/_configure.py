@@ -14,8 +14,9 @@ from opentelemetry.util.types import AttributeValue
 from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
 from runspan.arguments import shown
+from runspan.export.delivery import MAX_REQUEST_BYTES
 from runspan.export.otlp.target import OtlpProtocol, endpoint_in_environment, resolve_target
-from runspan.export.processor import MAX_REQUEST_BYTES, OtlpSpanProcessor
+from runspan.export.processor import OtlpSpanProcessor
 from runspan.export.spool import Durability, Spool
 from runspan.processors.console import DirectSpanProcessor, TreeSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor

@@ -15,7 +15,7 @@ class Losses:
         self.lost = Counter()
         self.reasons = []
 
-    def spool_dropped(self, spans, reason, why):
+    def note(self, reason, spans):
         self.lost[str(reason)] += spans
 
     def spool_failed(self, reason):

@@ -134,6 +134,28 @@ def test_shutdown_of_a_hanging_client_is_bounded(delivery, caplog):
     ]
 
 
+def test_what_has_arrived_is_not_given_up(delivery, quiet):
+    """Where the time is over amid the requests of a batch, those that were sent are not counted as lost."""
+    client = Memory()
+    processor, tracer = delivery(client, max_request_bytes=20_000)
+    send, hangs = client.send, threading.Event()
+
+    def hang_after_the_first(request):
+        if client.batches:
+            client.gate.clear()
+            hangs.set()
+        return send(request)
+
+    client.send = hang_after_the_first
+    for number in range(4):
+        tracer.start_span(str(number), attributes={"text": "x" * 15_000}).end()
+    assert processor.force_flush(0) is False
+    assert hangs.wait(30)
+    processor.shutdown(0.3)
+    assert processor.stats() == Stats(taken=4, sent=1, dropped={"given_up": 3})
+    client.gate.set()
+
+
 def test_shutdown_delivers_what_is_queued(delivery, quiet):
     """Shutdown exports the queue first; spans that end later are dropped and a flush says False."""
     client = Memory()

@@ -241,6 +241,27 @@ def test_two_processors_share_a_spool(delivery, path):
     assert first.force_flush(5_000) is False, "its own way still fails"
 
 
+def test_what_another_one_sends_is_waited_for_at_rest(delivery, path, monkeypatch):
+    """While another process holds what this one has put, it is looked for now and then, not without pause."""
+    client = Memory()
+    client.answer = FAILS
+    processor, tracer = delivery(client, spool=Spool(path))
+    end_spans(tracer, "a")
+    assert processor.force_flush(300) is False
+    wait_until(lambda: spooled(path) == 1)
+    other = SpoolFolder(Spool(path), DESTINATION)
+    claim = next(other.claims())
+    looks, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: looks.append(path) or listdir(path))
+    wait_until(lambda: len(looks) > 2)  # when the next attempt is due
+    looks.clear()
+    time.sleep(1)  # so long it is watched
+    assert len(looks) < 100
+    other.free(claim)
+    client.answer = Success()
+    assert processor.force_flush(5_000) is True
+
+
 def test_the_application_never_waits_for_the_disk(delivery, path, monkeypatch):
     """A disk that hangs delays no span that ends."""
     client = Memory()

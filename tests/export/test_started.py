@@ -2,7 +2,7 @@
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan.export.processor import DeliveringSpanProcessor
@@ -31,6 +31,37 @@ def test_a_run_that_hangs_is_seen(marking):
     ):
         assert processor.force_flush(5_000) is True
         assert client.batches == [["root started", "chat model started"]]
+
+
+def test_a_call_in_a_call_is_none_of_its_own_whichever_thread_hears_of_it():
+    """Where a provider calls its processors in threads, whose context is another, the same spans are marked."""
+    client = Memory()
+    processor = DeliveringSpanProcessor(client, destination="memory", started_markers=True)
+    provider = TracerProvider(active_span_processor=ConcurrentMultiSpanProcessor(), shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("test")
+    with (
+        tracer.start_as_current_span("root"),
+        tracer.start_as_current_span("chat model", attributes=CHAT),
+        tracer.start_as_current_span("chat of the SDK", attributes=CHAT),
+    ):
+        assert processor.force_flush(5_000) is True
+        assert client.batches == [["root started", "chat model started"]]
+    provider.shutdown()
+
+
+def test_a_call_in_a_call_that_began_before_the_processor_came_is_none_of_its_own():
+    """Of a parent that the processor did not hear of the context knows."""
+    client = Memory()
+    processor = DeliveringSpanProcessor(client, destination="memory", started_markers=True)
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("test")
+    with tracer.start_as_current_span("chat model", attributes=CHAT):
+        provider.add_span_processor(processor)
+        with tracer.start_as_current_span("chat of the SDK", attributes=CHAT):
+            assert processor.force_flush(5_000) is True
+            assert client.batches == []
+    processor.shutdown()
 
 
 def test_what_ends_first_needs_no_marker(marking):

@@ -7,7 +7,9 @@ anything, so the queue is a deque, and a thread is woken by a ``put`` that is sa
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable, Sequence
 from itertools import count
+from math import inf
 from typing import Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -24,6 +26,8 @@ from runspan.export.started_markers import is_wanted
 from runspan.export.stats import Counters, DropReason, Stats, counters_of
 from runspan.export.worker import Worker
 
+MAX_REQUEST_BYTES: Final = 4_000_000
+"""Below the 4 MiB that a gRPC server takes by default."""
 MAX_QUEUE_BYTES: Final = 256_000_000
 """About how much memory the spans of a processor may take while they wait; new ones are dropped beyond it."""
 _ABANDONED: Final = "it failed for a minute after the processor was thrown away"
@@ -38,14 +42,20 @@ _STEP_SECONDS: Final = 0.01
 class Delivery:
     """The spans of one processor on their way, sent in batches by one thread while there are any.
 
-    With a spool a second thread puts spans on disk while the first one waits for the receiver.
+    With a spool a second thread puts spans on disk while the first one waits for the receiver. Either thread makes a
+    step when it was woken for one, which does all that is to be done, and returns when it has to be done again.
     Between the two nothing but the processor refers to it. While spans wait a thread does, so a processor that was
     thrown away still delivers.
 
     Args:
-        client: sends requests.
+        client: sends requests. Called by one thread at a time, except for ``close``.
         destination: names the receiver in log lines and metrics.
-        receiver: what tells it apart from others whose name is the same: what is in a spool is sent to no other.
+        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
+        max_batch_size: spans that are put into requests together.
+        schedule_delay_seconds: the longest that a span waits for its batch to fill.
+        max_request_bytes: the largest request; a span that alone is larger is made shorter.
+        spool: where spans wait that can't be sent.
+        receiver: what sets it apart from others whose name is the same: what is in a spool is sent to no other.
     """
 
     def __init__(
@@ -53,10 +63,10 @@ class Delivery:
         client: Client,
         destination: str,
         *,
-        max_queue_size: int,
-        max_batch_size: int,
-        schedule_delay_seconds: float,
-        max_request_bytes: int,
+        max_queue_size: int = 2048,
+        max_batch_size: int = 512,
+        schedule_delay_seconds: float = 5.0,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
         spool: Spool | None = None,
         receiver: str | None = None,
     ) -> None:
@@ -75,71 +85,77 @@ class Delivery:
         self._abandoned_at: float | None = None
         self.reset_after_fork()
         _deliveries[next(_numbers)] = self
+        if self._folder is not None:  # what an earlier process left there is to be sent
+            self._sender.wake()
 
     def reset_after_fork(self) -> None:
         """Forget queue and threads, which belong to the parent process."""
-        self._queue = SpanQueue(self._is_wanted)
+        self._queue = SpanQueue()
         self._marks: deque[Mark] = deque()  # everything before them was sent or put aside
         self._storing, self._finishing = PatientLock(), PatientLock()
-        self._sender = Worker(self._seconds_until_sending, self._send)
-        self._storer = Worker(self._seconds_until_storing, self._store)
+        self._sender, self._storer = Worker(self._send), Worker(self._store)
         self._taker = self._storer if self._write_ahead else self._sender
-        self._due: float | None = None  # when the first span of the queue has waited for long enough
-        self._retry_at: float | None = None
-        self._is_batch_announced = self._is_urgent = self._is_to_store = self._is_to_look = False
+        self._is_urgent = False
         self._counters = Counters(counters_of(self.destination), owner=self)
-        self._log = DeliveryLog(self.destination, self._counters, meanwhile=self._meanwhile())
-        self._sending.reset_after_fork(self._log)
-        self._losses_told = self._overflow_told = 0
-
-    def look_at_spool(self) -> None:
-        """Have what an earlier process left on disk sent."""
+        where = f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
         if self._folder is not None:
-            self._is_to_look = True
-            self._sender.ensure_running()
+            where = f"they wait in {self._folder.path}"
+        self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=self._max_queue_size)
+        self._sending.reset_after_fork(self._log)
+        self._losses_reported = 0
+
+    # What the processor calls, in any thread.
 
     def abandon(self) -> None:
         """Note that nobody refers to the processor any more; safe in a finalizer."""
         self._abandoned_at = time.monotonic()
-        if self._queue and not self._taker.ensure_running():
+        if self._queue and not self._taker.wake(self._abandoned_at + self._delay_seconds):
             _stranded.append(self)
 
     def stats(self) -> Stats:
         """Return what became of the spans so far."""
         return self._counters.stats()
 
+    def waiting(self) -> int:
+        """Return how many spans are neither delivered, spooled nor lost yet."""
+        return self._queue.spans + self._sending.waiting
+
     def add(self, span: ReadableSpan) -> None:
         """Queue a span and see to it that a thread comes in time."""
-        self._counters.take()
+        self._counters.count_one("taken")
         if self.closed:
-            self._counters.refuse(DropReason.SHUTDOWN)
+            self._counters.count_one(DropReason.SHUTDOWN)
             return
         size = memory_of(span)
         room = self._max_queue_size * (_BURST if self._folder else 1)
         if (
-            self._queue.spans + self._sending.held_spans >= room
+            self.waiting() - self._sending.in_flight >= room
             or self._queue.bytes + self._sending.waiting_bytes + size > MAX_QUEUE_BYTES
         ):
-            self._counters.refuse(DropReason.QUEUE_FULL)
+            self._counters.count_one(DropReason.QUEUE_FULL)
             return
         self._queue.put(span, size)
-        self._wake()
+        is_due = len(self._queue) >= self._max_batch_size or is_ending()
+        at = 0.0 if is_due else time.monotonic() + self._delay_seconds
+        self._taker.wake(at if self._folder else max(at, self._sending.backoff.until))
+        if self._folder and len(self._queue) >= self._max_queue_size:
+            self._storer.wake()
 
     def flush(self, seconds: float) -> bool:
-        """Deliver what is queued and tell whether all arrived, and nothing was lost since the last call."""
+        """Deliver what is queued; return whether all arrived, and nothing was lost since the last call."""
         if self.closed:
             return False
         mark = Mark()
         if self._is_pending():
             self._queue.put_mark(mark)
             if not self.flush_soon():
-                self.work_here(time.monotonic() + seconds)
+                self.work_here(time.monotonic() + seconds, mark.reached)
                 seconds = 0
             mark.reached.wait(seconds)
         else:
             self._reach(mark)
-        delivered = mark.delivered and mark.lost == self._losses_told
-        self._losses_told = max(self._losses_told, mark.lost)
+        delivered = mark.works and mark.lost == self._losses_reported
+        self._losses_reported = max(self._losses_reported, mark.lost)
         return delivered
 
     def flush_soon(self) -> bool:
@@ -147,24 +163,24 @@ class Delivery:
 
         False if that needs a thread and none starts any more.
         """
-        self._is_urgent = self._is_to_store = True
-        for worker in (self._taker, self._sender):
-            worker.ring()
-        return self._taker.ensure_running() and self._sender.ensure_running()
+        self._is_urgent = True
+        return self._taker.wake() and self._sender.wake()
 
-    def work_here(self, until: float) -> None:
+    def work_here(self, until: float, over: Event) -> None:
         """Deliver in this thread, where no other one starts; one that still runs is waited for, and followed up."""
+        workers = (self._storer, self._sender)
         with ending_by(until):
-            while True:
-                self._storer.run_here(until)
-                self._sender.run_here(until)
-                others = self._storer.is_running or self._sender.is_running
-                if not others or not self._is_pending() or time.monotonic() >= until:
+            while not over.is_set() and time.monotonic() < until:
+                for worker in workers:
+                    worker.work_here(until)
+                if not any(worker.has_work(until) for worker in workers):
                     return
-                self.finished.wait(_STEP_SECONDS)
+                over.wait(_STEP_SECONDS)
+
+    # The end.
 
     def begin_closing(self) -> bool:
-        """Take no more spans and ask for the last step, ``finished`` tells when it is over; False if closed before."""
+        """Take no more spans; what comes before ``finished`` is set is the last step. False if closed before."""
         if self.closed:
             return False
         self.closed = self._log.is_closing = True
@@ -173,194 +189,125 @@ class Delivery:
         return True
 
     def has_delivered_all(self) -> bool:
-        """Tell whether nothing waits, not even on disk, and nothing was lost that no flush has told."""
-        return not self._is_pending() and not self._log.failing and self._log.lost == self._losses_told
+        """Return whether nothing waits, not even on disk, and nothing was lost that no flush has reported."""
+        is_gone = not self._queue and self._is_own_gone()
+        return is_gone and not self._log.failing and self._log.lost == self._losses_reported
+
+    @property
+    def is_working(self) -> bool:
+        """Whether its threads have work."""
+        return not self.finished.is_set() and (self._sender.has_work() or self._storer.has_work())
 
     @property
     def is_hopeless(self) -> bool:
         """Whether the receiver fails, as far as one knows; one that is silent may still answer."""
-        return self._log.failing and not self._sending.awaits_answer
+        return self._log.failing and not self._sending.in_flight
 
     def abort(self, seconds: float) -> None:
         """Give up after this time: nothing is sent any more, what the client sends is broken off."""
         if not self._given_up:
-            silence = "no answer" if self._sending.awaits_answer else "not sent"
+            silence = "no answer" if self._sending.in_flight else "not sent"
             self._given_up = self._sending.trouble or f"{silence} within {seconds:.3g} s"
             self._sending.abort()
-            self._sender.ring()
-            self._sender.ensure_running()
+            if not self.finished.is_set():
+                self._sender.wake()
 
-    def finish(self, reason: str = "") -> None:
-        """Put what is left on disk or tell that it is lost, and let go of who waits; nothing has an effect after it."""
+    def finish(self) -> None:
+        """Put what is left on disk or count it as lost, and let go of who waits; nothing has an effect after it."""
         with self._finishing:
             if not self.finished.is_set():
-                self._sending.end()
-                self._lose_or_store(reason or self._given_up)
+                self._give_up(self._given_up or self._sending.trouble, for_good=True)
                 self.finished.set()
 
-    def _is_wanted(self, span: ReadableSpan) -> bool:
-        if is_wanted(span):
-            return True
-        self._counters.drop(1, DropReason.RUN_ENDED)
-        return False
+    # The steps of the threads.
 
-    def waiting(self) -> int:
-        """Return how many spans are neither delivered, spooled nor lost yet."""
-        return self._queue.spans + self._sending.waiting
-
-    # When the threads work.
-
-    def _wake(self) -> None:
-        taker = self._taker
-        if self._due is None:
-            self._due = time.monotonic() + self._delay_seconds
-            taker.ring()
-        elif (len(self._queue) >= self._max_batch_size and not self._is_batch_announced) or is_ending():
-            self._is_batch_announced = True
-            taker.ring()
-        if not taker.is_running:
-            taker.ensure_running()
-        if self._folder and len(self._queue) >= self._max_queue_size and not self._storer.is_running:
-            self._storer.ensure_running()
-
-    def _seconds_until_storing(self) -> float | None:
-        if not self._queue or self._folder is None or self.finished.is_set():
-            return None
-        if self._write_ahead:
-            return 0 if self._is_to_store else self._seconds_until_queue_is_due()
-        return 0 if len(self._queue) >= self._max_queue_size else None
-
-    def _seconds_until_sending(self) -> float | None:
-        if self.finished.is_set():
-            return None
-        if self._given_up or self._is_urgent or self._is_to_look:
-            return 0
-        now = time.monotonic()
-        waits = [] if self._retry_at is None else [max(self._retry_at - now, 0)]
-        if self._queue and not self._write_ahead:
-            until_retry = 0 if self._folder or self._given_up else max(self._sending.backoff.until - now, 0)
-            waits.append(max(self._seconds_until_queue_is_due(), until_retry))
-        return min(waits, default=None)
-
-    def _seconds_until_queue_is_due(self) -> float:
-        if len(self._queue) >= self._max_batch_size or is_ending():
-            return 0
-        if self._due is None:  # set by the next line of another thread, or reset just now
-            self._due = time.monotonic() + self._delay_seconds
-        return max(self._due - time.monotonic(), 0)
-
-    # What they do.
-
-    def _store(self) -> None:
+    def _store(self) -> float:
         """Put what is queued on disk, then have it sent."""
-        self._is_to_store = False
-        self._put_queue_aside()
-        self._is_to_look = True
-        self._sender.ring()
-        self._sender.ensure_running()
+        if not self.finished.is_set():
+            self._put_queue_aside()
+            self._sender.wake()
+        return inf
 
-    def _send(self) -> None:
-        """Send what is due, then see what that has led to."""
-        is_urgent, self._is_urgent, self._is_to_look = self._is_urgent, False, False
+    def _send(self) -> float:
+        """Send what waits; return when to do it again."""
+        if self.finished.is_set():
+            return inf
+        is_urgent, self._is_urgent = self._is_urgent, False
         if is_urgent:
             self._sending.backoff.lift()
-        everything = is_urgent or self.closed or self._seconds_until_queue_is_due() == 0
-        if not self._given_up:
-            if self._sending.failed_with_held:  # which may be what the receiver will never take: others first
-                self._send_queue(everything=everything)
-            self._sending.resume()
-            self._send_queue(everything=everything)
-            if self._folder and not self._sending.backoff.is_over():
-                self._put_queue_aside()
-        self._settle()
-
-    def _send_queue(self, *, everything: bool) -> None:
-        if self._write_ahead:
-            return  # it goes by the disk
-        if everything:
-            self._due = None  # before the queue is read: a span that comes now sets it again
-        left = len(self._queue) if everything else 0
-        while self._may_send() and self._queue and (left > 0 or len(self._queue) >= self._max_batch_size):
-            self._is_batch_announced = False
-            before = len(self._queue)
-            spans, mark = self._queue.batch(self._max_batch_size, self._max_batch_bytes)
-            left -= before - len(self._queue)
-            if spans:
-                self._sending.send_spans(spans)
-            if mark is not None:
-                self._marks.append(mark)
-
-    def _may_send(self) -> bool:
-        return not self._given_up and self._sending.may_send()
+        if self._sending.may_send() and not self._write_ahead:
+            self._empty_queue(self._sending.take)
+        self._sending.send()
+        if self._folder and not self._sending.may_send():
+            self._put_queue_aside()
+        self._log.note_overflow()
+        self._reach_marks()
+        if self._given_up or (self.closed and self._is_done()):
+            self.finish()
+            return inf
+        if self._is_abandoned_for_long():
+            self._give_up(_ABANDONED, for_good=False)
+            return inf
+        return self._next_attempt()
 
     def _put_queue_aside(self) -> None:
         with self._storing:
-            self._due = None
-            self._is_batch_announced = False
-            while self._queue:
-                spans, mark = self._queue.batch(self._max_batch_size, self._max_batch_bytes)
-                if spans:
-                    self._sending.put_aside(spans)
-                if mark is not None:
-                    self._marks.append(mark)
+            self._empty_queue(self._sending.put_aside)
 
-    def _settle(self) -> None:
-        """See what a step has led to: who waits is told, and what is left is tried again or given up."""
-        self._tell_overflow()
-        marks = len(self._marks)  # those before the next line: another thread may be about to put aside more
-        if self._is_own_gone():
-            for _ in range(marks):
-                self._reach(self._marks.popleft())
-        self._retry_at = self._next_attempt()
-        if self._given_up or (self.closed and self._is_done()):
-            self.finish(self._given_up or self._sending.trouble)
-        elif self._is_abandoned_for_long():
-            self._lose_or_store(_ABANDONED)
-            self._retry_at = None
+    def _empty_queue(self, keep: Callable[[Sequence[ReadableSpan]], None]) -> None:
+        left = len(self._queue)  # what comes meanwhile asks for a step of its own
+        while left > 0 and self._queue:
+            spans, mark = self._queue.batch(self._max_batch_size, self._max_batch_bytes)
+            wanted = [span for span in spans if is_wanted(span)]
+            self._counters.count(DropReason.RUN_ENDED, len(spans) - len(wanted))
+            if wanted:
+                keep(wanted)
+            if mark is not None:
+                self._marks.append(mark)
+            left -= len(spans) + (mark is not None)
 
-    def _next_attempt(self) -> float | None:
+    def _next_attempt(self) -> float:
         if self._sending.is_empty() or (self._abandoned_at is not None and self._sending.is_own_gone()):
-            return None
+            return inf
+        if not self._sending.backoff.is_over():
+            return self._sending.backoff.until
         soon, later = _LOOK_AGAIN_SECONDS
-        return self._sending.backoff.until or time.monotonic() + (soon if self._marks or self.closed else later)
+        return time.monotonic() + (soon if self._marks or self.closed else later)
 
-    def _is_done(self) -> bool:
-        if self._folder and not self._may_send():
-            return True  # what is left waits on disk
-        return not self._queue and self._is_own_gone()
+    # What is left.
+
+    def _is_pending(self) -> bool:
+        return bool(self._queue) or self._sender.has_work() or self._storer.has_work() or not self._is_own_gone()
 
     def _is_own_gone(self) -> bool:
         # In this order: what was taken out of the queue is in the backlog when the lock is free.
         return not self._storing.locked() and self._sending.is_own_gone()
 
+    def _is_done(self) -> bool:
+        if self._folder and not self._sending.may_send():
+            return True  # what is left waits on disk
+        return not self._queue and self._is_own_gone()
+
     def _is_abandoned_for_long(self) -> bool:
         since = self._abandoned_at
-        return (
-            since is not None and not self._may_send() and time.monotonic() > since + _ATTEMPTS_AFTER_ABANDONED_SECONDS
-        )
+        is_long_ago = since is not None and time.monotonic() > since + _ATTEMPTS_AFTER_ABANDONED_SECONDS
+        return is_long_ago and not self._sending.may_send()
 
-    def _lose_or_store(self, reason: str) -> None:
+    def _give_up(self, reason: str, *, for_good: bool) -> None:
         self._put_queue_aside()
-        self._sending.give_up(reason)
-        self._tell_overflow()
+        self._sending.give_up(reason, for_good=for_good)
+        self._log.note_overflow()
         while self._marks:
-            self._marks.popleft().reach(delivered=False, lost=self._log.lost)
+            self._marks.popleft().reach(works=False, lost=self._log.lost)
 
-    def _is_pending(self) -> bool:
-        return bool(self._queue) or self._is_to_look or self._sender.is_stepping or not self._is_own_gone()
+    def _reach_marks(self) -> None:
+        marks = len(self._marks)  # those before the next line: another thread may be about to put aside more
+        if self._is_own_gone():
+            for _ in range(marks):
+                self._reach(self._marks.popleft())
 
     def _reach(self, mark: Mark) -> None:
-        mark.reach(delivered=not self._log.failing, lost=self._log.lost)
-
-    def _tell_overflow(self) -> None:
-        overflowed = self._counters.overflowed
-        self._log.overflowed(overflowed - self._overflow_told, self._max_queue_size)
-        self._overflow_told = overflowed
-
-    def _meanwhile(self) -> str:
-        if self._folder is not None:
-            return f"they wait in {self._folder.path}"
-        return f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
+        mark.reach(works=not self._log.failing, lost=self._log.lost)
 
 
 _numbers = count()
@@ -380,7 +327,7 @@ class _Ending:
 
 
 def is_ending() -> bool:
-    """Tell whether each span is to be sent at once."""
+    """Return whether each span is to be sent at once."""
     return _Ending.has_begun
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import os
 import weakref
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from runspan.export.delivery import Delivery
+from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery
 from runspan.export.otlp.client import Client, OnDemandClient, import_early
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.shutdown import close
@@ -17,8 +17,16 @@ from runspan.export.spool import Durability, Spool
 from runspan.export.started_markers import StartedMarkers
 from runspan.export.stats import Stats, observe_deliveries
 
-MAX_REQUEST_BYTES = 4_000_000
-"""Below the 4 MiB that a gRPC server takes unless it is told otherwise."""
+
+class DeliveryOptions(TypedDict, total=False):
+    """How a processor queues spans and sends them, see ``Delivery``."""
+
+    max_queue_size: int
+    max_batch_size: int
+    schedule_delay_seconds: float
+    max_request_bytes: int
+    spool: Spool | None
+    receiver: str | None
 
 
 class DeliveringSpanProcessor(SpanProcessor):
@@ -27,16 +35,11 @@ class DeliveringSpanProcessor(SpanProcessor):
     What is queued when nobody refers to the processor any more is still delivered, also at the end of the process.
 
     Args:
-        client: sends requests. Called by one thread at a time, except for ``close``.
+        client: sends requests.
         destination: names the receiver in log lines and metrics.
-        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
-        max_batch_size: spans that are put into requests together.
-        schedule_delay_seconds: the longest that a span waits for its batch to fill.
-        max_request_bytes: the largest request; a span that alone is larger is made shorter.
-        spool: where spans wait that can't be sent.
-        receiver: what tells the receiver apart from others that are named the same; those don't get what is on disk.
         started_markers: whether roots and calls of models get a marker when they begin.
-        shutdown_timeout_seconds: what ``shutdown`` may take in all unless it is told otherwise.
+        shutdown_timeout_seconds: what ``shutdown`` may take in all if it is given no other time.
+        options: those of ``Delivery``.
     """
 
     def __init__(
@@ -44,29 +47,14 @@ class DeliveringSpanProcessor(SpanProcessor):
         client: Client,
         *,
         destination: str,
-        max_queue_size: int = 2048,
-        max_batch_size: int = 512,
-        schedule_delay_seconds: float = 5.0,
-        max_request_bytes: int = MAX_REQUEST_BYTES,
-        spool: Spool | None = None,
-        receiver: str | None = None,
         started_markers: bool = False,
         shutdown_timeout_seconds: float = 4.0,
+        **options: Unpack[DeliveryOptions],
     ) -> None:
         self._shutdown_timeout_seconds = shutdown_timeout_seconds
         self._markers = StartedMarkers() if started_markers else None
-        self._delivery = Delivery(
-            client,
-            destination,
-            max_queue_size=max_queue_size,
-            max_batch_size=max_batch_size,
-            schedule_delay_seconds=schedule_delay_seconds,
-            max_request_bytes=max_request_bytes,
-            spool=spool,
-            receiver=receiver,
-        )
+        self._delivery = Delivery(client, destination, **options)
         weakref.finalize(self, self._delivery.abandon).atexit = False
-        self._delivery.look_at_spool()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Queue a marker, if there are to be any."""
@@ -76,8 +64,6 @@ class DeliveringSpanProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span."""
-        if self._markers is not None:
-            self._markers.end(span)
         if span.context is not None and span.context.trace_flags.sampled:
             self._delivery.add(span)
 
@@ -86,10 +72,10 @@ class DeliveringSpanProcessor(SpanProcessor):
         return self._delivery.stats()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Deliver what has ended so far and tell whether all of it arrived.
+        """Deliver what has ended so far, and return whether all of it arrived.
 
         False when the time is over first, also if the spans are safe on disk, when spans were lost since the last call
-        that told so, while delivery fails, and after ``shutdown``.
+        that said so, while delivery fails, and after ``shutdown``.
         """
         return self._delivery.flush(timeout_millis / 1000)
 
@@ -131,7 +117,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         max_request_bytes: the largest request; a span that alone is larger is made shorter.
         started_markers: whether roots and calls of models get a span of no length when they begin, so that those that
             hang, or are killed, are seen.
-        shutdown_timeout_seconds: what ``shutdown`` may take unless it is told otherwise.
+        shutdown_timeout_seconds: what ``shutdown`` may take if it is given no other time.
 
     Raises:
         ValueError: if an argument or an environment variable has a value that can't be used.
@@ -166,12 +152,14 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         super().__init__(
             self._client,
             destination=target.destination,
+            started_markers=started_markers,
+            shutdown_timeout_seconds=shutdown_timeout_seconds,
             max_request_bytes=max_request_bytes,
             spool=chosen,
             receiver=receiver,
-            started_markers=started_markers,
-            shutdown_timeout_seconds=shutdown_timeout_seconds,
-            **_batching_from_environment(),
+            max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+            max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+            schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
         )
         observe_deliveries()
 
@@ -211,26 +199,6 @@ def _chosen_spool(spool: str | os.PathLike[str] | Spool | None, durability: Dura
         return None
     chosen = spool if isinstance(spool, Spool) else Spool(spool)
     return chosen if durability is None else dataclasses.replace(chosen, durability=durability)
-
-
-class _Batching(TypedDict):
-    """How a processor queues spans and makes batches of them."""
-
-    max_queue_size: int
-    max_batch_size: int
-    schedule_delay_seconds: float
-
-
-def _batching_from_environment() -> _Batching:
-    """Read the ``OTEL_BSP_*`` variables.
-
-    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
-    """
-    return {
-        "max_queue_size": _positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-        "max_batch_size": _positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-        "schedule_delay_seconds": _positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
-    }
 
 
 def _positive(variable: str, default: int) -> int:

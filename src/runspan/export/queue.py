@@ -1,7 +1,7 @@
 """Ended spans and marks, in order. Takes no lock: anything may interrupt anything."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from sys import getsizeof
 from types import MappingProxyType
 from typing import Final
@@ -16,57 +16,27 @@ _PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class Mark:
-    """A place in the queue; when it is reached everything that ended before was delivered or lost."""
+    """Stands in the queue; when it is reached everything that ended before was delivered or lost."""
 
     def __init__(self) -> None:
         self.reached = Event()
-        self.delivered = False
+        self.works = False
+        """Whether delivery worked when it was reached."""
         self.lost = 0
+        """How many spans were lost until then."""
 
-    def reach(self, *, delivered: bool, lost: int) -> None:
-        """Let go of who waits; tell whether delivery works now and how many spans were ever lost."""
-        self.delivered = delivered
-        self.lost = lost
+    def reach(self, *, works: bool, lost: int) -> None:
+        """Let go of who waits."""
+        self.works, self.lost = works, lost
         self.reached.set()
 
 
-def memory_of(span: ReadableSpan) -> int:
-    """Return about how many bytes a span takes: quickly, for the thread that ends it waits."""
-    size = _SPAN_BYTES + _memory_of_attributes(span.attributes)
-    for event in span.events:
-        size += _memory_of_attributes(event.attributes)
-    return size
-
-
-def _memory_of_attributes(attributes: Mapping[str, AnyValue] | None) -> int:
-    # What the SDK gives looks up each value by a function of Python's, and copies all at once in C.
-    values = (attributes.copy() if isinstance(attributes, MappingProxyType) else attributes or {}).values()
-    return _memory_of(values)
-
-
-def _memory_of(values: Collection[object]) -> int:
-    size = sum(map(getsizeof, values))
-    if _PLAIN.issuperset(map(type, values)):
-        return size
-    for value in values:
-        if isinstance(value, Mapping):
-            size += _memory_of([*value.keys(), *value.values()])
-        elif isinstance(value, list | tuple):
-            size += _memory_of(value)
-    return size
-
-
 class SpanQueue:
-    """What one delivery has yet to encode.
+    """What one delivery has yet to encode."""
 
-    Args:
-        is_wanted: asked when a span is taken out; one that is not is left out.
-    """
-
-    def __init__(self, is_wanted: Callable[[ReadableSpan], bool]) -> None:
+    def __init__(self) -> None:
         self.bytes = 0
         """About how many bytes the spans take. To add to it is one step of CPython's, so no thread loses another's."""
-        self._is_wanted = is_wanted
         self._items: deque[tuple[ReadableSpan, int] | Mark] = deque()
         self._marks: deque[Mark] = deque()
 
@@ -89,7 +59,7 @@ class SpanQueue:
         self._items.append(mark)
 
     def batch(self, most: int, most_bytes: int) -> tuple[list[ReadableSpan], Mark | None]:
-        """Take spans from the front, at least one, until there are enough or a mark comes."""
+        """Take spans from the front, until there are enough or a mark comes; it is returned beside them."""
         spans: list[ReadableSpan] = []
         while len(spans) < most and most_bytes > 0:
             try:
@@ -102,6 +72,29 @@ class SpanQueue:
             span, size = item
             self.bytes -= size
             most_bytes -= size
-            if self._is_wanted(span):
-                spans.append(span)
+            spans.append(span)
         return spans, None
+
+
+def memory_of(span: ReadableSpan) -> int:
+    """Return about how many bytes a span takes: quickly, for the thread that ends it waits."""
+    events = sum(_memory_of_attributes(event.attributes) for event in span.events)
+    return _SPAN_BYTES + _memory_of_attributes(span.attributes) + events
+
+
+def _memory_of_attributes(attributes: Mapping[str, AnyValue] | None) -> int:
+    # What the SDK gives looks up each value by a function of Python's, and copies all at once in C.
+    values = (attributes.copy() if isinstance(attributes, MappingProxyType) else attributes or {}).values()
+    return _memory_of(values)
+
+
+def _memory_of(values: Collection[object]) -> int:
+    size = sum(map(getsizeof, values))
+    if _PLAIN.issuperset(map(type, values)):
+        return size
+    for value in values:
+        if isinstance(value, Mapping):
+            size += _memory_of([*value.keys(), *value.values()])
+        elif isinstance(value, list | tuple):
+            size += _memory_of(value)
+    return size

@@ -2,26 +2,27 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan._guard import attempt
-from runspan._threads import Lock, PatientLock
+from runspan._threads import PatientLock
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.encoding.requests import Request, encode, split
 from runspan.export.otlp.client import Client
 from runspan.export.otlp.result import Rejected, Result, Retryable, Success, TooLarge
 from runspan.export.spool import SpoolFolder
+from runspan.export.stats import DropReason
 
 # Who takes even less is no receiver of spans.
 _SMALLEST_LIMIT: Final = 16_384
-_BROKE: Final = Rejected("the client failed, as an earlier line tells")
+_BROKE: Final = Rejected("the client failed, see an earlier line")
 _EXITED: Final = Rejected("the client raised SystemExit")
-_FIRST_SECONDS: Final = 1.0
-_LONGEST_SECONDS: Final = 30.0
-_MOST_DOUBLINGS: Final = 5
+_BACKOFF_SECONDS: Final = (1, 2, 4, 8, 16, 30)
 # A receiver may ask for patience, but not for ever.
 _LONGEST_ORDERED_SECONDS: Final = 600.0
 
@@ -36,37 +37,36 @@ class Backoff:
         self.until = 0.0
         """When it may be tried again, by ``time.monotonic``."""
         self._failures = 0
-        self._ordered = False
+        self._is_ordered = False
 
     def begin(self, after: float | None) -> None:
         """Note a failure; ``after`` is what the receiver asked for, in seconds."""
-        seconds = min(_FIRST_SECONDS * 2 ** min(self._failures, _MOST_DOUBLINGS), _LONGEST_SECONDS)
-        seconds *= random.uniform(0.8, 1.2)  # noqa: S311  so that not all processes come back at once
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311  so that not all processes come back at once
+        seconds = jitter * _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
         if after is not None:
             seconds = max(seconds, min(after, _LONGEST_ORDERED_SECONDS))
         self._failures += 1
-        self._ordered = after is not None
+        self._is_ordered = after is not None
         self.until = time.monotonic() + seconds
 
     def end(self) -> None:
         """Note that the receiver took a request."""
-        self.until, self._failures, self._ordered = 0.0, 0, False
+        self.until, self._failures, self._is_ordered = 0.0, 0, False
 
     def lift(self) -> None:
         """Allow an attempt now, since somebody waits for it; not if the receiver asked for patience."""
-        if not self._ordered:
+        if not self._is_ordered:
             self.until = 0.0
 
     def is_over(self) -> bool:
-        """Tell whether the receiver may be tried."""
+        """Return whether the receiver may be tried."""
         return self.until <= time.monotonic()
 
 
 class Sending:
     """Requests to one receiver, each sent until the answer settles what becomes of it.
 
-    One thread at a time calls what sends; another may call ``put_aside`` meanwhile, and who closes the delivery ``end``
-    and ``give_up``.
+    One thread at a time sends. Others may call ``put_aside``, ``abort`` and ``give_up`` meanwhile.
     """
 
     def __init__(self, client: Client, folder: SpoolFolder | None, *, most_bytes: int) -> None:
@@ -77,126 +77,117 @@ class Sending:
     def reset_after_fork(self, log: DeliveryLog) -> None:
         """Forget what is on its way; it belongs to the parent."""
         self._log = log
-        self._held: list[Request] = []
-        self._in_flight: Sequence[Request] = ()
-        self._holding, self._settling = Lock(), PatientLock()
-        self._aborted = self._over = False
-        self.waiting = self.held_spans = self.waiting_bytes = 0
-        """How many spans are in memory, on their way or kept for later; how many of them kept; how many bytes all."""
-        self.awaits_answer = False
-        self.failed_with_held = False
+        self._requests: deque[Request] = deque()  # in memory; the first may be on its way
+        self._settling = PatientLock()
+        self._is_aborted = self._is_over = False
+        self._failed: Request | None = None
+        self.waiting = self.waiting_bytes = 0
+        """How many spans are in memory, and how many bytes."""
+        self.in_flight = 0
+        """How many spans are in the request that the receiver has not answered yet."""
         self.trouble = ""
         self.backoff = Backoff()
         if self._folder is not None:
             self._folder.reset_after_fork(log)
 
     def may_send(self) -> bool:
-        """Tell whether a request may be sent now."""
-        return self.backoff.is_over() and not (self._aborted or self._over)
+        """Return whether a request may be sent now."""
+        return self.backoff.is_over() and not (self._is_aborted or self._is_over)
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to be sent, whoever kept it, as far as one can know."""
-        return not self._held and (self._folder is None or not self._folder.entries())
+        """Return whether there is nothing to be sent, whoever kept it, as far as one can know."""
+        return not self._requests and (self._folder is None or not self._folder.entries())
 
     def is_own_gone(self) -> bool:
-        """Tell whether all that this process kept has been delivered, by whomever."""
-        return not self._held and (self._folder is None or self._folder.entries(own=True) == [])
+        """Return whether all that this process took has been delivered, by whomever."""
+        return not self._requests and (self._folder is None or self._folder.entries(own=True) == [])
 
-    def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
-        """Send spans; keep those that can't be sent now."""
-        self._send_and_keep(self._encoded(spans))
-
-    def put_aside(self, spans: Sequence[ReadableSpan]) -> None:
-        """Keep spans for later."""
+    def take(self, spans: Sequence[ReadableSpan]) -> None:
+        """Keep spans in memory until ``send``."""
         self._keep(self._encoded(spans))
 
-    def resume(self) -> None:
-        """Send what was kept, until there is no more or the receiver doesn't answer."""
-        if self.may_send():
-            self._send_and_keep(self._take_held())
-            self.failed_with_held = not self.may_send()
-        if self._folder is None or not self.may_send():
-            return
-        for claim in self._folder.claims():
-            left = self._send([claim.request])
-            if left == [claim.request]:
-                self._folder.free(claim)
-                return
-            self._keep(left)
-            self._folder.done(claim)
+    def put_aside(self, spans: Sequence[ReadableSpan]) -> None:
+        """Keep spans for later: on disk where there is a spool that works, else in memory."""
+        self._keep(self._stored(self._encoded(spans)))
+
+    def send(self) -> None:
+        """Send what was kept, what is on disk first, until there is no more or the receiver doesn't answer."""
+        if self._folder is not None and self.may_send():
+            self._send_from(self._folder)
+        self._send(self._requests)
+        if self._requests:
+            with self._settling:
+                self._requests = deque(self._stored(self._requests))
+                self._count()
 
     def abort(self) -> None:
         """Have the client let go of what it sends, and begin no more."""
-        self._aborted = True
-        attempt(self._client.close, default=None)
+        self._is_aborted = True
+        with suppress(SystemExit):
+            attempt(self._client.close, default=None)
 
-    def end(self) -> None:
-        """Let what is answered from now on have no effect."""
+    def give_up(self, reason: str, *, for_good: bool) -> None:
+        """Put what is in memory on disk, or lose it; for good: what is answered from now on has no effect."""
         with self._settling:
-            self._over = True
-
-    def give_up(self, reason: str) -> None:
-        """Put what is in memory on disk, or lose it."""
-        with self._settling:
-            left, self._in_flight = [*self._in_flight, *self._take_held()], ()
+            self._is_over = self._is_over or for_good
+            lost = self._stored(self._requests)
+            self._requests = deque()
             self._count()
-        lost = self._stored(left)
-        self._log.given_up(sum(request.spans for request in lost), reason)
+        self._log.note(DropReason.GIVEN_UP, _spans_in(lost), reason)
 
     def _encoded(self, spans: Sequence[ReadableSpan]) -> Sequence[Request]:
         encoded = encode(spans, self._most_bytes)
-        self._log.not_encodable(encoded.not_encodable, encoded.reason)
-        self._log.shortened(sum(request.shortened for request in encoded.requests), self._most_bytes)
+        self._log.note(DropReason.NOT_ENCODABLE, encoded.not_encodable, encoded.reason)
+        self._note_shortened(sum(request.shortened for request in encoded.requests))
         return encoded.requests
 
-    def _keep(self, requests: Sequence[Request]) -> None:
-        """Keep requests for later: on disk where there is a spool that works, else in memory."""
-        left = self._stored(requests)
-        with self._holding:
-            self._held = [*self._held, *left]
-        self._count()
-
-    def _stored(self, requests: Sequence[Request]) -> Sequence[Request]:
-        """Put requests on disk; return those that could not be."""
+    def _stored(self, requests: Iterable[Request]) -> Sequence[Request]:
+        """Put requests on disk; return those that are not, for want of a spool that works."""
+        requests = [*requests]
         if self._folder is None or not requests:
             return requests
         left = self._folder.put(requests)
-        self._log.spooled(sum(request.spans for request in requests) - sum(request.spans for request in left))
+        self._log.note("spooled", _spans_in(requests) - _spans_in(left))
         return left
 
-    def _take_held(self) -> list[Request]:
-        with self._holding:
-            held, self._held = self._held, []
-        self._count()
-        return held
+    def _keep(self, requests: Iterable[Request]) -> None:
+        with self._settling:
+            self._requests.extend(requests)
+            self._count()
 
     def _count(self) -> None:
-        requests = [*self._held, *self._in_flight]
-        self.held_spans = sum(request.spans for request in self._held)
-        self.waiting = sum(request.spans for request in requests)
-        self.waiting_bytes = sum(len(request.body) for request in requests)
+        self.waiting = _spans_in(self._requests)
+        self.waiting_bytes = sum(len(request.body) for request in self._requests)
 
-    def _send_and_keep(self, requests: Sequence[Request]) -> None:
-        self._in_flight = requests
-        self._count()
-        left = self._send(requests)
-        with self._settling:
-            self._in_flight = ()
-            self._count()
-            if not self._over:
-                self._keep(left)
+    def _send_from(self, folder: SpoolFolder) -> None:
+        for claim in folder.claims():
+            left = deque([claim.request])
+            self._send(left)
+            if claim.request in left:
+                folder.free(claim)
+                return
+            self._keep(self._stored(left))
+            folder.done(claim)
 
-    def _send(self, requests: Sequence[Request]) -> list[Request]:
-        """Send until all is settled or the receiver doesn't answer; return what is left, last what failed."""
-        left = list(requests)
+    def _send(self, left: deque[Request]) -> None:
+        """Send until all is settled or the receiver doesn't answer; what is left stays."""
         while left and self.may_send():
-            self.awaits_answer = True
-            result = self._result(left[0])
-            self.awaits_answer = False
-            if self._over or (self._aborted and not isinstance(result, Success)):
-                return left  # what becomes of it is decided elsewhere
-            left[:1] = self._settled(left[0], result)
-        return [*left[1:], *left[:1]]  # a request that never gets through must not stand in the way of others
+            request = left[0]
+            self.in_flight = request.spans
+            result = self._result(request)
+            self.in_flight = 0
+            instead = self._instead(request, result)
+            with self._settling:
+                if self._is_over or (self._is_aborted and not isinstance(result, Success)):
+                    return  # what becomes of it is decided elsewhere
+                left.popleft()
+                if instead and request is self._failed:  # one that never gets through must not be in the way of others
+                    left.extend(instead)
+                else:
+                    left.extendleft(reversed(instead))
+                self._failed = request if isinstance(result, Retryable) else None
+                self._count()
+            self._note(request, result, instead)  # without the lock, for who logs may have to wait
 
     def _result(self, request: Request) -> Result:
         try:
@@ -204,33 +195,40 @@ class Sending:
         except SystemExit:  # it would end this thread, and the spans that wait for it
             return _EXITED
 
-    def _settled(self, request: Request, result: Result) -> list[Request]:
-        """Note what became of a request; return what is to be sent in its place."""
+    def _instead(self, request: Request, result: Result) -> Sequence[Request]:
+        """Return what is to be sent in its stead after such an answer."""
+        match result:
+            case Retryable():
+                return [request]
+            case TooLarge():
+                limit = self._limit(request, result)
+                return split(request, limit) if limit >= _SMALLEST_LIMIT else []
+        return []
+
+    def _limit(self, request: Request, result: TooLarge) -> int:
+        limit = min(result.limit or self._most_bytes, self._most_bytes)
+        return limit if limit < len(request.body) else len(request.body) // 2
+
+    def _note(self, request: Request, result: Result, instead: Sequence[Request]) -> None:
         match result:
             case Success():
                 self.backoff.end()
                 self.trouble = ""
                 self._log.delivered(request.spans - result.rejected)
-                self._log.rejected(result.rejected, result.reason)
+                self._log.note(DropReason.REJECTED, result.rejected, result.reason)
             case Retryable():
                 self.backoff.begin(result.after)
                 self.trouble = result.reason
-                self._log.postponed(request.spans, result.reason)
-                return [request]
-            case TooLarge():
-                return self._smaller(request, result)
-            case Rejected():
-                self._log.refused(request.spans, result.reason)
-        return []
+                self._log.note("retried", request.spans, result.reason)
+            case TooLarge() if instead:
+                self._most_bytes = self._limit(request, result)
+                self._note_shortened(sum(each.shortened for each in instead) - request.shortened)
+            case TooLarge() | Rejected():
+                self._log.note(DropReason.REFUSED, request.spans, result.reason)
 
-    def _smaller(self, request: Request, result: TooLarge) -> list[Request]:
-        limit = min(result.limit or self._most_bytes, self._most_bytes)
-        if limit >= len(request.body):
-            limit = len(request.body) // 2
-        if limit < _SMALLEST_LIMIT:
-            self._log.refused(request.spans, result.reason)
-            return []
-        self._most_bytes = limit
-        pieces = split(request, limit)
-        self._log.shortened(sum(piece.shortened for piece in pieces) - request.shortened, limit)
-        return pieces
+    def _note_shortened(self, spans: int) -> None:
+        self._log.note("shortened", spans, f"{self._most_bytes:,}")
+
+
+def _spans_in(requests: Iterable[Request]) -> int:
+    return sum(request.spans for request in requests)

@@ -11,6 +11,7 @@ import re
 import secrets
 import stat
 import sys
+import tempfile
 import time
 import zlib
 from collections import deque
@@ -21,23 +22,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from runspan._forking import fork_safe_lock, in_forked_child
+from runspan._file_lock import close_locked, open_locked
 from runspan.arguments import shown
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.encoding.requests import Request
 from runspan.export.stats import DropReason
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 Durability = Literal["on-failure", "write-ahead"]
 
 _DURABILITIES: Final = ("on-failure", "write-ahead")
 # When it was put, how many spans, how many of them shortened, how many bytes on disk, whose it is, a random number.
 _NAME: Final = re.compile(r"(\d{19})-(\d{1,9})-(\d{1,9})-(\d{1,15})-([0-9a-f]{16})-[0-9a-f]{16}\.otlp")
-_UNFINISHED: Final = re.compile(r"[0-9a-f]{16}\.part")
+_UNFINISHED: Final = re.compile(r"\w+\.part")
 _UNFINISHED_SECONDS: Final = 3600.0
 _NO_ROOM: Final = "{} requests can't be made room for in max_bytes ({:,}), unless others go first. Raise it."
 _BLOCK_BYTES: Final = 4096
@@ -84,10 +80,10 @@ class Spool:
 
 
 class Entry(NamedTuple):
-    """A request on disk, as its name tells."""
+    """A request on disk, by what its name says."""
 
-    put_at: float
     name: str
+    put_at: float
     spans: int
     shortened: int
     bytes: int
@@ -112,7 +108,7 @@ class SpoolFolder:
     Args:
         spool: the user's settings.
         receiver: the endpoint with all that goes with each request; what is there for others is left alone.
-        clock: tells the time in seconds, for all processes the same.
+        clock: returns the time in seconds, for all processes the same.
     """
 
     def __init__(self, spool: Spool, receiver: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -135,7 +131,7 @@ class SpoolFolder:
         left: list[Request] = []
         pending = deque(requests)
         try:
-            self._prepare()
+            self._make_folder()
             while pending:
                 if self._make_room(_on_disk(pending[0])):
                     self._own.add(self._write(pending[0]))
@@ -144,8 +140,8 @@ class SpoolFolder:
                 pending.popleft()
         except (OSError, UnusableError) as error:
             self._note_failure(error)
-        if left and self._log is not None:
-            self._log.spool_failed(_NO_ROOM.format(len(left), self._spool.max_bytes))
+        if left:
+            self._note_failure(UnusableError(_NO_ROOM.format(len(left), self._spool.max_bytes)))
         return [*left, *pending]
 
     def entries(self, *, own: bool = False) -> list[Entry] | None:
@@ -153,11 +149,7 @@ class SpoolFolder:
         if own and not self._own:
             return []
         try:
-            if not self._exists():
-                found = []
-            else:
-                self._check()
-                found = [each for each in self._list() if each.owner == self._owner]
+            found = [each for each in self._list() if each.owner == self._owner] if self._is_there() else []
         except (OSError, UnusableError) as error:
             self._note_failure(error)
             return None
@@ -187,7 +179,7 @@ class SpoolFolder:
     def free(self, claim: Claim) -> None:
         """Leave a request that failed to another attempt, perhaps of another process."""
         self._failed.add(claim.name)
-        _close(claim.descriptor)
+        close_locked(claim.descriptor)
 
     def _note_failure(self, error: OSError | UnusableError) -> None:
         if self._log is not None:
@@ -195,22 +187,18 @@ class SpoolFolder:
 
     # The folder.
 
-    def _exists(self) -> bool:
-        try:
-            self.path.lstat()
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _prepare(self) -> None:
-        if not self._exists():
+    def _make_folder(self) -> None:
+        if not self._is_there():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)  # whatever the umask left
-        self._check()
+            self._is_there()
 
-    def _check(self) -> None:
-        """Refuse what is no folder of this user's alone, or may be replaced by others."""
-        status = self.path.lstat()
+    def _is_there(self) -> bool:
+        """Return whether there is a folder; refuse what is none of this user's alone, or may be replaced by others."""
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return False
         if stat.S_ISLNK(status.st_mode):
             raise UnusableError(f"{self.path} is a symbolic link. Name the folder that it leads to.")
         if not stat.S_ISDIR(status.st_mode):
@@ -219,7 +207,7 @@ class SpoolFolder:
                 " the file stays as it is."
             )
         if sys.platform == "win32":
-            return
+            return True
         if status.st_uid != os.geteuid():
             raise UnusableError(f"{self.path} belongs to user {status.st_uid}. Name a folder of user {os.geteuid()}.")
         if status.st_mode & 0o022:
@@ -227,33 +215,31 @@ class SpoolFolder:
         around = self.path.parent.stat()
         if around.st_mode & 0o002 and not around.st_mode & stat.S_ISVTX:
             raise UnusableError(f"others may replace what is in {self.path.parent}. Name a folder elsewhere.")
+        return True
 
     def _list(self) -> list[Entry]:
         entries = []
-        for name in os.listdir(self.path):  # noqa: PTH208  names are all that is needed, perhaps of 100,000
+        for name in sorted(os.listdir(self.path)):  # noqa: PTH208  names are all that is needed, perhaps of 100,000
             if (found := _NAME.fullmatch(name)) is not None:
                 put_at, spans, shortened, size, owner = found.groups()
-                entries.append(Entry(int(put_at) / 1e9, name, int(spans), int(shortened), int(size), owner))
+                entries.append(Entry(name, int(put_at) / 1e9, int(spans), int(shortened), int(size), owner))
             elif not name.startswith(".") and not _UNFINISHED.fullmatch(name):
                 raise UnusableError(
                     f"{self.path} holds {shown(name)}, which is no spool's. Name a folder for it alone."
                 )
-        entries.sort(key=lambda entry: entry.name)
         return entries
 
     def _make_room(self, size: int) -> bool:
-        """Drop the oldest requests until one of this size fits, and now and then what is too old; tell if it does."""
+        """Return whether a request of this size fits, for which the oldest ones may have to go."""
         if size > self._spool.max_bytes:
             return False
         if size > self._room or time.monotonic() > self._measured_at + _MEASURE_AGAIN_SECONDS:
-            entries = self._expired(self._list())
             self._remove_unfinished()
+            entries = self._expired(self._list())
             self._room = self._spool.max_bytes - sum(entry.bytes for entry in entries)
             self._measured_at = time.monotonic()
             for entry in entries:
-                if size <= self._room:
-                    break
-                if self._drop(entry, DropReason.SPOOL_FULL, "were the oldest ones, which made room for new ones"):
+                if size > self._room and self._drop(entry, DropReason.SPOOL_FULL):
                     self._room += entry.bytes
         if size > self._room:  # all else is on its way
             return False
@@ -263,18 +249,14 @@ class SpoolFolder:
     def _expired(self, entries: list[Entry]) -> list[Entry]:
         """Drop what is too old; return the rest."""
         limit = self._clock() - self._spool.max_age_seconds
-        old = [entry for entry in entries if entry.put_at < limit]
-        gone = {entry for entry in old if self._drop(entry, DropReason.SPOOL_TOO_OLD, "were there for too long")}
-        return [entry for entry in entries if entry not in gone]
+        return [each for each in entries if each.put_at >= limit or not self._drop(each, DropReason.SPOOL_TOO_OLD)]
 
-    def _drop(self, entry: Entry, reason: DropReason, why: str) -> bool:
-        """Remove a request that nobody sends; tell whether it is gone."""
-        descriptor = _locked(self.path / entry.name)
+    def _drop(self, entry: Entry, reason: DropReason) -> bool:
+        """Remove a request that nobody sends; return whether it is gone."""
+        descriptor = open_locked(self.path / entry.name)
         if descriptor is None:
             return not (self.path / entry.name).exists()
-        self._remove(entry.name, descriptor)
-        if self._log is not None:
-            self._log.spool_dropped(entry.spans, reason, why)
+        self._lose(entry, descriptor, reason)
         return True
 
     def _remove_unfinished(self) -> None:
@@ -289,24 +271,23 @@ class SpoolFolder:
     def _write(self, request: Request) -> str:
         numbers = f"{int(self._clock() * 1e9):019d}-{request.spans}-{request.shortened}-{_on_disk(request)}"
         name = f"{numbers}-{self._owner}-{secrets.token_hex(8)}.otlp"
-        part = self.path / f"{secrets.token_hex(8)}.part"
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        descriptor, part = tempfile.mkstemp(".part", dir=self.path)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 os.chmod(part, 0o600)  # noqa: PTH101  whatever the umask left
                 file.write(_checksum(request.body) + request.body)
                 file.flush()
                 os.fsync(descriptor)
-            part.rename(self.path / name)
+            Path(part).rename(self.path / name)
         except OSError:
             with suppress(OSError):
-                part.unlink()
+                Path(part).unlink()
             raise
         return name
 
     def _open(self, entry: Entry) -> Claim | None:
         """Claim a request; None if another one sends it, has sent it, or it is damaged."""
-        descriptor = _locked(self.path / entry.name)
+        descriptor = open_locked(self.path / entry.name)
         if descriptor is None:
             return None
         with open(descriptor, "rb", closefd=False) as file:
@@ -314,10 +295,16 @@ class SpoolFolder:
         body = content[_CHECKSUM:]
         if content[:_CHECKSUM] == _checksum(body):
             return Claim(entry.name, Request(body, entry.spans, entry.shortened), descriptor)
-        self._remove(entry.name, descriptor)
-        if content and self._log is not None:  # else it was sent, where an open file can't be removed
-            self._log.spool_dropped(entry.spans, DropReason.SPOOL_DAMAGED, "were in a file that is damaged")
+        if content:
+            self._lose(entry, descriptor, DropReason.SPOOL_DAMAGED)
+        else:  # it was sent, where an open file can't be removed
+            self._remove(entry.name, descriptor)
         return None
+
+    def _lose(self, entry: Entry, descriptor: int, reason: DropReason) -> None:
+        self._remove(entry.name, descriptor)
+        if self._log is not None:
+            self._log.note(reason, entry.spans)
 
     def _remove(self, name: str, descriptor: int) -> None:
         path = self.path / name
@@ -325,57 +312,10 @@ class SpoolFolder:
             os.ftruncate(descriptor, 0)  # where it can't be removed while it is open, nobody sends it again
         with suppress(OSError):
             path.unlink()
-        _close(descriptor)
+        close_locked(descriptor)
         if sys.platform == "win32":
             with suppress(OSError):
                 path.unlink()
-
-
-_open_descriptors: set[int] = set()
-_opening = fork_safe_lock()
-
-
-def _locked(path: Path) -> int | None:
-    """Open a file that nobody else has locked; None if somebody has, or it is gone."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with _opening:
-        try:
-            descriptor = os.open(path, flags)
-        except FileNotFoundError:
-            return None
-        _open_descriptors.add(descriptor)
-        try:
-            _lock(descriptor)
-            if os.fstat(descriptor).st_nlink:
-                return descriptor
-        except (BlockingIOError, PermissionError):  # the latter on Windows
-            pass
-        _close(descriptor)  # also of a file that was sent and removed just now
-        return None
-
-
-if sys.platform == "win32":
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-
-    def _lock(descriptor: int) -> None:
-        # Not lockf, whose locks are the process's, not the descriptor's.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _close(descriptor: int) -> None:
-    with _opening:
-        _open_descriptors.discard(descriptor)
-        os.close(descriptor)
-
-
-@in_forked_child
-def _close_inherited() -> None:
-    """Let go of the parent's locks, which would outlive it here."""
-    while _open_descriptors:
-        os.close(_open_descriptors.pop())
 
 
 def _on_disk(request: Request) -> int:

@@ -1,6 +1,5 @@
 """Markers of what has begun, so that a run that hangs, or is killed, can be seen."""
 
-from collections.abc import Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -8,7 +7,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
 
@@ -33,41 +31,32 @@ class StartedMarker(ReadableSpan):
             end_time=span.start_time,
             instrumentation_scope=span.instrumentation_scope,
         )
-        self.is_over = False
-        """Whether the span has ended, so that the marker says nothing new."""
+        self.span = span
+        """What has begun; when it has ended the marker says nothing new."""
 
 
 class StartedMarkers:
-    """Makes markers for roots and calls of models, and knows those whose spans have not ended."""
+    """Makes markers for roots and calls of models."""
 
     def __init__(self) -> None:
-        self._markers: WeakValueDictionary[int, StartedMarker] = WeakValueDictionary()  # by id of the span
+        self._started: WeakValueDictionary[int, ReadableSpan] = WeakValueDictionary()  # by id
 
     def begin(self, span: ReadableSpan, parent_context: Context | None) -> StartedMarker | None:
         """Return a marker of a span that starts, if it is of those that get one."""
-        if span.context is None or not span.context.trace_flags.sampled or not _is_marked(span, parent_context):
+        if span.context is None or not span.context.trace_flags.sampled:
             return None
-        marker = self._markers[span.context.span_id] = StartedMarker(span, span.context)
-        return marker
-
-    def end(self, span: ReadableSpan) -> None:
-        """Note that a span has ended: its marker is of no use if it was not sent yet."""
-        marker = None if span.context is None else self._markers.pop(span.context.span_id, None)
-        if marker is not None:
-            marker.is_over = True
+        self._started[span.context.span_id] = span
+        if span.parent is None or span.parent.is_remote:
+            return StartedMarker(span, span.context)
+        # Processors may be called in a thread that has another context: the ids are right there, too.
+        parent = self._started.get(span.parent.span_id) or trace.get_current_span(parent_context)
+        return StartedMarker(span, span.context) if _is_model(span) and not _is_model(parent) else None
 
 
 def is_wanted(span: ReadableSpan) -> bool:
-    """Tell whether a span is still worth sending."""
-    return not (isinstance(span, StartedMarker) and span.is_over)
+    """Return whether a span is still worth sending."""
+    return not (isinstance(span, StartedMarker) and span.span.end_time is not None)
 
 
-def _is_marked(span: ReadableSpan, parent_context: Context | None) -> bool:
-    if span.parent is None or span.parent.is_remote:
-        return True
-    parent = trace.get_current_span(parent_context)
-    return _is_model(span.attributes) and not _is_model(getattr(parent, "attributes", None))
-
-
-def _is_model(attributes: Mapping[str, AnyValue] | None) -> bool:
-    return bool(attributes) and (attributes or {}).get(semconv.OPERATION) in _MODEL_OPERATIONS
+def _is_model(span: object) -> bool:
+    return (getattr(span, "attributes", None) or {}).get(semconv.OPERATION) in _MODEL_OPERATIONS

@@ -1,11 +1,12 @@
 """What became of spans, as numbers: for ``stats()``, and for each destination as OpenTelemetry metrics."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import partial
 from itertools import count
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
@@ -33,6 +34,9 @@ class DropReason(StrEnum):
     SPOOL_FULL = "spool_full"
     SPOOL_TOO_OLD = "spool_too_old"
     SPOOL_DAMAGED = "spool_damaged"
+
+
+Counted: TypeAlias = Literal["taken", "sent", "retried", "shortened", "spooled"] | DropReason
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,9 @@ class Stats:
     def __add__(self, other: "Stats") -> "Stats":
         """Return the sums."""
         dropped = Counter(self.dropped) + Counter(other.dropped)
-        return Stats(
-            self.taken + other.taken,
-            self.sent + other.sent,
-            self.retried + other.retried,
-            self.shortened + other.shortened,
-            self.spooled + other.spooled,
-            dict(sorted(dropped.items())),
-            self.waiting + other.waiting,
-        )
+        names = {each.name for each in fields(self)} - {"dropped"}
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        return Stats(dropped=dict(sorted(dropped.items())), **sums)
 
 
 class _Tally:
@@ -101,62 +99,49 @@ class Waits(Protocol):
 
 
 class Counters:
-    """The counters of one delivery; what is counted is also counted in those of its destination.
-
-    ``take`` and ``refuse`` are safe where spans end; the others are for the delivery's threads.
-    """
+    """The counters of one delivery; what is counted is also counted in those of its destination."""
 
     def __init__(self, of_destination: "Counters | None" = None, *, owner: Waits | None = None) -> None:
         self._of_destination = of_destination
-        self._taken = _Tally()
-        self._refused = {DropReason.QUEUE_FULL: _Tally(), DropReason.SHUTDOWN: _Tally()}
+        self._tallies: Mapping[Counted, _Tally] = {
+            "taken": _Tally(),
+            DropReason.QUEUE_FULL: _Tally(),
+            DropReason.SHUTDOWN: _Tally(),
+        }
         self._lock = Lock()
-        self._numbers: Counter[str] = Counter()
-        self._dropped: Counter[DropReason] = Counter()
+        self._numbers: Counter[Counted] = Counter()
         self._owners: WeakSet[Waits] = WeakSet()
         for counters in (self, of_destination):
             if owner is not None and counters is not None:
                 counters._owners.add(owner)  # noqa: SLF001  of this class
 
-    def take(self) -> None:
-        """Count a span that ended."""
-        self._taken.step()
+    def count_one(self, what: Counted) -> None:
+        """Count a span where it ends: it was taken, or dropped at once. Takes no lock."""
+        self._tallies[what].step()
         if self._of_destination is not None:
-            self._of_destination.take()
+            self._of_destination.count_one(what)
 
-    def refuse(self, reason: DropReason) -> None:
-        """Count one that was dropped at once."""
-        self._refused[reason].step()
-        if self._of_destination is not None:
-            self._of_destination.refuse(reason)
-
-    def add(self, **numbers: int) -> None:
-        """Count what happened to spans that were taken, by the names of ``Stats``."""
+    def count(self, what: Counted, spans: int) -> None:
+        """Count what happened to spans that were taken."""
         with self._lock:
-            self._numbers.update(numbers)
+            self._numbers[what] += spans
         if self._of_destination is not None:
-            self._of_destination.add(**numbers)
-
-    def drop(self, spans: int, reason: DropReason) -> None:
-        """Count spans that are lost."""
-        with self._lock:
-            self._dropped[reason] += spans
-        if self._of_destination is not None:
-            self._of_destination.drop(spans, reason)
+            self._of_destination.count(what, spans)
 
     @property
     def overflowed(self) -> int:
         """How many found the queue full."""
-        return self._refused[DropReason.QUEUE_FULL].value()
+        return self._tallies[DropReason.QUEUE_FULL].value()
 
     def stats(self) -> Stats:
         """Return the numbers of now."""
-        refused = {reason: tally.value() for reason, tally in self._refused.items()}
+        tallies: Mapping[Counted, int] = {what: tally.value() for what, tally in self._tallies.items()}
         with self._lock:
-            numbers, dropped = dict(self._numbers), self._dropped + Counter(refused)
+            numbers = {**self._numbers, **tallies}
+        dropped = {str(reason): numbers.pop(reason) for reason in sorted(DropReason) if numbers.get(reason)}
         waiting = sum(owner.waiting() for owner in list(self._owners))
-        reasons = {str(reason): dropped[reason] for reason in sorted(dropped)}
-        return Stats(taken=self._taken.value(), dropped=reasons, waiting=waiting, **numbers)
+        others = {what: spans for what, spans in numbers.items() if not isinstance(what, DropReason)}
+        return Stats(dropped=dropped, waiting=waiting, **others)
 
 
 by_destination: defaultdict[str, Counters] = defaultdict(Counters)
@@ -170,12 +155,14 @@ def counters_of(destination: str) -> Counters:
     return by_destination[destination if is_known else OTHER_DESTINATIONS]
 
 
-_COUNTERS: Final[Mapping[str, Callable[[Stats], int]]] = {
-    semconv.SPANS_TAKEN: lambda stats: stats.taken,
-    semconv.SPANS_SENT: lambda stats: stats.sent,
-    semconv.SPANS_RETRIED: lambda stats: stats.retried,
-    semconv.SPANS_SHORTENED: lambda stats: stats.shortened,
-    semconv.SPANS_SPOOLED: lambda stats: stats.spooled,
+_METRICS: Final = {
+    semconv.SPANS_TAKEN: "taken",
+    semconv.SPANS_SENT: "sent",
+    semconv.SPANS_RETRIED: "retried",
+    semconv.SPANS_SHORTENED: "shortened",
+    semconv.SPANS_SPOOLED: "spooled",
+    semconv.SPANS_DROPPED: "dropped",
+    semconv.SPANS_WAITING: "waiting",
 }
 _DESCRIPTIONS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
 _observed: WeakSet[MeterProvider] = WeakSet()
@@ -190,25 +177,16 @@ def observe_deliveries(meter_provider: MeterProvider | None = None) -> None:
             return
         _observed.add(provider)
     meter = provider.get_meter("runspan.export", __version__)
-
-    def observe(name: str, create: Callable[..., object], read: Callable[[CallbackOptions], object]) -> None:
-        create(name, [read], unit="{span}", description=_DESCRIPTIONS[name])
-
-    for name, number in _COUNTERS.items():
-        observe(name, meter.create_observable_counter, _reader(number))
-    observe(semconv.SPANS_DROPPED, meter.create_observable_counter, _read_dropped)
-    observe(semconv.SPANS_WAITING, meter.create_observable_up_down_counter, _reader(lambda stats: stats.waiting))
+    for name, number in _METRICS.items():
+        goes_down = number == "waiting"
+        create = meter.create_observable_up_down_counter if goes_down else meter.create_observable_counter
+        create(name, [partial(_observe, number)], unit="{span}", description=_DESCRIPTIONS[name])
 
 
-def _reader(number: Callable[[Stats], int]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def read(_: CallbackOptions) -> Iterable[Observation]:
-        for destination, counters in list(by_destination.items()):
-            yield Observation(number(counters.stats()), {semconv.DESTINATION: destination})
-
-    return read
-
-
-def _read_dropped(_: CallbackOptions) -> Iterable[Observation]:
+def _observe(number: str, _: CallbackOptions) -> Iterable[Observation]:
     for destination, counters in list(by_destination.items()):
-        for reason, spans in counters.stats().dropped.items():
-            yield Observation(spans, {semconv.DESTINATION: destination, semconv.DROP_REASON: reason})
+        value = getattr(counters.stats(), number)
+        by_reason = value if isinstance(value, Mapping) else {None: value}
+        for reason, spans in by_reason.items():
+            labels = {} if reason is None else {semconv.DROP_REASON: reason}
+            yield Observation(spans, {semconv.DESTINATION: destination, **labels})

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from typing import Final
 
 from opentelemetry.context import attach, set_value
@@ -15,85 +17,72 @@ _PAUSE_AFTER_FAULT_SECONDS: Final = 1.0
 
 
 class Worker:
-    """Calls ``step`` whenever it is due, in a daemon thread of its own.
+    """Calls a step when it is due, in a daemon thread of its own that ends when none is.
 
-    Whatever may interrupt anything, such as a finalizer that ends a span, may call ``ensure_running`` and ``ring``.
+    Times are those of ``time.monotonic``.
 
     Args:
-        seconds_to_wait: returns in how many seconds the next step is due, None if there is nothing to do.
-        step: does what is due.
+        step: does all that is to be done, and returns when it is due again, ``inf`` for never.
     """
 
-    def __init__(self, seconds_to_wait: Callable[[], float | None], step: Callable[[], None]) -> None:
-        self.is_running = False
-        self.is_stepping = False
-        self._seconds_to_wait = seconds_to_wait
+    def __init__(self, step: Callable[[], float]) -> None:
         self._step = step
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        self._starting = Lock()
+        self._due = inf
+        self._asked: SimpleQueue[float] = SimpleQueue()
+        self._working = Lock()
 
-    def ring(self) -> None:
-        """Have the thread look again at how long to wait."""
-        self._bell.put(None)
+    @property
+    def is_running(self) -> bool:
+        """Whether a thread is there."""
+        return self._working.locked()
 
-    def ensure_running(self) -> bool:
-        """Start the thread if there is none; False if none starts any more, as when Python exits."""
-        if self.is_running or not self._starting.acquire(blocking=False):
+    def has_work(self, until: float = inf) -> bool:
+        """Return whether a step is going on, or due before that time."""
+        return self.is_running or not self._asked.empty() or self._due < until
+
+    def wake(self, at: float = 0.0) -> bool:
+        """Have a step made by a time; safe in whatever may interrupt anything, such as a finalizer that ends a span.
+
+        False if that needs a thread and none starts any more, as when Python exits.
+        """
+        if at < self._due:
+            self._asked.put(at)
+        if not self._working.acquire(blocking=False):
             return True
         try:
-            if not self.is_running:
-                self.is_running = True
-                start_thread(self._run)
+            start_thread(self._run)
         except RuntimeError:
-            self.is_running = False
+            self._working.release()
             return False
-        finally:
-            self._starting.release()
         return True
 
-    def run_here(self, until: float) -> None:
-        """Work in this thread until nothing is to be done, or the time is over; for when no other one starts."""
-        if self._claim():
-            try:
-                self._work(until)
-            finally:
-                self.is_running = False
+    def work_here(self, until: float) -> None:
+        """Work in this thread till nothing is due before that time, unless another thread does."""
+        if self._working.acquire(blocking=False):
+            self._work(until)
 
     def _run(self) -> None:
         attach(set_value(_SUPPRESS, True))
+        self._work(inf)
+        # What was asked since the last look has found a thread that was about to end.
+        while not self._asked.empty() and self._working.acquire(blocking=False):
+            self._work(inf)
+
+    def _work(self, until: float) -> None:
         try:
-            self._work()
-            self.is_running = False
-            # What came between the last look and that line has found a thread that was about to end.
-            while self._seconds_to_wait() is not None and self._claim():
-                self._work()
-                self.is_running = False
+            while self._look(0) < until:
+                if self._due > time.monotonic():
+                    self._look(self._due - time.monotonic())
+                else:
+                    self._due = inf  # before the step, which does what was asked so far
+                    self._due = attempt(self._step, default=time.monotonic() + _PAUSE_AFTER_FAULT_SECONDS)
         finally:  # also where foreign code raises SystemExit
-            self.is_running = False
+            self._working.release()
 
-    def _claim(self) -> bool:
-        if not self._starting.acquire(blocking=False):
-            return False
-        was_running, self.is_running = self.is_running, True
-        self._starting.release()
-        return not was_running
-
-    def _work(self, until: float = TIMEOUT_MAX) -> None:
-        while (seconds := self._seconds_to_wait()) is not None and time.monotonic() + seconds < until:
-            if seconds > 0:
-                self._wait(seconds)
-            else:
-                self.is_stepping = True
-                try:
-                    if attempt(self._step, default=False) is False:
-                        self._wait(_PAUSE_AFTER_FAULT_SECONDS)
-                finally:
-                    self.is_stepping = False
-
-    def _wait(self, seconds: float) -> None:
-        try:
-            self._bell.get(timeout=min(seconds, TIMEOUT_MAX))
+    def _look(self, seconds: float) -> float:
+        """Return when the next step is due, by what is asked for within that time."""
+        with suppress(Empty):
+            self._due = min(self._due, self._asked.get(timeout=min(max(seconds, 0), TIMEOUT_MAX)))
             while True:
-                self._bell.get_nowait()
-        except Empty:
-            pass
+                self._due = min(self._due, self._asked.get_nowait())
+        return self._due
