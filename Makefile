@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs api constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak build coverage clean
+.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -52,6 +52,12 @@ LOWEST := -e . $$($(ASK) lowest) langchain==1.0.0 langchain-anthropic==1.0.0 ant
 	@rm -rf .venv-constraints
 	$(call venv,.venv-constraints,$(EVERYTHING))
 
+# Packages of providers, whose facts tests/payload/test_integrations.py reads.
+INTEGRATIONS := $(addprefix langchain-,anthropic aws cohere deepseek fireworks google-genai google-vertexai groq huggingface \
+	litellm mistralai nvidia-ai-endpoints ollama openai openrouter perplexity together xai)
+.venv-integrations/.integrations: FORCE
+	$(call venv,.venv-integrations,--upgrade $(INTEGRATIONS))
+
 FORCE:
 
 demo: $(VENV)/.demo  ## run a traced chain, no key needed, and see its trace
@@ -72,6 +78,9 @@ bench: $(VENV)/.dev  ## measure what an invocation costs, beside bare spans and 
 
 docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
 	@$(BIN)/python docs/make_telemetry.py
+
+integrations: .venv-integrations/.integrations  ## record anew what packages of providers hand to callbacks
+	@.venv-integrations/bin/python devtools/record_integrations.py 2>/dev/null
 
 api: $(VENV)/.dev  ## write tests/data/public_api.txt from the public names, after a change that is meant
 	@$(BIN)/python devtools/public_api.py

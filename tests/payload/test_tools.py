@@ -1,6 +1,7 @@
 """The tools that models may call, as the packages of providers give them."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,6 +62,10 @@ def test_functions(given):
         ({"google_search": {}}, {"type": "google_search", "name": "google_search"}),
         ({"systemTool": {"name": "nova_grounding"}}, {"type": "systemTool", "name": "nova_grounding"}),
         (len, {"type": "function", "name": "len"}),
+        (
+            SimpleNamespace(type="function", function=SimpleNamespace(name="add", description="Add.", parameters={})),
+            {"type": "function", "name": "add", "description": "Add."},
+        ),
     ],
 )
 def test_tools_that_are_no_functions_of_ours(tool, definition):

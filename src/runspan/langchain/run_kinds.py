@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from opentelemetry.trace import SpanKind
 
 from runspan import payload
+from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.payload import Kind, Start
+from runspan.payload.constructed import constructor_arguments
+from runspan.runs.execution import starting_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +105,7 @@ def _chain_start(event: StartEvent) -> Start:
 
 
 def _model_start(event: StartEvent) -> Start:
+    constructed = attempt(constructor_arguments, event.serialized, lambda: starting_object(event.caller), default={})
     return payload.model_start(
         event.kind.run_type,
         serialized=event.serialized,
@@ -109,6 +113,7 @@ def _model_start(event: StartEvent) -> Start:
         metadata=event.metadata,
         invocation_params=event.invocation_params,
         options=event.options,
+        constructed=constructed,
     )
 
 

@@ -14,16 +14,19 @@ _Reader = Callable[[Any], AttributeValue | None]
 
 
 def model_parameters(
-    invocation_params: _Mapping, metadata: _Mapping = None, options: _Mapping = None
+    invocation_params: _Mapping, metadata: _Mapping = None, options: _Mapping = None, constructed: _Mapping = None
 ) -> PlainAttributes:
     """Return the parameters of a call of a model; a value of another type than the conventions' is left out.
 
     Args:
         invocation_params: of the model; they go before the metadata.
-        metadata: of the run, with LangChain's own ``ls_temperature``, ``ls_max_tokens``, ``ls_stop``.
+        metadata: of the run, with LangChain's own ``ls_temperature``, ``ls_max_tokens``, ``ls_stop``; it goes before
+            what the model was constructed with.
         options: of the call, with ``ls_structured_output_format`` where structured output is requested.
+        constructed: the arguments of the model's constructor.
     """
     attributes: PlainAttributes = {}
+    _read(constructed, _OF_PARAMETERS, attributes)
     _read(metadata, _OF_METADATA, attributes)
     _read(invocation_params, _OF_PARAMETERS, attributes)
     if isinstance(options, dict) and options.get("ls_structured_output_format") is not None:
@@ -86,7 +89,8 @@ _FORMS: Final = {
 }
 # These may be nested, even in themselves.
 _MAX_DEPTH: Final = 3
-# Where packages put parameters: Bedrock's, Google's, Ollama's, Anthropic's; those of OpenAI's Responses API.
+# Where packages put parameters: Bedrock's, Titan's, Google's, Ollama's, Anthropic's, watsonx's; those of OpenAI's
+# Responses API.
 _NESTED: Final = frozenset(
     (
         "additional_model_request_fields",
@@ -95,8 +99,10 @@ _NESTED: Final = frozenset(
         "model_kwargs",
         "options",
         "output_config",
+        "params",
         "reasoning",
         "text",
+        "textGenerationConfig",
     )
 )
 _OF_METADATA: Final[dict[str, tuple[str, _Reader]]] = {
@@ -107,13 +113,22 @@ _OF_METADATA: Final[dict[str, tuple[str, _Reader]]] = {
 _OF_PARAMETERS: Final[dict[str, tuple[str, _Reader]]] = {
     **dict.fromkeys(("n", "candidate_count"), (semconv.CHOICE_COUNT, _choices)),
     **dict.fromkeys(("seed", "random_seed"), (semconv.SEED, _int)),
-    **dict.fromkeys(("top_k", "topK"), (semconv.TOP_K, _int)),
-    **dict.fromkeys(("top_p", "topP"), (semconv.TOP_P, _float)),
+    **dict.fromkeys(("top_k", "topK", "k"), (semconv.TOP_K, _int)),
+    **dict.fromkeys(("top_p", "topP", "p"), (semconv.TOP_P, _float)),
     "temperature": (semconv.TEMPERATURE, _float),
     "frequency_penalty": (semconv.FREQUENCY_PENALTY, _float),
     "presence_penalty": (semconv.PRESENCE_PENALTY, _float),
     **dict.fromkeys(
-        ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "maxTokens", "num_predict"),
+        (
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "max_new_tokens",
+            "max_gen_len",
+            "maxTokens",
+            "maxTokenCount",
+            "num_predict",
+        ),
         (semconv.MAX_TOKENS, _int),
     ),
     **dict.fromkeys(("stop", "stop_sequences", "stopSequences"), (semconv.STOP_SEQUENCES, _texts)),

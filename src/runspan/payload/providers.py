@@ -58,6 +58,7 @@ _PACKAGES: Final = {
     "langchain_google_genai": "gcp.gen_ai",
     "langchain_google_vertexai": "gcp.vertex_ai",
     "langchain_groq": "groq",
+    "langchain_huggingface": "huggingface",
     "langchain_ibm": "ibm.watsonx.ai",
     "langchain_mistralai": "mistral_ai",
     "langchain_ollama": "ollama",

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
+from runspan.payload.constructed import server
 from runspan.payload.parameters import model_parameters, service_tier
 from runspan.payload.providers import provider
 from runspan.payload.stored import stored_items
@@ -53,6 +54,7 @@ _SPAN_KINDS: Final = {
     Kind.PARSER: "CHAIN",
     Kind.RETRIEVER: "RETRIEVER",
 }
+_MODEL_KEYS: Final = ("model", "model_name", "model_id")
 _CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
 # What LangGraph calls a graph that its user gave no name.
 _UNNAMED: Final = "LangGraph"
@@ -112,16 +114,18 @@ def model_start(
     metadata: _Mapping = None,
     invocation_params: _Mapping = None,
     options: _Mapping = None,
+    constructed: _Mapping = None,
 ) -> Start:
-    """Start a call of a chat model or of a completion model."""
+    """Start a call of a chat model or of a completion model; ``constructed`` has its constructor's arguments."""
     attributes = _attributes(kind, text_in(run_name) or _serialized_name(serialized))
-    attributes.update(model_parameters(invocation_params, metadata, options))
+    attributes.update(model_parameters(invocation_params, metadata, options, constructed))
+    attributes.update(server(invocation_params, constructed))
     if name := provider(metadata, serialized, invocation_params):
         attributes[semconv.PROVIDER] = name
         if name == "openai" and (tier := service_tier(invocation_params)):
             attributes[semconv.OPENAI_SERVICE_TIER] = tier
-    model = text_at(invocation_params, "model", "model_name", "model_id") or text_at(metadata, "ls_model_name")
-    if model:
+    model = text_at(invocation_params, *_MODEL_KEYS) or text_at(metadata, "ls_model_name")
+    if model := model or text_at(constructed, *_MODEL_KEYS):
         attributes[semconv.REQUEST_MODEL] = model
     return _start(kind, model, attributes)
 

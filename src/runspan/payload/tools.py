@@ -46,8 +46,7 @@ def _flat(tools: list[Any]) -> Iterator[_Tool]:
     """Yield each tool; one of Google's may stand for several, each under a key of its own, functions in a list."""
     for tool in tools:
         if not isinstance(tool, dict):
-            # A class or a function, where the model's package takes those.
-            yield {"name": getattr(tool, "name", None) or getattr(tool, "__name__", None)}
+            yield _of_object(tool)
         elif "type" in tool or "name" in tool:
             yield tool
         else:
@@ -56,6 +55,16 @@ def _flat(tools: list[Any]) -> Iterator[_Tool]:
                     yield from filter(_is_dict, stored_items(value) or ())
                 elif value is not None and key != _NO_TOOL:
                     yield {key: value}
+
+
+def _of_object(tool: object) -> _Tool:
+    """Return a tool that is a class or a function, where the model's package takes those, or an object of Cohere's."""
+    inner = getattr(tool, "function", None) or tool
+    read = {key: getattr(inner, key, None) for key in ("name", "description", "parameters")}
+    return {
+        **{key: value for key, value in read.items() if value},
+        "name": read["name"] or getattr(inner, "__name__", None),
+    }
 
 
 def _is_dict(value: object) -> bool:

@@ -285,6 +285,12 @@ def graph_starting(caller: FrameType) -> object | None:
     return frame.f_locals.get("self") if frame.f_globals.get("__name__") == GRAPH_MODULE else None
 
 
+def starting_object(caller: FrameType) -> object | None:
+    """Return the object whose method starts the run being announced, None if that is no method."""
+    frame, _ = _starting_frame(caller)
+    return frame.f_locals.get("self")
+
+
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
     """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
     for frame in present_stack():
