@@ -20,7 +20,8 @@ from runspan.semconv import ORIGINAL_SIZE, SHORTENED
 
 # A text of so many characters is never cut: names, ids and roles stay, and a note would take as much.
 SHORT: Final = 96
-# An object of so many keys keeps all of them.
+# A list keeps its first and its last item; an object of so many keys keeps all of them.
+_FEWEST_ITEMS: Final = 2
 _FEW_KEYS: Final = 64
 # An attribute of so many bytes is never dropped.
 _SMALL: Final = 64
@@ -62,11 +63,22 @@ def is_shortened(span: Span) -> bool:
 
 
 class _Limits(NamedTuple):
-    """What is kept whole: media and texts of so many characters, lists of so many items; here the least of each."""
+    """What is kept whole: media and texts of so many characters, lists of so many items."""
 
-    medium: int = SHORT
-    text: int = SHORT
-    items: int = 2
+    medium: int
+    text: int
+    items: int
+
+
+def _limits(largest: int) -> list[_Limits]:
+    """Return limits, each lower than the one before by a hundredth: first for media, then for texts, then for lists."""
+    values = [largest]
+    while values[-1] > _FEWEST_ITEMS:
+        values.append(min(values[-1] - 1, values[-1] * 99 // 100))
+    lengths = [value for value in values if value >= SHORT]
+    media = [_Limits(length, largest, largest) for length in lengths]
+    texts = [_Limits(SHORT, length, largest) for length in lengths]
+    return [*media, *texts, *(_Limits(SHORT, SHORT, items) for items in values)]
 
 
 class _Content:
@@ -108,11 +120,9 @@ class _Shortening:
 
     def run(self) -> None:
         """Do what is needed, and no more."""
-        largest = self._request.ByteSize()
-        limits = _Limits(largest, largest, largest)
-        for name, least in _Limits._field_defaults.items():
-            if self._excess > 0:
-                limits = self._lowered(limits, name, _steps(least, largest))
+        *limits, lowest = _limits(self._request.ByteSize())
+        found = bisect_left(limits, True, key=self._fits)
+        self._fits([*limits, lowest][found])  # leaves it so
         self._cut += [content.name for content in self._contents if content.is_cut]
         self._drop_attributes()
         self._drop_events_and_links()
@@ -132,19 +142,11 @@ class _Shortening:
             for attribute in owner.attributes:
                 yield from _contents_of(attribute.value, attribute.key)
 
-    def _lowered(self, limits: _Limits, name: str, values: list[int]) -> _Limits:
-        """Shorten by the largest value of one limit that is enough, or by the least."""
-
-        def is_too_large(value: int) -> bool:
-            for content in self._contents:
-                content.shorten(limits._replace(**{name: value}))
-            return self._excess > 0
-
-        found = values[0]
-        if not is_too_large(found):
-            found = values[bisect_left(values, True, key=is_too_large) - 1]
-            is_too_large(found)  # which shortens by it
-        return limits._replace(**{name: found})
+    def _fits(self, limits: _Limits) -> bool:
+        """Shorten the contents, each anew; return whether that is enough."""
+        for content in self._contents:
+            content.shorten(limits)
+        return self._excess <= 0
 
     def _drop_attributes(self) -> None:
         """Drop the largest until the rest fits."""
@@ -162,22 +164,14 @@ class _Shortening:
     def _drop_events_and_links(self) -> None:
         """Drop all but the first and the last."""
         span = self._span
-        if self._excess > 0 and len(span.events) > 2:  # noqa: PLR2004  the first and the last
+        if self._excess > 0 and len(span.events) > _FEWEST_ITEMS:
             self._cut.append("events")
-            span.dropped_events_count += len(span.events) - 2
+            span.dropped_events_count += len(span.events[1:-1])
             del span.events[1:-1]
-        if self._excess > 0 and len(span.links) > 2:  # noqa: PLR2004  the same
+        if self._excess > 0 and len(span.links) > _FEWEST_ITEMS:
             self._cut.append("links")
-            span.dropped_links_count += len(span.links) - 2
+            span.dropped_links_count += len(span.links[1:-1])
             del span.links[1:-1]
-
-
-def _steps(least: int, largest: int) -> list[int]:
-    """Return values to try, the larger ones a hundredth apart."""
-    steps = [least]
-    while steps[-1] < largest:
-        steps.append(steps[-1] + max(1, steps[-1] // 100))
-    return steps
 
 
 def _contents_of(value: AnyValue, name: str, *, is_medium: bool = False) -> Iterator[_Content]:

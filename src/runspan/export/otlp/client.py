@@ -1,7 +1,7 @@
 """Clients that are built when something is to be sent, so that a thousand endpoints need no thousand connections."""
 
-import importlib
 import os
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from runspan._forking import fork_safe_lock
@@ -32,7 +32,7 @@ def import_early(target: OtlpTarget) -> None:
     And where gevent has patched imports, what another thread would import beside the application.
     """
     if target.protocol == GRPC or is_patched():
-        importlib.import_module(f"runspan.export.otlp.{'grpc' if target.protocol == GRPC else 'http'}")
+        _client_class(target)
 
 
 def make_client(target: OtlpTarget) -> Client:
@@ -41,13 +41,17 @@ def make_client(target: OtlpTarget) -> Client:
     Raises:
         ValueError: if a certificate or the credential provider can't be used.
     """
+    return _client_class(target)(target)
+
+
+def _client_class(target: OtlpTarget) -> Callable[[OtlpTarget], Client]:
     if target.protocol == GRPC:
         from runspan.export.otlp.grpc import GrpcClient  # noqa: PLC0415  only who sends pays for it
 
-        return GrpcClient(target)
+        return GrpcClient
     from runspan.export.otlp.http import HttpClient  # noqa: PLC0415  the same
 
-    return HttpClient(target)
+    return HttpClient
 
 
 class OnDemandClient:
@@ -63,11 +67,7 @@ class OnDemandClient:
         self._clients: dict[int, Client] = {}  # by process; a parent's stays, for to destroy it here is not safe
 
     def build(self) -> Client:
-        """Build the client, if that is still to be done.
-
-        Raises:
-            ValueError: if the environment names something that can't be used.
-        """
+        """Build the client, if that is still to be done; a ``ValueError`` says that the environment has a mistake."""
         client = self._clients.get(os.getpid())
         if client is None:
             with _building:
@@ -76,7 +76,7 @@ class OnDemandClient:
 
     def send(self, request: Request) -> Result:
         """Try once; what keeps the client from being built may be gone at the next attempt."""
-        client = attempt(self._built, default=_NOT_BUILT)
+        client = CLOSED if self._closed else attempt(self._built, default=_NOT_BUILT)
         if isinstance(client, Retryable):
             return client
         if self._closed:  # while it was built
@@ -92,8 +92,6 @@ class OnDemandClient:
             client.close()
 
     def _built(self) -> Client | Retryable:
-        if self._closed:
-            return CLOSED
         try:
             return self.build()
         except (OSError, ValueError, RuntimeError) as error:  # what the environment names is missing or no good

@@ -38,11 +38,7 @@ class Certificates:
 
     @classmethod
     def of_environment(cls) -> Self:
-        """Read the variables.
-
-        Raises:
-            ValueError: there is a key but no certificate for it.
-        """
+        """Read the variables; a ``ValueError`` says that there is a key but no certificate for it."""
         authority, client, key = variable("CERTIFICATE"), variable("CLIENT_CERTIFICATE"), variable("CLIENT_KEY")
         if key is not None and client is None:
             raise ValueError(
@@ -51,18 +47,19 @@ class Certificates:
         return cls(*(each and each[1] for each in (authority, client, key)))
 
     def check(self) -> None:
-        """Raise a ``ValueError`` that tells which file can't be used."""
+        """Raise a ``ValueError`` that says which file can't be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self.authority is not None and not Path(self.authority).is_dir():
-            try:
+        name, files = "CERTIFICATE", self.authority
+        try:
+            if self.authority is not None and not Path(self.authority).is_dir():
                 context.load_verify_locations(self.authority)
-            except OSError as error:
-                raise _unusable("CERTIFICATE", self.authority, error) from error
-        if self.client is not None:
-            try:
+            name, files = "CLIENT_CERTIFICATE", f"{self.client}, key {self.key or 'in it'}"
+            if self.client is not None:
                 context.load_cert_chain(self.client, self.key, password="")  # without it a prompt would ask for one
-            except OSError as error:
-                raise _unusable("CLIENT_CERTIFICATE", f"{self.client}, key {self.key or 'in it'}", error) from error
+        except OSError as error:
+            raise ValueError(
+                f"OTEL_EXPORTER_OTLP_{name} ({files}) can't be used: {error}. Name a readable PEM file."
+            ) from error
 
 
 def provided(transport: str, kind: type[_T]) -> _T | None:
@@ -89,13 +86,6 @@ def provided(transport: str, kind: type[_T]) -> _T | None:
     return made
 
 
-def _unusable(name: str, what: str, error: OSError) -> ValueError:
-    return ValueError(f"OTEL_EXPORTER_OTLP_{name} ({what}) can't be used: {error}. Name a readable PEM file.")
-
-
 def _first_set(*names: str) -> tuple[str, str] | None:
-    for name in names:
-        value = os.environ.get(name, "").strip()
-        if value:
-            return name, value
-    return None
+    values = ((name, os.environ.get(name, "").strip()) for name in names)
+    return next(((name, value) for name, value in values if value), None)

@@ -1,15 +1,15 @@
-"""A request and its answer over sockets, bounded in time as a whole, and broken off from another thread.
+"""A deadline for all of a request, from the look-up of the host to the last byte of the answer.
 
 The timeouts of ``requests`` bound each step, so a receiver that sends a byte per second would hold a thread for hours.
 """
 
+import math
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from runspan._threads import Empty, SimpleQueue, original, start_thread
 
@@ -18,49 +18,47 @@ if TYPE_CHECKING:
 else:
     _Socket = original("socket", "socket")
 
-_N = TypeVar("_N", int, bytes)
-_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
-_OVER = "the time is over"
-_SHORTEST_SECONDS = 0.001  # 0 would mean not to wait at all
-_current: ContextVar["RequestDeadline | None"] = ContextVar("runspan_request_deadline", default=None)
-_until: ContextVar[float | None] = ContextVar("runspan_until", default=None)
+_T = TypeVar("_T")
+_Addresses = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+_OVER: Final = "the time is over"
+_SHORTEST_SECONDS: Final = 0.001  # 0 would mean not to wait at all
+current_deadline: Final[ContextVar["RequestDeadline | None"]] = ContextVar("runspan_request_deadline", default=None)
+_until: Final[ContextVar[float]] = ContextVar("runspan_until", default=math.inf)
 
 
 @contextmanager
-def ending_by(moment: float) -> Iterator[None]:
-    """Have all requests of this thread end by a moment of ``time.monotonic``."""
-    token = _until.set(moment)
+def _having(variable: ContextVar[_T], value: _T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _until.reset(token)
+        variable.reset(token)
+
+
+def ending_by(moment: float) -> AbstractContextManager[None]:
+    """Have all requests of this thread end by a moment of ``time.monotonic``."""
+    return _having(_until, moment)
 
 
 def seconds_for(timeout_seconds: float) -> float:
     """Return how long a request may take that has a timeout of its own."""
-    until = _until.get()
-    return timeout_seconds if until is None else max(min(timeout_seconds, until - time.monotonic()), _SHORTEST_SECONDS)
+    return max(min(timeout_seconds, _until.get() - time.monotonic()), _SHORTEST_SECONDS)
 
 
 class RequestDeadline:
-    """What bounds the sockets of one request."""
+    """What bounds the sockets of one attempt at a request, at each of their steps."""
 
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(self, until: float) -> None:
+        self._until = until
         self._aborted = False
+        self.is_alive = False
+        """Whether its connection was made just now, or something was received."""
         self._socket: _Socket | None = None
-        self._found: SimpleQueue[_Addresses | OSError] = SimpleQueue()
+        self._found: SimpleQueue[_Addresses | Exception] = SimpleQueue()
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Bind the sockets that this thread uses."""
-        self._has_connected = self._has_received = False
-        self._socket = None
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+    def bounds(self) -> AbstractContextManager[None]:
+        """Bound the sockets that this thread uses."""
+        return _having(current_deadline, self)
 
     @property
     def is_over(self) -> bool:
@@ -70,7 +68,7 @@ class RequestDeadline:
     @property
     def was_stale(self) -> bool:
         """Whether a connection kept from before failed, and not a single byte was received."""
-        return self._socket is not None and not (self._has_connected or self._has_received or self.is_over)
+        return self._socket is not None and not (self.is_alive or self.is_over)
 
     def abort(self) -> None:
         """Make what waits fail; for another thread."""
@@ -82,18 +80,18 @@ class RequestDeadline:
 
     def connect(self, host: str, port: int) -> "BoundedSocket":
         """Connect to the first address of a host that answers; the time is shared by those that are left to try."""
-        self._has_connected = True
-        addresses = self._look_up(host, port)
+        self.is_alive = True
+        addresses = self._addresses_of(host, port)
         failure = OSError(f"{host} has no address")
-        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
             connecting = BoundedSocket(family, kind, protocol)
             try:
                 connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.begin_step(connecting, 1 / (len(addresses) - tried))
+                self.begin_step(connecting, 1 / (len(addresses) - number))
                 connecting.connect(address)
             except OSError as error:
                 connecting.close()
-                self._left()  # which fails if the time is over
+                self._left()  # which fails if it is over: a broken pipe of ``abort`` would be ignored by urllib3
                 failure = error
             else:
                 return connecting
@@ -104,72 +102,51 @@ class RequestDeadline:
         self._socket = busy
         busy.settimeout(self._left() * share)
 
-    def note_received(self) -> None:
-        """Note that something was received."""
-        self._has_received = True
-
     def _left(self) -> float:
         if self.is_over:
             raise TimeoutError(_OVER)
         return max(self._until - time.monotonic(), _SHORTEST_SECONDS)
 
-    def _look_up(self, host: str, port: int) -> _Addresses:
-        """Have a thread of its own look up a name: that takes no deadline, and half a minute if it doesn't work."""
-        with suppress(socket.gaierror):  # it is a name, not an address
-            return _addresses(host, port, flags=socket.AI_NUMERICHOST)
-        look_up = partial(_look_up, host, port, self._found)
+    def _addresses_of(self, host: str, port: int) -> _Addresses:
+        """Have a thread of its own look up a host: that takes no deadline, and half a minute if it doesn't work."""
+        found = self._found
+
+        def look_up() -> None:
+            try:
+                found.put(original("socket", "getaddrinfo")(host, port, type=socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
+                found.put(error)
+
         try:
             start_thread(look_up)
         except RuntimeError:  # no more threads, or Python is exiting
             look_up()
         try:
-            found = self._found.get(timeout=self._left())
+            addresses = found.get(timeout=self._left())
         except Empty:
             raise TimeoutError(_OVER) from None
-        if isinstance(found, OSError):
-            raise found
-        return found
-
-
-def current_deadline() -> RequestDeadline | None:
-    """Return that of the request that this thread is about."""
-    return _current.get()
+        if isinstance(addresses, Exception):
+            raise addresses
+        return addresses
 
 
 class BoundedSocket(_Socket):
     """A socket whose every step is bounded by the deadline of its thread."""
 
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:  # noqa: D102  the interface's
-        _begin_step(self)
-        return _received(super().recv(bufsize, flags))
+    def recv(self, *arguments: Any) -> bytes:  # noqa: D102  the interface's
+        return self._bounded(super().recv, *arguments)
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: D102  the same
-        _begin_step(self)
-        return _received(super().recv_into(buffer, nbytes, flags))
+    def recv_into(self, *arguments: Any) -> int:  # noqa: D102  the same
+        return self._bounded(super().recv_into, *arguments)
 
-    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: D102  the same
-        _begin_step(self)  # the timeout of a plain socket is for all the data
-        super().sendall(data, flags)
+    def sendall(self, *arguments: Any) -> None:  # noqa: D102  the same
+        self._bounded(super().sendall, *arguments)  # the timeout of a plain socket is for all the data
 
-
-def _look_up(host: str, port: int, found: "SimpleQueue[_Addresses | OSError]") -> None:
-    try:
-        found.put(_addresses(host, port))
-    except OSError as error:
-        found.put(error)
-
-
-def _addresses(host: str, port: int, flags: int = 0) -> _Addresses:
-    addresses: _Addresses = original("socket", "getaddrinfo")(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return addresses
-
-
-def _begin_step(busy: _Socket) -> None:
-    if (deadline := _current.get()) is not None:
-        deadline.begin_step(busy)
-
-
-def _received(received: _N) -> _N:
-    if received and (deadline := _current.get()) is not None:
-        deadline.note_received()
-    return received
+    def _bounded(self, step: Callable[..., _T], *arguments: Any) -> _T:
+        deadline = current_deadline.get()
+        if deadline is None:
+            return step(*arguments)
+        deadline.begin_step(self)
+        result = step(*arguments)
+        deadline.is_alive = deadline.is_alive or bool(result)
+        return result

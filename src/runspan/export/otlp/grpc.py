@@ -10,23 +10,15 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # has types, but doesn't say so
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the same
+from grpc import Compression
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from runspan._version import __version__
 from runspan.export.encoding.requests import Request
+from runspan.export.otlp import result as results
 from runspan.export.otlp.credentials import NOT_TRUSTED, Certificates, provided
 from runspan.export.otlp.deadline import seconds_for
-from runspan.export.otlp.result import (
-    CLOSED,
-    Rejected,
-    Result,
-    Retryable,
-    Success,
-    TooLarge,
-    one_line,
-    success,
-    too_large,
-)
+from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, Success, TooLarge, one_line
 from runspan.export.otlp.target import OtlpTarget
 
 _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService'].full_name}/Export"
@@ -44,34 +36,14 @@ _OPTIONS: Final = (
     # Else channels to one address share a connection: a forked child that of its parent; and the pause after a failure.
     ("grpc.use_local_subchannel_pool", 1),
 )
-_COMPRESSIONS: Final = {
-    "none": grpc.Compression.NoCompression,
-    "deflate": grpc.Compression.Deflate,
-    "gzip": grpc.Compression.Gzip,
-}
-_RETRYABLE: Final = frozenset(
-    {
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DATA_LOSS,
-    }
-)
-_MAY_BE_TOO_LARGE: Final = frozenset(
-    {
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,  # as which gRPC tells HTTP's 413, sent by a proxy
-    }
-)
+_COMPRESSIONS: Final = {"none": Compression.NoCompression, "deflate": Compression.Deflate, "gzip": Compression.Gzip}
+_RETRYABLE: Final = {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
+# As UNKNOWN gRPC reports HTTP's 413, sent by a proxy.
+_MAY_BE_TOO_LARGE: Final = {"RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "INVALID_ARGUMENT", "INTERNAL", "UNKNOWN"}
 
 
 class GrpcClient:
-    """Calls a receiver over one channel, a new one after each failure: a channel that failed waits before it tries.
+    """Calls a receiver over one channel, a new one after each failure: a channel that failed pauses before the next.
 
     Raises:
         ValueError: if a certificate or the credential provider can't be used.
@@ -80,7 +52,6 @@ class GrpcClient:
     def __init__(self, target: OtlpTarget) -> None:
         self._target = target
         self._address, is_plain = _address_of(target)
-        self._metadata = tuple(target.headers.items())
         self._credentials = None if is_plain else _credentials(target.certificates)
         self._channel: Any = None
         self._closed = False
@@ -89,20 +60,19 @@ class GrpcClient:
         """Try once."""
         channel = self._channel = self._channel or self._new_channel()
         if self._closed:
-            self._drop_channel()
+            self.close()
             return CLOSED
+        seconds, metadata = seconds_for(self._target.timeout_seconds), tuple(self._target.headers.items())
         try:
             # Not the generated stub: it would decode and encode a request, and fail with an answer that is no message.
-            response = channel.unary_unary(_METHOD)(
-                request.body, timeout=seconds_for(self._target.timeout_seconds), metadata=self._metadata
-            )
+            response = channel.unary_unary(_METHOD)(request.body, timeout=seconds, metadata=metadata)
         except grpc.RpcError as error:
             if _ANSWER_TOO_LONG in (error.details() or ""):
                 return Success()
             return CLOSED if self._closed else self._failed(error)
         except ValueError:  # the channel was closed between these lines
             return CLOSED
-        return success(response, request.spans)
+        return results.success(response, request.spans)
 
     def close(self) -> None:
         """Close the channel, also in the middle of ``send``."""
@@ -132,8 +102,7 @@ def _address_of(target: OtlpTarget) -> tuple[str, bool]:
     if "//" not in target.endpoint:
         return target.endpoint.rpartition("@")[2], bool(target.insecure)
     url = urlsplit(target.endpoint)
-    is_plain = target.insecure if target.insecure is not None else True
-    return url.netloc.rpartition("@")[2], url.scheme == "http" and is_plain
+    return url.netloc.rpartition("@")[2], url.scheme == "http" and target.insecure is not False
 
 
 def _credentials(certificates: Certificates) -> Any:
@@ -141,30 +110,23 @@ def _credentials(certificates: Certificates) -> Any:
     if credentials is not None:
         return credentials
     certificates.check()
-    return grpc.ssl_channel_credentials(
-        root_certificates=_read(certificates.authority),
-        private_key=_read(certificates.key or certificates.client),
-        certificate_chain=_read(certificates.client),
-    )
-
-
-def _read(path: str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+    files = (certificates.authority, certificates.key or certificates.client, certificates.client)
+    return grpc.ssl_channel_credentials(*(Path(path).read_bytes() if path else None for path in files))
 
 
 def _result(error: Any, timeout_seconds: float) -> Result:
-    code, text = error.code(), error.details() or ""
+    code, text = error.code().name, error.details() or ""
     after = retry_delay(error.trailing_metadata() or ())
-    reason = f"{code.name}: {one_line(text) or 'no reason given'}"
-    said = too_large(text) if code in _MAY_BE_TOO_LARGE else None
-    if said is not None:
-        return TooLarge(reason, said.limit)
+    reason = f"{code}: {one_line(text) or 'no reason given'}"
+    found = results.too_large(text) if code in _MAY_BE_TOO_LARGE else None
+    if found is not None:
+        return TooLarge(reason, found.limit)
     not_trusted = _NOT_TRUSTED.search(text)
     if not_trusted is not None:
         return Retryable(NOT_TRUSTED.format(one_line(not_trusted[1])))
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in text:  # so says gRPC itself
+    if code == "DEADLINE_EXCEEDED" and "Deadline Exceeded" in text:  # so says gRPC itself
         return Retryable(f"no answer within {timeout_seconds:.3g} s")
-    if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and after is not None):
+    if code in _RETRYABLE or (code == "RESOURCE_EXHAUSTED" and after is not None):
         return Retryable(reason, after)
     return Rejected(reason)
 
@@ -176,13 +138,10 @@ def retry_delay(trailers: Iterable[tuple[str, str | bytes]]) -> float | None:
     try:
         if _OWN in values:
             info.ParseFromString(values[_OWN])
-            return _seconds(info)
-        status.ParseFromString(values.get(_DETAILS, b""))
-        found = any(detail.Unpack(info) for detail in status.details)
+        else:
+            status.ParseFromString(values.get(_DETAILS, b""))
+            if not any(detail.Unpack(info) for detail in status.details):
+                return None
     except DecodeError:
         return None
-    return _seconds(info) if found else None
-
-
-def _seconds(info: RetryInfo) -> float:
     return max(float(info.retry_delay.seconds) + float(info.retry_delay.nanos) / 1e9, 0.0)

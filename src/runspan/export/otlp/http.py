@@ -2,37 +2,27 @@
 
 import gzip
 import ssl
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
-from requests.utils import get_auth_from_url
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from runspan._guard import attempt
 from runspan._version import __version__
 from runspan.export.encoding.requests import Request
+from runspan.export.otlp import result as results
 from runspan.export.otlp.credentials import NOT_TRUSTED, provided
 from runspan.export.otlp.deadline import RequestDeadline, seconds_for
-from runspan.export.otlp.result import (
-    CLOSED,
-    Rejected,
-    Result,
-    Retryable,
-    TooLarge,
-    message_of,
-    one_line,
-    seconds_of_retry_after,
-    success,
-    too_large,
-)
+from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, TooLarge, one_line
 from runspan.export.otlp.target import OtlpTarget
-from runspan.export.otlp.transport import BoundedAdapter, session_for
+from runspan.export.otlp.transport import BoundedAdapter, adapter_for, named_authority
 
 _LONGEST_BODY: Final = 64 * 1024
 _LONGEST_CHAIN: Final = 10
@@ -60,22 +50,24 @@ class HttpClient:
         self._headers = _headers(target)
         self._deadline: RequestDeadline | None = None
         self._closed = False
-        self._own_session = provided("HTTP", requests.Session)
-        if self._own_session is not None:
-            _bound(self._own_session, target)
-        self._session = self._own_session or session_for(target.certificates, self)
+        self._adapter = adapter_for(target.certificates, self)
+        self._session = provided("HTTP", requests.Session)
+        if self._session is not None and type(self._session.get_adapter(target.endpoint)) is HTTPAdapter:
+            # It has brought no transport of its own.
+            self._session.mount(f"{urlsplit(target.endpoint).scheme}://", BoundedAdapter(target.certificates))
 
     def send(self, request: Request) -> Result:
         """Try once; a connection that was kept and turns out to be dead doesn't count."""
         body = _COMPRESS.get(self._target.compression, bytes)(request.body)
-        deadline = self._deadline = RequestDeadline(seconds_for(self._target.timeout_seconds))
-        result: Result = CLOSED
-        while not self._closed:
-            with deadline.attempt():
-                result = attempt(self._post, body, request.spans, deadline, default=_FAILED)
+        until = time.monotonic() + seconds_for(self._target.timeout_seconds)
+        while True:
+            deadline = self._deadline = RequestDeadline(until)
+            if self._closed:
+                return CLOSED
+            with deadline.bounds():
+                result = attempt(self._answer, body, request.spans, deadline, default=_FAILED)
             if not deadline.was_stale:
                 return result
-        return CLOSED if isinstance(result, Retryable) else result
 
     def close(self) -> None:
         """Break off what is being sent; there is nothing else of its own."""
@@ -83,23 +75,28 @@ class HttpClient:
         if self._deadline is not None:
             self._deadline.abort()
 
-    def _post(self, body: bytes, spans: int, deadline: RequestDeadline) -> Result:
+    def _answer(self, body: bytes, spans: int, deadline: RequestDeadline) -> Result:
         try:
-            self._session = self._own_session or session_for(self._target.certificates, self)
-            response = self._session.post(
-                self._target.endpoint,
-                data=body,
-                headers=self._headers,
-                timeout=self._target.timeout_seconds,  # counts where a provider's session has connections of its own
-                verify=self._target.certificates.authority,
-                cert=_client_certificate(self._target),
-                auth=None if self._own_session else _auth(self._target),
-                allow_redirects=False,
-                stream=True,
-            )
+            response = self._post(body)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return CLOSED if self._closed else Retryable(self._reason(error, deadline))
         return _result(response, spans)
+
+    def _post(self, body: bytes) -> requests.Response:
+        target, certificates = self._target, self._target.certificates
+        # The timeout counts where a provider's session has connections of its own.
+        options: dict[str, Any] = {"timeout": target.timeout_seconds, "cert": certificates.client, "stream": True}
+        if certificates.client and certificates.key:
+            options["cert"] = (certificates.client, certificates.key)
+        if self._session is not None:
+            options |= {"headers": self._headers, "verify": certificates.authority, "allow_redirects": False}
+            return self._session.post(target.endpoint, body, **options)
+        # Not by a session: that would follow redirects, keep cookies, and look for credentials in ~/.netrc.
+        auth = _unchanged if "authorization" in target.headers else None  # None means the user of the URL
+        prepared = requests.Request("POST", target.endpoint, self._headers, data=body, auth=auth).prepare()
+        self._adapter = adapter_for(certificates, self)
+        options |= {"verify": named_authority(certificates) or True, "proxies": get_environ_proxies(target.endpoint)}
+        return self._adapter.send(prepared, **options)
 
     def _reason(self, error: Exception, deadline: RequestDeadline) -> str:
         cause = _innermost(error)
@@ -110,24 +107,6 @@ class HttpClient:
         return f"{type(cause).__name__}: {one_line(str(cause))}"
 
 
-def _bound(session: requests.Session, target: OtlpTarget) -> None:
-    """Put our transport into a provider's session, unless it has brought one of its own."""
-    if type(session.get_adapter(target.endpoint)) is HTTPAdapter:
-        session.mount(f"{urlsplit(target.endpoint).scheme}://", BoundedAdapter(target.certificates))
-
-
-class _AsItIs(AuthBase):
-    """Authenticate by the headers that were given alone: requests would look into ~/.netrc."""
-
-    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        return prepared
-
-
-def _auth(target: OtlpTarget) -> AuthBase:
-    user = get_auth_from_url(target.endpoint)
-    return HTTPBasicAuth(*user) if any(user) and "authorization" not in target.headers else _AsItIs()
-
-
 def _headers(target: OtlpTarget) -> dict[str, str]:
     ours = {"content-type": "application/x-protobuf", "accept-encoding": "identity"}
     if target.compression in _COMPRESS:
@@ -135,26 +114,25 @@ def _headers(target: OtlpTarget) -> dict[str, str]:
     return {"user-agent": f"runspan/{__version__}"} | dict(target.headers) | ours
 
 
-def _client_certificate(target: OtlpTarget) -> str | tuple[str, str] | None:
-    client, key = target.certificates.client, target.certificates.key
-    return (client, key) if client and key else client
+def _unchanged(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
 
 
 def _result(response: requests.Response, spans: int) -> Result:
     body, content_type = _body_of(response), response.headers.get("Content-Type", "").lower()
-    status = f"HTTP {response.status_code}"
-    match response.status_code // 100:
+    code, status = response.status_code, f"HTTP {response.status_code}"
+    match code // 100:
         case 2:
-            return success(body, spans, as_json="json" in content_type)
+            return results.success(body, spans, as_json="json" in content_type)
         case 3:
-            return Rejected(f"{status}{_elsewhere(response)}")
-    text = message_of(body, content_type)
+            return Rejected(f"{status}, a redirect{_elsewhere(response)}")
+    text = results.message_of(body, content_type)
     reason = f"{status}: {text or one_line(response.reason or 'no reason given')}"
-    if response.status_code in _RETRYABLE:
-        return Retryable(reason, seconds_of_retry_after(response.headers.get("Retry-After")))
-    said = too_large(text)
-    if response.status_code == _TOO_LARGE or (said and response.status_code in _MAY_BE_TOO_LARGE):
-        return TooLarge(reason, said.limit if said else None)
+    if code in _RETRYABLE:
+        return Retryable(reason, results.seconds_of_retry_after(response.headers.get("Retry-After")))
+    found = results.too_large(text)
+    if code == _TOO_LARGE or (found and code in _MAY_BE_TOO_LARGE):
+        return TooLarge(reason, found.limit if found else None)
     return Rejected(reason)
 
 
@@ -172,7 +150,7 @@ def _elsewhere(response: requests.Response) -> str:
         host = one_line(urlsplit(response.headers.get("Location", "")).hostname or "")
     except ValueError:
         host = ""
-    return f", a redirect{f' to {host}' if host else ''}, which is not followed; set the endpoint to where it leads"
+    return f"{f' to {host}' if host else ''}, which is not followed; set the endpoint to where it leads"
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""What a receiver said to a request, as OTLP tells apart, read with suspicion.
+"""What a receiver answered to a request, as OTLP distinguishes it, read with suspicion.
 
 https://opentelemetry.io/docs/specs/otlp/#failures
 """
@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from google.protobuf.json_format import Parse, ParseError
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # has types, but doesn't say so
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -34,6 +34,7 @@ _TOO_LARGE: Final = re.compile(
 _TAG: Final = re.compile(r"<[^<>]*>")
 # Before the host of a URL.
 _USER: Final = re.compile(r"//[^/]*@")
+_M = TypeVar("_M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Retryable:
-    """It has not arrived and may be sent again, at the earliest ``after`` seconds from now if the receiver said so."""
+    """It has not arrived and may be sent again, not before ``after`` seconds from now if the receiver asks for it."""
 
     reason: str
     after: float | None = None
@@ -54,7 +55,7 @@ class Retryable:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """It is larger than the receiver takes; ``limit`` is what it takes, in bytes, if it said so."""
+    """It is larger than the receiver takes; ``limit`` is what it takes, in bytes, if it names it."""
 
     reason: str
     limit: int | None = None
@@ -76,40 +77,26 @@ def success(body: bytes, spans: int, *, as_json: bool = False) -> Success:
 
     https://opentelemetry.io/docs/specs/otlp/#partial-success
     """
-    response = ExportTraceServiceResponse()
-    try:
-        if as_json:
-            Parse(body, response, ignore_unknown_fields=True)
-        else:
-            response.ParseFromString(body)
-    except (DecodeError, ParseError, ValueError, RecursionError):  # the last two from deep nests and long numbers
-        return Success()
-    partial = response.partial_success
+    partial = (_read(ExportTraceServiceResponse, body, as_json=as_json) or ExportTraceServiceResponse()).partial_success
     return Success(min(max(partial.rejected_spans, 0), spans), one_line(partial.error_message))
 
 
 def message_of(body: bytes, content_type: str) -> str:
     """Return what the body of a refusal says: a ``google.rpc.Status``, as protobuf or JSON, or text."""
-    status = Status()
-    try:
-        if "protobuf" in content_type:
-            status.ParseFromString(body)
-            return one_line(status.message)
-        if "json" in content_type:
-            Parse(body, status, ignore_unknown_fields=True)
-    except (DecodeError, ParseError, ValueError, RecursionError):
-        pass
+    is_protobuf, is_json = "protobuf" in content_type, "json" in content_type
+    status = _read(Status, body, as_json=is_json) if is_protobuf or is_json else None
+    if status is not None and (status.message or is_protobuf):
+        return one_line(status.message)
     text = body.decode(errors="replace")
-    return one_line(status.message or (_TAG.sub(" ", text) if "html" in content_type else text))
+    return one_line(_TAG.sub(" ", text) if "html" in content_type else text)
 
 
 def too_large(text: str) -> TooLarge | None:
-    """Tell by the words of a refusal whether the request was too large."""
+    """Return what the words of a refusal say of the size of the request, None if it was not that."""
     found = _TOO_LARGE.search(text, 0, _LONGEST_SEARCHED)
     if found is None:
         return None
-    limit = next((int(number) for number in found.groups() if number), None)
-    return TooLarge(one_line(text), limit)
+    return TooLarge(one_line(text), next((int(number) for number in found.groups() if number), None))
 
 
 def seconds_of_retry_after(header: str | None) -> float | None:
@@ -130,6 +117,12 @@ def seconds_of_retry_after(header: str | None) -> float | None:
 def one_line(text: str) -> str:
     """Make a foreign text a short one for a log line, without users and passwords of URLs in it."""
     words = "".join(character if character.isprintable() else " " for character in text[: 10 * LONGEST_TEXT]).split()
-    words = [_USER.sub("//", word) for word in words]
-    line = " ".join(words)
+    line = " ".join(_USER.sub("//", word) for word in words)
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
+
+
+def _read(kind: type[_M], body: bytes, *, as_json: bool) -> _M | None:
+    try:
+        return Parse(body, kind(), ignore_unknown_fields=True) if as_json else kind.FromString(body)
+    except (DecodeError, ParseError, ValueError, RecursionError):  # the last two from deep nests and long numbers
+        return None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from opentelemetry.util.re import parse_env_headers
 
@@ -20,17 +20,12 @@ HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
 _DEFAULT_ENDPOINT: Final = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
 _HTTP_PATH: Final = "/v1/traces"
-# What the libraries that send them take. To gRPC, a name that ends in -bin means bytes.
-_HEADER_NAME: Final = {
-    HTTP: re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+"),
-    GRPC: re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"),
-}
-_HEADER_VALUE: Final = {
-    HTTP: re.compile(r"(?!\s)[\t\x20-\x7e\x80-\xff]*"),
-    GRPC: re.compile(r"(?! )[\x20-\x7e]*"),
+# Names and values that the libraries which send them take. To gRPC, a name that ends in -bin means bytes.
+_HEADERS: Final = {
+    HTTP: (re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+"), re.compile(r"(?!\s)[\t\x20-\x7e\x80-\xff]*")),
+    GRPC: (re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"), re.compile(r"(?! )[\x20-\x7e]*")),
 }
 _DEFAULT_TIMEOUT_SECONDS: Final = 10.0
-_COMPRESSIONS: Final = ("none", "deflate", "gzip")
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class OtlpTarget:
         compression: ``none``, ``deflate`` or ``gzip``.
         headers: sent with each request; the names in lower case.
         timeout_seconds: what an attempt may take in all.
-        insecure: whether to do without TLS, if that was said; only for gRPC, and ``https`` doesn't.
+        insecure: whether to do without TLS, None if that is not set; only for gRPC, and ``https`` doesn't.
         certificates: those for TLS.
     """
 
@@ -79,24 +74,24 @@ def resolve_target(
         ValueError: if an argument or a variable has a value that can't be used.
         TypeError: if the headers are no dictionary of texts.
     """
-    chosen = _choice("protocol", protocol, "PROTOCOL", allowed=(HTTP, GRPC)) or HTTP
+    chosen = _choice("protocol", protocol, "PROTOCOL", HTTP, GRPC) or HTTP
     return OtlpTarget(
         protocol=chosen,
         endpoint=_endpoint(endpoint, chosen),
-        compression=_choice("compression", None, "COMPRESSION", allowed=_COMPRESSIONS) or "gzip",
+        compression=_choice("compression", None, "COMPRESSION", "none", "deflate", "gzip") or "gzip",
         headers=_headers({} if headers is None else headers, chosen),
-        timeout_seconds=_seconds("TIMEOUT", _DEFAULT_TIMEOUT_SECONDS),
-        insecure=_truth("INSECURE") if chosen == GRPC else None,
+        timeout_seconds=_timeout_seconds(),
+        insecure=_insecure() if chosen == GRPC else None,
         certificates=Certificates.of_environment(),
     )
 
 
 def endpoint_in_environment() -> bool:
-    """Tell whether the environment names an OTLP endpoint for traces."""
+    """Return whether the environment names an OTLP endpoint for traces."""
     return variable("ENDPOINT") is not None
 
 
-def _choice(option: str, argument: str | None, name: str, *, allowed: tuple[str, ...]) -> str | None:
+def _choice(option: str, argument: str | None, name: str, *allowed: str) -> str | None:
     source, value = (option, argument) if argument is not None else variable(name) or (option, None)
     if value is None:
         return None
@@ -105,58 +100,49 @@ def _choice(option: str, argument: str | None, name: str, *, allowed: tuple[str,
     return value.strip().lower()
 
 
-def _seconds(name: str, default: float) -> float:
-    """Read a time; in seconds, as OpenTelemetry's own exporters for Python take it, not in milliseconds."""
-    source, text = variable(name) or ("", str(default))
+def _timeout_seconds() -> float:
+    """Read the variable; in seconds, as OpenTelemetry's own exporters for Python take it, not in milliseconds."""
+    source, text = variable("TIMEOUT") or ("", str(_DEFAULT_TIMEOUT_SECONDS))
     try:
         value = float(text)
     except ValueError:
         value = 0
     if not 0 < value < math.inf:
-        raise ValueError(f"{source} is {text!r}; it must be a number of seconds above 0, such as {default:.3g}.")
+        raise ValueError(f"{source} is {text!r}; it must be a number of seconds above 0, such as 10.")
     return value
 
 
-def _truth(name: str) -> bool | None:
-    """Read a variable that is true, false or unset."""
-    source, text = variable(name) or ("", "")
+def _insecure() -> bool | None:
+    source, text = variable("INSECURE") or ("", "")
     if text.lower() not in {"true", "false", ""}:
         raise ValueError(f"{source} is {text!r}; it must be 'true' or 'false'.")
-    return {"true": True, "false": False}.get(text.lower())
+    return text.lower() == "true" if text else None
 
 
 def _endpoint(argument: str | None, protocol: str) -> str:
-    fallback = ("endpoint", _DEFAULT_ENDPOINT[protocol])
-    source, value = ("endpoint", argument) if argument is not None else variable("ENDPOINT") or fallback
-    url = _checked(source, value, protocol)
+    example = _DEFAULT_ENDPOINT[protocol]
+    source, value = ("endpoint", argument) if argument is not None else variable("ENDPOINT") or ("endpoint", example)
+    is_bare = protocol == GRPC and "//" not in str(value)
+    try:
+        url = urlsplit(f"http://{value}" if is_bare else value)
+        port = url.port
+        is_usable = url.scheme in {"http", "https"} and bool(url.hostname) and (port is not None or not is_bare)
+    except (ValueError, AttributeError):  # an address or a port that is none; no text at all
+        is_usable = False
+    if not is_usable:
+        forms = "an http or https URL" + " or host:port" * (protocol == GRPC)
+        raise ValueError(f"{source} is {_without_secrets(value)}; it must be {forms}, such as {example}.")
     if protocol == GRPC or source == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":  # these are used as they are
         return value
     path = url.path.rstrip("/")
     return url._replace(path=path if path.endswith(_HTTP_PATH) else path + _HTTP_PATH).geturl()
 
 
-def _checked(source: str, value: str, protocol: str) -> SplitResult:
-    bare = protocol == GRPC and "//" not in str(value)
-    try:
-        url = urlsplit(f"http://{value}" if bare else value)
-        port = url.port
-        usable = url.scheme in {"http", "https"} and bool(url.hostname) and (port is not None or not bare)
-    except (ValueError, AttributeError):  # an address or a port that is none; no text at all
-        usable = False
-    if not usable:
-        also = " or host:port" if protocol == GRPC else ""
-        example = _DEFAULT_ENDPOINT[protocol]
-        raise ValueError(
-            f"{source} is {_shown_endpoint(value)}; it must be an http or https URL{also}, such as {example}."
-        )
-    return url
-
-
-def _shown_endpoint(value: object) -> str:
-    """Return what can't be used as an endpoint for an error, without user, password and query."""
-    if not isinstance(value, str):
-        return shown(value)
-    _, at, rest = value.rpartition("@")
+def _without_secrets(endpoint: object) -> str:
+    """Return for an error what can't be used as an endpoint, without user, password and query."""
+    if not isinstance(endpoint, str):
+        return shown(endpoint)
+    _, at, rest = endpoint.rpartition("@")
     return shown(("…@" if at else "") + re.split(r"[?#]", rest, maxsplit=1)[0])
 
 
@@ -169,8 +155,9 @@ def _headers(argument: Mapping[str, str], protocol: str) -> dict[str, str]:
         )
     _, text = variable("HEADERS") or ("", "")
     headers = dict(parse_env_headers(text, liberal=True)) | {name.lower(): value for name, value in argument.items()}
+    names, values = _HEADERS[protocol]
     for name, value in headers.items():
-        if not (_HEADER_NAME[protocol].fullmatch(name) and _HEADER_VALUE[protocol].fullmatch(value)):
+        if not (names.fullmatch(name) and values.fullmatch(value)):
             raise ValueError(  # without the value, which is likely a secret
                 f"The header {name!r} can't be sent by {protocol}; names are letters, digits and hyphens, values"
                 " printable ASCII that doesn't begin with a space."

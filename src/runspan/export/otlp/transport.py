@@ -1,16 +1,14 @@
-"""Sessions of ``requests`` that many targets share: their connections keep to the deadline of each request."""
+"""Connections that many targets share, and that keep to the deadline of each request."""
 
 import os
 import socket
 import ssl
 import sys
 from collections.abc import Hashable
-from http.cookiejar import DefaultCookiePolicy
 from queue import Full, LifoQueue
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -32,30 +30,13 @@ _MOST_HOSTS: Final = 100
 _MOST_IDLE: Final = 16  # connections to a host
 
 
-class Session(requests.Session):
-    """Follows no redirects, keeps no cookies, which would be one tenant's, and authenticates nobody."""
-
-    def __init__(self, adapter: HTTPAdapter) -> None:
-        super().__init__()
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, adapter)
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  they are not even looked at
-        """Return none."""
-        return
-
-
 class BoundedAdapter(HTTPAdapter):
     """Makes connections that are bounded, and keeps some of them open; all share one TLS context."""
 
     def __init__(self, certificates: Certificates) -> None:
-        self._tls = _tls_context(certificates, _named_authority(certificates))
-        super().__init__(pool_connections=_MOST_HOSTS, pool_maxsize=_MOST_IDLE)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **keywords: Any) -> None:
-        """Set up the way to receivers."""
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **keywords)
+        super().__init__()
+        self._tls = _tls_context(certificates, named_authority(certificates))
+        self.init_poolmanager(_MOST_HOSTS, _MOST_IDLE, ssl_context=self._tls)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
@@ -71,16 +52,14 @@ class BoundedAdapter(HTTPAdapter):
 
 
 class _Connection(HTTPConnection):
-    # Underscored, yet the place for it: urllib3's own connections through SOCKS do the same.
+    # Underscored, yet what one overrides: urllib3's own connections through SOCKS do the same.
     def _new_conn(self) -> socket.socket:
-        deadline = current_deadline()
+        deadline = current_deadline.get()
         return super()._new_conn() if deadline is None else deadline.connect(self.host, self.port)
 
 
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        deadline = current_deadline()
-        return super()._new_conn() if deadline is None else deadline.connect(self.host, self.port)
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _IdleConnections(LifoQueue[Any]):
@@ -122,15 +101,28 @@ class _TlsContext(SSLContext):
             super().__setattr__(name, value)
 
 
-def _named_authority(certificates: Certificates) -> str | None:
-    """Return the file that ``requests`` reads for each connection, None for the usual authorities."""
+_contexts: WeakValueDictionary[Hashable, _TlsContext] = WeakValueDictionary()
+_adapters: WeakValueDictionary[Hashable, BoundedAdapter] = WeakValueDictionary()
+_inherited: list[BoundedAdapter] = []
+_lock = fork_safe_lock()
+
+
+def named_authority(certificates: Certificates) -> str | None:
+    """Return the file to read for each connection, None for the usual authorities."""
     return certificates.authority or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
 
 
-_contexts: WeakValueDictionary[Hashable, _TlsContext] = WeakValueDictionary()
-_sessions: WeakValueDictionary[Hashable, Session] = WeakValueDictionary()
-_inherited: list[Session] = []
-_lock = fork_safe_lock()
+def adapter_for(certificates: Certificates, owner: object) -> BoundedAdapter:
+    """Return the adapter for all who name the same certificates.
+
+    Where gevent has replaced the locks of urllib3 each owner has one of its own: they don't work between threads.
+    """
+    key = (certificates, named_authority(certificates), id(owner) if is_patched() else None)
+    with _lock:
+        adapter = _adapters.get(key)
+        if adapter is None:
+            adapter = _adapters[key] = BoundedAdapter(certificates)
+        return adapter
 
 
 def _tls_context(*trusted: Hashable) -> _TlsContext:
@@ -148,21 +140,8 @@ def _tls_context(*trusted: Hashable) -> _TlsContext:
         return context
 
 
-def session_for(certificates: Certificates, owner: object) -> Session:
-    """Return the session for all who name the same certificates.
-
-    Where gevent has replaced the locks of urllib3 each owner has one of its own: they don't work between threads.
-    """
-    key = (certificates, _named_authority(certificates), id(owner) if is_patched() else None)
-    with _lock:
-        session = _sessions.get(key)
-        if session is None:
-            session = _sessions[key] = Session(BoundedAdapter(certificates))
-        return session
-
-
 @in_forked_child
 def _leave_to_parent() -> None:
-    """Keep the parent's sessions, unused: a lock of theirs may be held by a thread that is not here."""
-    _inherited.extend(_sessions.values())
-    _sessions.clear()
+    """Keep the parent's adapters, unused: a lock of theirs may be held by a thread that is not here."""
+    _inherited.extend(_adapters.values())
+    _adapters.clear()
