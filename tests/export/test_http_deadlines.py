@@ -1,4 +1,4 @@
-"""However a receiver dawdles, sending ends in time, and at once when it is told to."""
+"""However a receiver dawdles, sending ends in time, and at once when it is asked to."""
 
 import socket
 import threading
@@ -50,7 +50,7 @@ def uncompressed(monkeypatch):
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize(
-    ("talk", "length", "told"),
+    ("talk", "length", "result"),
     [
         (read_http_request, 1_000, TIME_IS_OVER),
         (trickle, 1_000, TIME_IS_OVER),
@@ -59,12 +59,12 @@ def uncompressed(monkeypatch):
     ],
 )
 @pytest.mark.usefixtures("uncompressed")
-def test_the_timeout_is_for_all_of_it(client_of, trusted, *, talk, length, told, secure):
+def test_the_timeout_is_for_all_of_it(client_of, trusted, *, talk, length, result, secure):
     """A receiver that is silent, reads nothing or sends a byte now and then takes no longer than the timeout."""
     with WireReceiver(talk, tls=trusted.server_context() if secure else None) as receiver:
         client = client_of(receiver.endpoint, impatient=True)
         began = time.monotonic()
-        assert client.send(request_of(unlike_any_other(length))) == told
+        assert client.send(request_of(unlike_any_other(length))) == result
         assert time.monotonic() - began < IMPATIENT_SECONDS + MARGIN_SECONDS
 
 

@@ -35,7 +35,7 @@ def test_the_bundle_that_requests_reads_counts_too(client_of, certificates, monk
         assert client_of(receiver.endpoint).send(request_of("a")) == Success()
 
 
-def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(client_of, certificates):
+def test_a_certificate_that_is_not_trusted_is_named_with_the_remedy(client_of, certificates):
     """It may be trusted after the next deployment, so the request may be sent later."""
     with HttpReceiver(tls=certificates.server_context()) as receiver:
         assert client_of(receiver.endpoint).send(request_of("a")) == Retryable(
@@ -44,7 +44,7 @@ def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(client_of, ce
         )
 
 
-def test_a_receiver_without_tls_is_told(client_of):
+def test_a_receiver_without_tls_is_named(client_of):
     """An https endpoint that speaks plain HTTP is a reason to try later, which names TLS."""
     with HttpReceiver() as receiver:
         answer = client_of(receiver.endpoint.replace("http:", "https:")).send(request_of("a"))

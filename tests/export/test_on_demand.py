@@ -85,7 +85,7 @@ def test_a_client_that_is_closed_builds_none(made):
 
 
 def test_close_reaches_a_client_in_use(made):
-    """A client that sends at this moment is told to close, once."""
+    """A client that sends at this moment is asked to close, once."""
     client = OnDemandClient(made)
     client.build()
     made.clients[0].gate.clear()

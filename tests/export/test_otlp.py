@@ -132,7 +132,7 @@ def test_log_lines_keep_secrets():
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "told"),
+    ("endpoint", "shown"),
     [
         ("ftp://me:word@a.b/in?key=word", "'…@a.b/in'"),
         ("me:w?o@rd@a.b", "'…@a.b'"),
@@ -141,11 +141,11 @@ def test_log_lines_keep_secrets():
     ],
 )
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_errors_keep_secrets(endpoint, told, protocol):
+def test_errors_keep_secrets(endpoint, shown, protocol):
     """The error of an endpoint that can't be used shows neither password nor query."""
     with pytest.raises(ValueError, match=r"^endpoint is ") as raised:
         resolve_target(endpoint=endpoint, protocol=protocol)
-    assert str(raised.value).startswith(f"endpoint is {told}; it must be")
+    assert str(raised.value).startswith(f"endpoint is {shown}; it must be")
 
 
 @pytest.mark.parametrize("headers", ["x-api-key=word", ["word"], {"x-api-key": b"word"}, {1: "word"}, 5, []])
@@ -233,7 +233,7 @@ def test_a_key_without_a_certificate_is_an_error(environment):
 @pytest.mark.parametrize("key", [None, "key"])
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_files_that_cannot_be_used_are_named(environment, tmp_path, protocol, key, content):
-    """What is no certificate, or not there, is an error when the client is built; the error tells which file."""
+    """What is no certificate, or not there, is an error when the client is built; the error names the file."""
     path = tmp_path / "file.pem"
     if content is not None:
         path.write_text(content)

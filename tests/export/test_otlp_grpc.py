@@ -77,7 +77,7 @@ def test_a_request_arrives_as_otlp_says(grpc_client_of, monkeypatch, compression
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "result"),
     [
         (GrpcAnswer(), Success()),
         (
@@ -128,16 +128,16 @@ def test_a_request_arrives_as_otlp_says(grpc_client_of, monkeypatch, compression
     ],
     ids=lambda value: value.code and value.code.name if isinstance(value, GrpcAnswer) else "",
 )
-def test_each_answer_means_what_otlp_says(grpc_client_of, answer, told):
+def test_each_answer_means_what_otlp_says(grpc_client_of, answer, result):
     """What OTLP's table says may be tried again; a request too large can be split; the rest is final."""
     with GrpcReceiver() as receiver:
         receiver.refuse(answer)
-        assert grpc_client_of(receiver.endpoint).send(request_of("a", "b")) == told
+        assert grpc_client_of(receiver.endpoint).send(request_of("a", "b")) == result
         assert receiver.attempts == 1
 
 
 @pytest.mark.parametrize(("compression", "limit"), [("none", 4194304), ("gzip", None)])
-def test_the_limit_that_servers_have_by_default_is_told(grpc_client_of, monkeypatch, compression, limit):
+def test_the_limit_that_servers_have_by_default_is_named(grpc_client_of, monkeypatch, compression, limit):
     """A request over 4 MiB is too large, by its size before compression, and one below it arrives; gRPC's C core does
     not name the limit when the request was compressed."""
     monkeypatch.setenv(ALL + "COMPRESSION", compression)
@@ -201,12 +201,12 @@ def test_an_answer_of_any_size_is_not_taken_in(compression):
 
 @pytest.mark.parametrize("size", [100, 10_000])
 def test_a_compressed_answer_is_read(grpc_client_of, size):
-    """A partial success that came compressed, as grpc-go sends it, is told."""
+    """A partial success that came compressed, as grpc-go sends it, is read."""
     partial = ExportTracePartialSuccess(rejected_spans=1, error_message="x" * size)
     answer = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
     with answering(answer, grpc.Compression.Gzip) as endpoint:
-        told = grpc_client_of(endpoint).send(request_of("a"))
-    assert (told.rejected, told.reason[:100]) == (1, "x" * 100)
+        result = grpc_client_of(endpoint).send(request_of("a"))
+    assert (result.rejected, result.reason[:100]) == (1, "x" * 100)
 
 
 def test_nobody_listens_and_then_somebody_does(grpc_client_of):
@@ -231,7 +231,7 @@ def test_a_connection_that_breaks_is_a_reason_to_try_later(grpc_client_of, talk)
         assert isinstance(answer, Retryable)
 
 
-def test_a_receiver_of_http_only_is_told(grpc_client_of):
+def test_a_receiver_of_http_only_is_named(grpc_client_of):
     """The port for HTTP is easily taken for the other."""
     with HttpReceiver() as receiver:
         assert isinstance(grpc_client_of(receiver.endpoint, impatient=True).send(request_of("a")), Retryable)
@@ -285,7 +285,7 @@ def test_tls_with_an_authority_of_our_own(grpc_client_of, trusted):
             assert grpc_client_of(endpoint).send(request_of("a")) == Success()
 
 
-def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(grpc_client_of, certificates):
+def test_a_certificate_that_is_not_trusted_is_named_with_the_remedy(grpc_client_of, certificates):
     """It may be trusted after the next deployment, so the request may be sent later."""
     with GrpcReceiver(tls=server_credentials(certificates)) as receiver:
         assert grpc_client_of(receiver.endpoint).send(request_of("a")) == Retryable(

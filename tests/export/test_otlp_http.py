@@ -60,8 +60,19 @@ def test_a_connection_is_kept(client_of):
         assert receiver.connections == 1
 
 
+def test_no_cookie_is_kept(client_of):
+    """What a receiver sets with one answer comes back with no request, neither a tenant's own nor another's."""
+    with HttpReceiver() as receiver:
+        receiver.refuse(HttpAnswer(200, headers={"Set-Cookie": "session=secret; Path=/"}))
+        client, other = client_of(receiver.endpoint), client_of(receiver.endpoint)
+        assert client.send(request_of("a")) == Success()
+        receiver.accept()
+        assert [each.send(request_of("a")) for each in (client, other)] == [Success()] * 2
+        assert [headers.get("cookie") for headers in receiver.headers] == [None] * 2
+
+
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "result"),
     [
         (HttpAnswer(200), Success()),
         (HttpAnswer(202, b"accepted"), Success()),
@@ -120,11 +131,11 @@ def test_a_connection_is_kept(client_of):
     ],
     ids=lambda value: str(value.status) if isinstance(value, HttpAnswer) else "",
 )
-def test_each_answer_means_what_otlp_says(client_of, answer, told):
+def test_each_answer_means_what_otlp_says(client_of, answer, result):
     """429, 502, 503 and 504 may be tried again, when they say; a request too large can be split; the rest is final."""
     with HttpReceiver() as receiver:
         receiver.refuse(answer)
-        assert client_of(receiver.endpoint).send(request_of("a", "b")) == told
+        assert client_of(receiver.endpoint).send(request_of("a", "b")) == result
         assert receiver.attempts == 1
 
 

@@ -60,7 +60,7 @@ def protos(requests):
                 yield from of_scope.spans
 
 
-def told(span):
+def attributes_of(span):
     return {attribute.key: attribute.value for attribute in span.attributes}
 
 
@@ -113,8 +113,8 @@ def test_a_large_span_leaves_its_neighbours_whole():
     first, large, last = protos(encoded.requests)
     whole = [*protos([Request(encode_spans(spans).SerializeToString(), 3)])]
     assert (first, last) == (whole[0], whole[2])
-    assert told(large)[ORIGINAL_SIZE].int_value == whole[1].ByteSize()
-    assert [value.string_value for value in told(large)[SHORTENED].array_value.values] == [INPUT]
+    assert attributes_of(large)[ORIGINAL_SIZE].int_value == whole[1].ByteSize()
+    assert [value.string_value for value in attributes_of(large)[SHORTENED].array_value.values] == [INPUT]
 
 
 def test_many_large_spans():
@@ -142,7 +142,7 @@ def test_a_request_that_is_too_large_is_split():
 
 
 def test_spans_shortened_before_are_still_counted():
-    """After splitting, each request tells how many of its spans were shortened, then or before."""
+    """After splitting, each request says how many of its spans were shortened, then or before."""
     spans = [a_span(number, {"text": "x" * 3_000 * (number % 2)}) for number in range(1, 7)]
     bodies = [ExportTraceServiceRequest.FromString(request.body) for request in encode(spans, 2_000).requests]
     together = ExportTraceServiceRequest()
@@ -152,7 +152,9 @@ def test_spans_shortened_before_are_still_counted():
     assert sum(piece.shortened for piece in pieces) == 3
     again = split(Request(together.SerializeToString(), 6, 3), 1_500)
     assert [(piece.spans, piece.shortened) for piece in again] == [(1, 1), (1, 0)] * 3
-    sizes = {told(span)[ORIGINAL_SIZE].int_value for span in protos(again) if ORIGINAL_SIZE in told(span)}
+    sizes = {
+        attributes_of(span)[ORIGINAL_SIZE].int_value for span in protos(again) if ORIGINAL_SIZE in attributes_of(span)
+    }
     assert sizes == {span.ByteSize() for span in encode_spans(spans[:1]).resource_spans[0].scope_spans[0].spans}
 
 
@@ -203,7 +205,7 @@ def test_deep_values(depth):
     """Values nested deeper than protobuf reads don't take others along."""
     encoded = encode([a_span(1), a_span(2, {"deep": nested(depth), "model": "m"})], 1_000_000)
     assert encoded.not_encodable == 0
-    assert ["model" in told(span) for span in protos(encoded.requests)] == [False, True]
+    assert ["model" in attributes_of(span) for span in protos(encoded.requests)] == [False, True]
     assert [len(span.attributes) for span in protos(encoded.requests)] == [0, 2]
 
 
@@ -259,7 +261,7 @@ def test_whatever_comes(fields, limit):
     for before, after in zip(whole, arrived, strict=True):
         is_small = sizes[before.span_id] <= limit
         assert (before.SerializeToString() == after.SerializeToString()) == is_small
-        assert (SHORTENED in told(after)) != is_small
+        assert (SHORTENED in attributes_of(after)) != is_small
     check_json(whole, arrived)
     assert [piece for request in requests for piece in split(request, limit)] == requests
 
@@ -267,8 +269,8 @@ def test_whatever_comes(fields, limit):
 def check_json(whole, arrived):
     """Check that what was JSON is JSON."""
     for before, after in zip(whole, arrived, strict=True):
-        was = told(before)
-        for key, value in told(after).items():
+        was = attributes_of(before)
+        for key, value in attributes_of(after).items():
             if key in was and is_json(was[key].string_value):
                 assert is_json(value.string_value)
 

@@ -54,7 +54,7 @@ def partial(rejected, message=""):
         (b'{"partialSuccess":7}', True, Success()),
     ],
 )
-def test_a_partial_success_tells_how_many_spans_were_rejected(body, as_json, answer):
+def test_a_partial_success_says_how_many_spans_were_rejected(body, as_json, answer):
     """At most those that were sent count; an answer that can't be read is as good as none."""
     assert success(body, 5, as_json=as_json) == answer
 

@@ -75,11 +75,11 @@ def shortened(span, limit, resource=()):
     (short,) = of_scope.spans
     assert (short.trace_id, short.span_id) == (span.trace_id, span.span_id)
     assert (short.start_time_unix_nano, short.end_time_unix_nano) == (1, 2)
-    assert told(short)[ORIGINAL_SIZE] == span.ByteSize()
+    assert attributes_of(short)[ORIGINAL_SIZE] == span.ByteSize()
     return short
 
 
-def told(span):
+def attributes_of(span):
     return {attribute.key: to_tree(attribute.value) for attribute in span.attributes}
 
 
@@ -92,7 +92,7 @@ def texts_in(written):
 
 
 def kept(cut, whole):
-    """Return how much of a text is left, after checking that the note tells the rest."""
+    """Return how much of a text is left, after checking that the note counts the rest."""
     beginning, _, note = cut.rpartition("… ")
     assert whole.startswith(beginning)
     assert note == f"[{len(whole) - len(beginning):,} characters left out]"
@@ -100,9 +100,9 @@ def kept(cut, whole):
 
 
 def test_the_longest_texts_are_cut_and_keys_survive():
-    """What is short stays whole, the long texts are cut to the same length, and the span tells it."""
+    """What is short stays whole, the long texts are cut to the same length, and the span names it."""
     span = a_span({**KEYS, INPUT: messages("Be brief.", "a" * 5_000, "b" * 9_000)})
-    attributes = told(shortened(span, 4_000))
+    attributes = attributes_of(shortened(span, 4_000))
     assert {key: attributes[key] for key in KEYS} == KEYS
     first, second, third = texts_in(attributes[INPUT])
     assert first == "Be brief."
@@ -116,9 +116,9 @@ def test_most_of_the_limit_is_used():
     span = a_span({INPUT: messages(text), OUTPUT: messages("yes")})
     short = shortened(span, 4_000_000)
     assert short.ByteSize() > 3_900_000
-    (cut,) = texts_in(told(short)[INPUT])
+    (cut,) = texts_in(attributes_of(short)[INPUT])
     assert kept(cut, text) > 2_500_000
-    assert told(short)[OUTPUT] == messages("yes")
+    assert attributes_of(short)[OUTPUT] == messages("yes")
 
 
 def test_messages_stay_messages():
@@ -134,7 +134,7 @@ def test_messages_stay_messages():
     sent = [{"role": "user", "parts": parts}, {"role": "assistant", "parts": parts}] * 20
     tools = [{"type": "function", "name": f"tool {number}", "description": "d" * 300} for number in range(50)]
     for limit in (4_000, 8_000, 16_000, 64_000, 256_000):
-        attributes = told(
+        attributes = attributes_of(
             shortened(a_span({INPUT: json.dumps(sent), "gen_ai.tool.definitions": json.dumps(tools)}), limit)
         )
         written = {key: value for key, value in attributes.items() if key.startswith("gen_ai.")}
@@ -144,7 +144,7 @@ def test_messages_stay_messages():
 
 
 def test_media_go_before_text():
-    """Encoded media are left out, the largest first, before a text is cut; a data URL still tells its type."""
+    """Encoded media are left out, the largest first, before a text is cut; a data URL keeps its type."""
     parts = [
         {"type": "blob", "modality": "image", "content": "A" * 1_000},
         {"type": "blob", "modality": "image", "content": "B" * 9_000},
@@ -153,7 +153,7 @@ def test_media_go_before_text():
         {"type": "text", "content": "t" * 2_000},
     ]
     span = a_span({INPUT: json.dumps([{"role": "user", "parts": parts}]), "flat.url": "data:a/b;base64," + "E" * 9_500})
-    attributes = told(shortened(span, 6_000))
+    attributes = attributes_of(shortened(span, 6_000))
     assert attributes["flat.url"] == "data:a/b;base64,… [9,500 characters left out]"
     assert json.loads(attributes[INPUT])[0]["parts"] == [
         parts[0],
@@ -170,7 +170,7 @@ def test_media_go_before_text():
 def test_long_lists_lose_their_middle():
     """If short texts alone are too many, items in the middle go, and a note says how many."""
     many = {"ids": [str(number) for number in range(2_000)], "numbers": [*range(2_000)], "few": [1, 2, 3]}
-    left = json.loads(told(shortened(a_span({OUTPUT: json.dumps(many)}), 3_000))[OUTPUT])
+    left = json.loads(attributes_of(shortened(a_span({OUTPUT: json.dumps(many)}), 3_000))[OUTPUT])
     assert left["few"] == [1, 2, 3]
     for name, note in (("ids", left["ids"]), ("numbers", left["numbers"])):
         (gap,) = (number for number, each in enumerate(note) if "left out" in str(each))
@@ -181,8 +181,8 @@ def test_long_lists_lose_their_middle():
 
 
 def test_long_conversations_lose_their_middle():
-    """Of many short messages the first and the last stay; the one before the gap tells how many are not there."""
-    written = told(shortened(a_span({INPUT: messages(*map(str, range(1_000)))}), 2_000))[INPUT]
+    """Of many short messages the first and the last stay; the one before the gap says how many are missing."""
+    written = attributes_of(shortened(a_span({INPUT: messages(*map(str, range(1_000)))}), 2_000))[INPUT]
     found = json.loads(written)
     left = texts_in(written)
     half = len(left) // 2
@@ -197,9 +197,9 @@ def test_an_object_of_thousands_of_keys_loses_its_middle():
     """The first and the last keys stay, and a note says how many are not there; smaller objects beside it are whole."""
     many = {f"key {number}": number for number in range(3_000)}
     short = shortened(a_span({OUTPUT: json.dumps([many, {"few": 1}]), **KEYS}), 3_000)
-    assert {key: told(short)[key] for key in KEYS} == KEYS
-    assert (told(short)[SHORTENED], short.dropped_attributes_count) == ([OUTPUT], 0)
-    left, few = json.loads(told(short)[OUTPUT])
+    assert {key: attributes_of(short)[key] for key in KEYS} == KEYS
+    assert (attributes_of(short)[SHORTENED], short.dropped_attributes_count) == ([OUTPUT], 0)
+    left, few = json.loads(attributes_of(short)[OUTPUT])
     assert few == {"few": 1}
     assert left.pop("…") == f"[{3_000 - len(left):,} items left out]"
     half = len(left) // 2
@@ -211,7 +211,7 @@ def test_structured_values_stay_structured():
     value = [{"role": "user", "parts": [{"content": "x" * 5_000, "n": 7, "raw": "r"}]}, [0.5] * 3, True, None, -1]
     span = a_span({INPUT: value})
     span.attributes[0].value.array_value.values.add(bytes_value=b"1" * 2_000)
-    short = told(shortened(span, 2_000))[INPUT]
+    short = attributes_of(shortened(span, 2_000))[INPUT]
     text = short[0]["parts"][0].pop("content")
     assert kept(text, "x" * 5_000) > 1_000
     assert short == [
@@ -225,7 +225,7 @@ def test_structured_values_stay_structured():
 
 
 def test_a_long_stack_trace_leaves_content_alone():
-    """It is what is large that is cut: an event's attribute, a name, a status, bytes, and each is told."""
+    """It is what is large that is cut: an event's attribute, a name, a status, bytes, and each is named."""
     event = an_event("exception", **{"exception.type": "ValueError", "exception.stacktrace": "s" * 50_000})
     content = messages("c" * 1_000)
     span = a_span({INPUT: content}, events=[event], name="n" * 50_000)
@@ -233,11 +233,11 @@ def test_a_long_stack_trace_leaves_content_alone():
     span.status.message = "m" * 50_000
     span.status.code = 2
     short = shortened(span, 40_000)
-    attributes = told(short)
+    attributes = attributes_of(short)
     assert attributes[INPUT] == content
     assert sorted(attributes[SHORTENED]) == ["exception.stacktrace", "name", "raw", "status.message"]
-    assert told(short.events[0])["exception.type"] == "ValueError"
-    assert kept(told(short.events[0])["exception.stacktrace"], "s" * 50_000) > 8_000
+    assert attributes_of(short.events[0])["exception.type"] == "ValueError"
+    assert kept(attributes_of(short.events[0])["exception.stacktrace"], "s" * 50_000) > 8_000
     assert kept(short.name, "n" * 50_000) > 8_000
     assert kept(short.status.message, "m" * 50_000) > 8_000
     assert short.status.code == 2
@@ -252,15 +252,15 @@ def test_too_many_events_and_links():
     assert short.dropped_events_count == 3 + 1_000 - len(short.events)
     assert (short.links[0].span_id, short.links[-1].span_id) == (links[0].span_id, links[-1].span_id)
     assert short.dropped_links_count == 1_000 - len(short.links)
-    assert sorted(told(short)[SHORTENED]) == ["events", "links"]
-    assert {key: told(short)[key] for key in KEYS} == KEYS
+    assert sorted(attributes_of(short)[SHORTENED]) == ["events", "links"]
+    assert {key: attributes_of(short)[key] for key in KEYS} == KEYS
 
 
 def test_too_many_attributes():
-    """The largest are dropped and counted; what tells what the span is about is short and stays."""
+    """The largest are dropped and counted; what says what the span is about is short and stays."""
     many = {f"key {number}": "v" * 1_000 for number in range(500)}
     short = shortened(a_span({**many, **KEYS}), 8_000)
-    attributes = told(short)
+    attributes = attributes_of(short)
     assert {key: attributes[key] for key in KEYS} == KEYS
     assert short.dropped_attributes_count == 500 + len(KEYS) + 2 - len(attributes)
     assert attributes[SHORTENED][-1].endswith(" more]")
@@ -269,32 +269,32 @@ def test_too_many_attributes():
 def test_a_long_key_goes_with_its_value():
     """A key can't be cut, since it would be another one."""
     short = shortened(a_span({"k" * 9_000: 1, **KEYS}), 3_000)
-    assert [*told(short)] == [*KEYS, SHORTENED, ORIGINAL_SIZE]
-    assert told(short)[SHORTENED] == ["k" * 53 + "… [8,947 characters left out]"]
+    assert [*attributes_of(short)] == [*KEYS, SHORTENED, ORIGINAL_SIZE]
+    assert attributes_of(short)[SHORTENED] == ["k" * 53 + "… [8,947 characters left out]"]
     assert short.dropped_attributes_count == 1
 
 
 def test_a_large_resource():
     """The attributes of a resource are cut too, if they are the cause."""
     short = shortened(a_span(KEYS), 3_000, resource={"service.name": "shop", "process.command_line": "c" * 9_000})
-    assert told(short)[SHORTENED] == ["process.command_line"]
+    assert attributes_of(short)[SHORTENED] == ["process.command_line"]
 
 
 def test_the_last_resort():
     """Where nothing that may be cut is the cause, where and when remain."""
     short = shortened(a_span(KEYS, trace_state="t" * 5_000, kind=3), 1_024, resource={"service.name": "shop"})
-    assert told(short)[SHORTENED] == ["attributes", "events", "links", "resource"]
+    assert attributes_of(short)[SHORTENED] == ["attributes", "events", "links", "resource"]
     assert (short.name, short.kind, short.dropped_attributes_count) == ("chat", 3, len(KEYS))
 
 
 def test_shortened_again():
-    """A second time the notes and the mark tell what is missing of the span as it was at first."""
+    """A second time the notes and the mark say what is missing of the span as it was at first."""
     span = a_span({INPUT: messages("a" * 90_000)})
     once = shortened(span, 50_000)
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.append(once)
     (twice,) = shorten(request, 3_000).resource_spans[0].scope_spans[0].spans
-    attributes = told(twice)
+    attributes = attributes_of(twice)
     (text,) = texts_in(attributes[INPUT])
     assert attributes[ORIGINAL_SIZE] == span.ByteSize()
     assert attributes[SHORTENED] == [INPUT]
@@ -331,7 +331,7 @@ def test_json_stays_json(tree, limit):
     """Whatever it is, JSON of which something is left out can be read, and what is structured stays so."""
     written = json.dumps(tree, ensure_ascii=False)
     span = a_span({INPUT: written, OUTPUT: tree, "text": "x" * 3_000})
-    attributes = told(shortened(span, limit))
+    attributes = attributes_of(shortened(span, limit))
     if INPUT in attributes:
         assert type(json.loads(attributes[INPUT])) is type(tree)
     if OUTPUT in attributes:
@@ -358,5 +358,5 @@ HOSTILE = {
 @pytest.mark.parametrize("attributes", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_spans_fit(attributes, limit):
     """Whatever makes a span too large, it fits in the end, and its keys are there."""
-    short = told(shortened(a_span({**attributes, **KEYS}), limit))
+    short = attributes_of(shortened(a_span({**attributes, **KEYS}), limit))
     assert {key: short[key] for key in KEYS} == KEYS
