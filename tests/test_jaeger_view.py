@@ -144,7 +144,6 @@ def test_parts_of_messages():
         "reasoning",
         "tool_call",
         "tool_call_response",
-        "blob",
         "uri",
         "file",
     }

@@ -1,5 +1,6 @@
 """Messages as the packages of providers build them, and what becomes of them."""
 
+import hashlib
 import json
 
 import pytest
@@ -352,8 +353,20 @@ def test_each_provider_s_blocks_become_parts(message, parts):
     assert [found["parts"] for found in told(message)] == [parts]
 
 
-DATA = {"type": "blob", "modality": "image", "content": "iVBO", "mime_type": "image/png"}
-PDF = {"type": "blob", "modality": "document", "content": "JVBE", "mime_type": "application/pdf"}
+def referred_to(data, modality, mime_type):
+    """Return the part that refers to data."""
+    digest = hashlib.sha256(data).hexdigest()
+    return {
+        "type": "uri",
+        "modality": modality,
+        "uri": f"sha256:{digest}",
+        "size": len(data),
+        "mime_type": mime_type,
+    }
+
+
+DATA = referred_to(b"\x89PN", "image", "image/png")
+PDF = referred_to(b"%PD", "document", "application/pdf")
 LINK = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
 
 
@@ -378,7 +391,7 @@ LINK = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
         ({"type": "input_image", "image_url": "data:image/png;base64,iVBO"}, DATA),
         (
             {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
-            {"type": "blob", "modality": "audio", "content": "UklG", "mime_type": "audio/wav"},
+            referred_to(b"RIF", "audio", "audio/wav"),
         ),
         ({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}}, PDF),
         ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}}, DATA),
@@ -394,11 +407,11 @@ LINK = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
         ),
         (
             {"type": "media", "mime_type": "audio/wav", "data": b"RIFF"},
-            {"type": "blob", "modality": "audio", "content": "UklGRg==", "mime_type": "audio/wav"},
+            referred_to(b"RIFF", "audio", "audio/wav"),
         ),
         (
             {"type": "image", "image": {"format": "png", "source": {"bytes": b"\x89PN"}}},
-            {"type": "blob", "modality": "image", "content": "iVBO", "mime_type": "image/png"},
+            DATA,
         ),
         (
             {"type": "document", "document": {"format": "pdf", "name": "a", "source": {"bytes": "JVBE"}}},
@@ -422,8 +435,8 @@ LINK = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
         ),
     ],
 )
-def test_media_become_file_uri_or_blob(block, part):
-    """Media have one of three forms, whichever way they were given; a shape that is not known stays as it is."""
+def test_media_become_file_or_uri(block, part):
+    """Media have one of two forms, data are referred to; a shape that is not known stays as it is."""
     assert told(HumanMessage([block])) == [{"role": "user", "parts": [part]}]
 
 

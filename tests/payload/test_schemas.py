@@ -41,7 +41,7 @@ def cases_of(test, position=0):
 MESSAGES = [
     *cases_of(test_messages.test_each_class_has_its_role),
     *cases_of(test_messages.test_each_provider_s_blocks_become_parts),
-    *(HumanMessage([block]) for block in cases_of(test_messages.test_media_become_file_uri_or_blob)),
+    *(HumanMessage([block]) for block in cases_of(test_messages.test_media_become_file_or_uri)),
 ]
 
 

@@ -32,7 +32,7 @@ ANSWERS = {
     "text": AIMessage("three", response_metadata={"finish_reason": "stop", "model_name": "m-1-0"}, id="resp_1"),
     "calls and usage": AIMessage("See:", tool_calls=CALLS, usage_metadata=USAGE),
     "thoughts": AIMessage([{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "3"}]),
-    "an image": AIMessage([{"type": "image", "base64": "aGk=", "mime_type": "image/png"}]),
+    "an image": AIMessage([{"type": "image", "url": "https://example.com/a.png", "mime_type": "image/png"}]),
     "an invalid call": AIMessage("", invalid_tool_calls=[{"name": "look", "args": "{", "id": "c", "error": None}]),
     "nothing": AIMessage(""),
 }

@@ -12,9 +12,9 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.commands import MOST_ITEMS, first_items, is_command
-from runspan.payload.serialize import to_json
+from runspan.payload.serialize import recorded_text, to_json
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import clean, is_text, unprintable
+from runspan.payload.text import is_text, unprintable
 
 # The limit of a document keeps the list readable, that of the list keeps the span below what receivers accept (4 MiB is
 # gRPC's usual limit).
@@ -30,7 +30,7 @@ def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> PlainAtt
     if inputs is not None:
         arguments = to_json(inputs)
     elif is_text(input_str) and _is_json_object(input_str):
-        arguments = input_str
+        arguments = recorded_text(input_str)
     else:
         arguments = to_json({"input": input_str})
     return {semconv.TOOL_ARGUMENTS: arguments}
@@ -39,7 +39,7 @@ def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> PlainAtt
 def tool_result(output: object) -> PlainAttributes:
     """Return a tool's result: text as it is, also the text of a ``ToolMessage``; all else as JSON."""
     result = output.content if isinstance(output, ToolMessage) else output
-    return {semconv.TOOL_RESULT: clean(result) if is_text(result) else to_json(result)}
+    return {semconv.TOOL_RESULT: recorded_text(result) if is_text(result) else to_json(result)}
 
 
 def returned_tool_error(output: object) -> str | None:
@@ -82,7 +82,7 @@ def outputs(value: object) -> PlainAttributes:
 
 def query(text: str) -> PlainAttributes:
     """Return the query of a retriever."""
-    return {semconv.QUERY: clean(text) if is_text(text) else to_json(text)}
+    return {semconv.QUERY: recorded_text(text) if is_text(text) else to_json(text)}
 
 
 def documents(documents: Sequence[Document]) -> PlainAttributes:
@@ -102,8 +102,9 @@ def _document(found: object) -> object:
     document, score = found if isinstance(found, tuple) and len(found) == 2 else (found, None)  # noqa: PLR2004  a pair
     if not isinstance(document, Document):
         return found
-    entry: dict[str, object] = {"content": document.page_content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
-    if len(document.page_content) > _LONGEST_DOCUMENT:
+    content = recorded_text(document.page_content)
+    entry: dict[str, object] = {"content": content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
+    if len(content) > _LONGEST_DOCUMENT:
         entry["truncated"] = True
     if document.id is not None:
         entry["id"] = document.id

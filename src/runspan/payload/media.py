@@ -1,8 +1,11 @@
-"""Images, audio, video and files in messages: providers have many shapes for them, the conventions three."""
+"""Images, audio, video and files in messages: providers have many shapes for them, the conventions three.
 
-import base64
+Two of them are used, ``file`` and ``uri``: data are referred to, not recorded.
+"""
+
 from typing import Final
 
+from runspan.payload.blobs import Blob, is_base64
 from runspan.payload.message_types import ContentBlock, MessagePart
 from runspan.payload.text import text_at
 
@@ -22,7 +25,7 @@ MODALITIES: Final = {
 
 
 def media_part(block: ContentBlock) -> MessagePart:
-    """Return a content block as a ``file``, ``uri`` or ``blob`` part, or as it is if its shape is unknown."""
+    """Return a content block as a ``file`` or ``uri`` part, or as it is if its shape is unknown."""
     source = _source(block)
     mime_type = text_at(source, "mime_type", "media_type") or text_at(block, "mime_type")
     if source.get("type") == "text":  # Anthropic's document of plain text
@@ -30,8 +33,6 @@ def media_part(block: ContentBlock) -> MessagePart:
     if file_id := text_at(source, "file_id") or (source.get("source_type") == "id" and text_at(source, "id")):
         return _part("file", block, mime_type, file_id=file_id)
     data = source.get("data") or source.get("base64") or source.get("bytes")
-    if isinstance(data, bytes):
-        data = base64.b64encode(data).decode()
     url = text_at(source, "url", "file_data", "file_uri", "file_url", "image_url") or ""
     if isinstance(data, str) and data.startswith("data:"):
         url = data
@@ -42,9 +43,10 @@ def media_part(block: ContentBlock) -> MessagePart:
             return block
     elif url:
         return _part("uri", block, mime_type, uri=url)
-    if not isinstance(data, str) or not data:
+    if not data or not (isinstance(data, bytes) or (isinstance(data, str) and is_base64(data))):
         return block
-    return _part("blob", block, mime_type or _type_of_format(source, block), content=data)
+    blob = Blob(data, mime_type or _type_of_format(source, block))
+    return _part("uri", block, blob.mime_type, uri=blob.reference(), size=blob.size)
 
 
 def _source(block: ContentBlock) -> ContentBlock:

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import is_int64
+from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, blob_of, may_hold_blobs, without_blobs
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import clean, describe, is_text, unprintable
 
@@ -58,6 +59,15 @@ def to_json(value: object) -> str:
     return orjson.dumps(plain_copy(value)).decode()
 
 
+def recorded_text(text: str) -> str:
+    """Return a text as it is recorded: as UTF-8 can encode it, and with references in place of media."""
+    if type(text) is not str:
+        text = str.__str__(text)  # without a subclass's own code
+    if may_hold_blobs(text):
+        text = attempt(without_blobs, text, default=text)
+    return text if text.isascii() else clean(text)
+
+
 def plain_copy(value: object) -> Any:
     """Return any value as built-in dictionaries, lists, texts, numbers, booleans and None, none of them a subclass.
 
@@ -77,7 +87,7 @@ class _Copier:
     def copy(self, value: Any, depth: int) -> object:
         kind = type(value)
         if kind is str:
-            return value if value.isascii() else clean(value)
+            return recorded_text(value)
         if kind is int:
             return value if _SMALLEST_INT <= value <= _LARGEST_INT else describe(value)
         if kind is float or kind is bool or value is None:
@@ -110,7 +120,9 @@ class _Copier:
                 break
             self._left -= 1
             name = clean(key) if is_text(key) else describe(key)
-            copies[name] = value if type(value) is str and value.isascii() else self.copy(value, depth)
+            if name in DATA_KEYS and (blob := attempt(_field, value, pairs, default=None)) is not None:
+                value = blob.in_words()  # noqa: PLW2901  what is recorded of it
+            copies[name] = recorded_text(value) if type(value) is str else self.copy(value, depth)
         return copies
 
     def _list(self, items: list[Any], depth: int) -> list[object]:
@@ -122,6 +134,12 @@ class _Copier:
             self._left -= 1
             copies.append(item if type(item) is float else self.copy(item, depth))
         return copies
+
+
+def _field(data: object, holder: list[tuple[Any, Any]]) -> Blob | None:
+    if not (type(data) is str or type(data) is bytes) or len(data) < SHORTEST_BLOB:
+        return None
+    return blob_field(data, holder)
 
 
 def _simplified(value: object) -> object:
@@ -195,8 +213,10 @@ def _(values: Any) -> object:
 @_simpler.register(bytearray)
 @_simpler.register(memoryview)
 def _(data: bytes | bytearray | memoryview) -> object:
+    if (blob := blob_of(data := bytes(data))) is not None:
+        return blob.in_words()
     try:
-        return bytes(data).decode()
+        return data.decode()
     except UnicodeDecodeError:
         return base64.b64encode(data).decode()
 

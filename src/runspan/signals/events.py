@@ -15,7 +15,7 @@ from runspan._version import __version__
 from runspan.arguments import shown
 from runspan.attributes import Attributes, is_int64
 from runspan.payload import clean, failure, to_json
-from runspan.payload.serialize import MAX_STRUCTURE_DEPTH, plain_copy
+from runspan.payload.serialize import MAX_STRUCTURE_DEPTH, plain_copy, recorded_text
 from runspan.signals import private_names
 
 _API: Final = "opentelemetry._logs"
@@ -202,7 +202,7 @@ def _data(data: object, captures: bool) -> Attributes:
     if not captures:
         return {}
     if isinstance(data, str):
-        return {semconv.EVENT_DATA: clean(data)}
+        return {semconv.EVENT_DATA: recorded_text(data)}
     # A copy: what is emitted is encoded later, when the application may have changed it.
     return {semconv.EVENT_DATA: plain_copy(data) if _is_value(data) else to_json(data)}
 

@@ -1,0 +1,175 @@
+"""Images, audio, video and files in base64, anywhere in what is recorded: they are referred to, not recorded.
+
+What is meant: the data of a media block, data URLs, and texts and bytes that begin as a known format does. To look for
+them costs little: the first characters decide about a text, and so many are searched for data URLs.
+"""
+
+import binascii
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, Final
+
+from runspan.payload.media_types import FIRST_CHARACTERS, HEAD_BYTES, media_type
+from runspan.payload.text import text_in
+
+SHORTEST_BLOB: Final = 40  # characters; the smallest GIF takes 48
+DATA_KEYS: Final = frozenset(("base64", "blob", "bytes", "data"))
+"""Where dictionaries that say their media type have the data: LangChain's and providers' blocks, MCP's resources."""
+_TYPE_KEYS: Final = ("mime_type", "mimeType", "media_type", "format")
+_SEARCHED: Final = 1_000_000  # characters
+_LONGEST_LINE: Final = 100  # of base64 in lines there are 76 in each
+_SAMPLE: Final = 500  # characters at both ends that have to be base64
+_REMEMBERED_DIGESTS: Final = 1_000
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\r\n-]*={0,2}\s*")
+_HEAD: Final = re.compile(r"data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,")
+_DATA_URL: Final = re.compile(_HEAD.pattern + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}")
+# A value within a text that is JSON, in which it may be a text of JSON again.
+_QUOTED: Final = re.compile(
+    rf'"(?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})[A-Za-z0-9+/\\_-]{{100,}}=*(?=\\*")'
+)
+
+_JSON: Final = "{["
+_BEGINNINGS: Final = _JSON + "".join({each[0] for each in FIRST_CHARACTERS})
+
+_digests: dict[tuple[int, int], str] = {}
+
+
+class Blob:
+    """Data of a medium.
+
+    Args:
+        data: in base64, or the bytes.
+        mime_type: the media type, if it is known; else the data tell.
+    """
+
+    def __init__(self, data: str | bytes, mime_type: str | None = None) -> None:
+        self.data = data
+        self.mime_type = mime_type or media_type(_head_of(data))
+
+    @property
+    def size(self) -> int:
+        """How many bytes it is."""
+        if isinstance(self.data, bytes):
+            return len(self.data)
+        length = len(self.data) - self.data[-4:].count("=")
+        if "\n" in self.data[:_LONGEST_LINE]:
+            length -= self.data.count("\n") + self.data.count("\r")
+        return length * 3 // 4
+
+    def decoded(self) -> bytes:
+        """Return the bytes; those of the text if it can't be decoded."""
+        if isinstance(self.data, bytes):
+            return self.data
+        try:
+            return _decode(self.data)
+        except ValueError:
+            return self.data.encode(errors="replace")
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the bytes, in hex. Of one that came before it is known: messages come in every turn."""
+        key = hash(self.data), len(self.data)  # of a text, the hash is kept in it
+        digest = _digests.get(key)
+        if digest is None:
+            if len(_digests) >= _REMEMBERED_DIGESTS:
+                _digests.clear()
+            digest = _digests[key] = hashlib.sha256(self.decoded()).hexdigest()
+        return digest
+
+    def reference(self) -> str:
+        """Return the URI where it is stored; ``sha256:`` and its digest if it is not."""
+        store = STORE.get()
+        uri = store(self) if store is not None else None
+        return uri if uri is not None else f"sha256:{self.digest()}"
+
+    def in_words(self) -> str:
+        """Return what stands for it in a text: its URI, or its media type, size and digest."""
+        reference = self.reference()
+        if not reference.startswith("sha256:"):
+            return reference
+        return f"<{self.mime_type or 'blob'}, {self.size} bytes, {reference}>"
+
+
+STORE: Final[ContextVar[Callable[[Blob], str | None] | None]] = ContextVar("runspan_blob_store", default=None)
+"""Stores a blob and returns its URI, None if it can't; it is set while content is read for a handler that has one."""
+
+
+def may_hold_blobs(text: str) -> bool:
+    """Return False if there is certainly no medium in a text; so it is with almost all texts."""
+    if (length := len(text)) < SHORTEST_BLOB:
+        return False
+    if text[0] in _BEGINNINGS and (text[:2] in FIRST_CHARACTERS or text[0] in _JSON):
+        return True
+    return ";base64," in text if length <= _SEARCHED else text.find(";base64,", 0, _SEARCHED) >= 0
+
+
+def without_blobs(text: str) -> str:
+    """Return a text that may hold media with references in place of them."""
+    if (blob := blob_of(text)) is not None:
+        return blob.in_words()
+    if text.find(";base64,", 0, _SEARCHED) >= 0:
+        text = _replace(_DATA_URL, text, lambda url: _of_data_url(url) or Blob(url))
+    if text[0] in _JSON:
+        text = _replace(_QUOTED, text, lambda quoted: Blob(quoted.replace("\\", "")[1:]), before='"')
+    return text
+
+
+def blob_of(data: str | bytes) -> Blob | None:
+    """Return a text or bytes that are a medium as a whole, else None."""
+    if isinstance(data, bytes):
+        return Blob(data) if media_type(data[:HEAD_BYTES]) else None
+    if data.startswith("data:"):
+        return _of_data_url(data)
+    if data[:2] not in FIRST_CHARACTERS or media_type(_head_of(data)) is None or not is_base64(data):
+        return None
+    return Blob(data)
+
+
+def blob_field(data: str | bytes, holder: Iterable[tuple[Any, Any]]) -> Blob | None:
+    """Return what stands under one of ``DATA_KEYS`` as a blob, if the dictionary around it says of which type it is."""
+    types = {key: value for key, value in holder if type(key) is str and key in _TYPE_KEYS}
+    if not types or not (isinstance(data, bytes) or is_base64(data)):
+        return None
+    named = text_in(next(iter(types.values())))
+    return Blob(data, named if named is not None and "/" in named else None)
+
+
+def is_base64(text: str) -> bool:
+    """Return whether a text looks like base64 at both ends."""
+    return _BASE64.fullmatch(text[:_SAMPLE]) is not None and _BASE64.fullmatch(text[-_SAMPLE:]) is not None
+
+
+def _of_data_url(url: str) -> Blob | None:
+    head = _HEAD.match(url)
+    if head is None or not is_base64(
+        data := url[head.end() :].replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
+    ):
+        return None
+    return Blob(data, head.group(1))
+
+
+def _replace(pattern: re.Pattern[str], text: str, read: Callable[[str], Blob], before: str = "") -> str:
+    parts: list[str] = []
+    at, left = 0, _SEARCHED
+    while left > 0 and (found := pattern.search(text, at, at + left)) is not None:
+        found = pattern.match(text, found.start()) or found  # it may go on where the search ends
+        parts += (text[at : found.start()], before, read(found.group()).in_words())
+        left -= found.start() - at
+        at = found.end()
+    return "".join((*parts, text[at:])) if parts else text
+
+
+def _head_of(data: str | bytes) -> bytes:
+    if isinstance(data, bytes):
+        return data[:HEAD_BYTES]
+    try:
+        return _decode(data[: HEAD_BYTES * 4 // 3])
+    except ValueError:
+        return b""
+
+
+def _decode(data: str) -> bytes:
+    if "-" in data or "_" in data:
+        data = data.replace("-", "+").replace("_", "/")
+    return binascii.a2b_base64(data + "=" * (-len(data) % 4))
