@@ -27,11 +27,12 @@ BASE = {
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "payload": BASE,
+    "blob_store": BASE | {"export.worker", "payload"},
     "runs": BASE,
     "rebuild": BASE | {"payload"},
     "signals": BASE | {"payload", "runs"},
     "listeners": BASE | {"payload", "rebuild", "runs"},
-    "langchain": BASE | {"listeners", "payload", "rebuild", "runs", "signals"},
+    "langchain": BASE | {"blob_store", "listeners", "payload", "rebuild", "runs", "signals"},
     "processors": BASE | {"export.queue", "listeners.live_spans", "payload", "rebuild", "runs"},
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,

@@ -363,6 +363,8 @@ SPANS_RETRIED: Final = _metric("runspan.spans.retried", "spans to be sent again,
 SPANS_SHORTENED: Final = _metric("runspan.spans.shortened", "spans that were too large", _OURS)
 SPANS_SPOOLED: Final = _metric("runspan.spans.spooled", "spans put on disk", _OURS)
 SPANS_DROPPED: Final = _metric("runspan.spans.dropped", "spans that are lost", _OURS)
+BLOB_OUTCOME: Final = _ours("runspan.blob.outcome", "`runspan.blobs`", "`stored`, `failed` or `dropped`")
+BLOBS: Final = _metric("runspan.blobs", "media that were to be stored, by what became of them", _OURS)
 SPANS_WAITING: Final = _metric("runspan.spans.waiting", "spans in memory, not yet delivered", _OURS)
 
 CONTENT: Final = frozenset(each.name for each in NAMES if each.level is Level.CONTENT) | {

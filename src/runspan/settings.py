@@ -4,7 +4,9 @@ import logging
 import os
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, from_json
@@ -100,6 +102,9 @@ class Settings(_OneLineErrors):
         returned_tool_errors: how a tool is recorded that returned an error message instead of raising:
             ``error_status`` sets the status of its span to error, and ``error.type``; ``error_type_only`` sets
             ``error.type`` alone. The spans above it stay as they are.
+        blob_store: the folder that images, audio, video and files in content are uploaded to, as a URL of fsspec such
+            as ``s3://bucket/media``; spans refer to them by their URI there. With None they have media type, size and
+            digest alone. Needs the extra ``blobs`` and the package that fsspec has for the place.
         trace_url: where a backend shows a trace, with ``{trace_id}`` in place of the id:
             ``http://localhost:16686/trace/{trace_id}`` for Jaeger. ``handler.trace_url_for`` makes links of it; the
             console prints them where the variable is set.
@@ -129,6 +134,7 @@ class Settings(_OneLineErrors):
     returned_tool_errors: ReturnedToolErrors = Field(
         default="error_status", validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS")
     )
+    blob_store: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_BLOB_STORE"))
     trace_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_TRACE_URL"))
 
     @model_validator(mode="before")
@@ -170,6 +176,20 @@ class Settings(_OneLineErrors):
             return from_json(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('give a list of texts, such as ("user_id",); in the variable JSON: ["user_id"]') from None
+
+    @field_validator("blob_store")
+    @classmethod
+    def _check_blob_store(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        url = urlsplit(value)
+        if not url.scheme or "://" not in value:
+            raise ValueError("Give the URL of a folder, such as s3://bucket/media or file:///var/lib/shop/media")
+        if url.username is not None or url.query or url.fragment:
+            raise ValueError("Spans will have this URL, so credentials and options belong into fsspec's own settings")
+        if find_spec("fsspec") is None:
+            raise ValueError("Install fsspec for it: pip install runspan[blobs]")
+        return value
 
     @field_validator("trace_url")
     @classmethod

@@ -29,6 +29,7 @@ def settings() -> runspan.Settings:
         metadata_keys=("user_id",),
         semconv="latest_and_legacy",
         returned_tool_errors="error_type_only",
+        blob_store="s3://bucket/media",
         trace_url="http://localhost:16686/trace/{trace_id}",
     )
     assert_type(made.trace_url, str | None)

@@ -1,6 +1,7 @@
 """What one handler has: the runs that it handles, who listens to them, what it records."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from opentelemetry import trace
@@ -11,6 +12,7 @@ from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.listeners.dispatch import dispatch, outbox_here
 from runspan.payload import Kind
+from runspan.payload.blobs import STORE
 from runspan.payload.serialize import is_structure_recorded, structured
 from runspan.runs.audience import Recipients
 from runspan.runs.run import Run
@@ -20,6 +22,10 @@ from runspan.runs.tracing import Tracing
 from runspan.settings import CaptureChains, Settings
 from runspan.signals.signals import Signals
 
+if TYPE_CHECKING:
+    from runspan.blob_store import BlobStore
+
+_T = TypeVar("_T")
 # The chains whose content is recorded wherever they are, unless no content of chains is.
 _WITH_CONTENT: Final = (Kind.AGENT, Kind.PROMPT)
 
@@ -42,6 +48,7 @@ class Bridge:
         self.settings = settings
         self.captures = settings.content_destinations
         self.is_shut_down = False
+        self._store = _store(settings.blob_store)
         self._is_structured = settings.content_form == "structured" and is_structure_recorded()
         self._tracer_provider = tracer_provider
         self._tracing = Tracing(self._provider())
@@ -80,6 +87,21 @@ class Bridge:
                 if not run.audience.handlers:
                     run.table.abandon(run)
 
+    @property
+    def store(self) -> "BlobStore | None":
+        """Where the media of the handler's runs are kept."""
+        return self._store
+
+    def reading(self, read: Callable[..., _T], *arguments: Any) -> _T:
+        """Call what reads content, or may; media in it go to the store of this handler."""
+        if self._store is None and STORE.get() is None:
+            return read(*arguments)
+        token = STORE.set(self._store.put if self._store is not None else None)
+        try:
+            return read(*arguments)
+        finally:
+            STORE.reset(token)
+
     def formatted(self, attributes: Attributes) -> Attributes:
         """Return attributes in the form that the settings want: content as JSON, or as lists and objects."""
         return structured(attributes) if self._is_structured else attributes
@@ -97,6 +119,14 @@ class Bridge:
         from runspan.listeners.router import provider_to_hear  # noqa: PLC0415  only listeners need the SDK
 
         return provider_to_hear(provider, is_named=self._tracer_provider is not None)
+
+
+def _store(url: str | None) -> "BlobStore | None":
+    if url is None:
+        return None
+    from runspan.blob_store import store_at  # noqa: PLC0415  few need it, and it brings threads
+
+    return store_at(url)
 
 
 def takes_attributes(run: Run) -> bool:

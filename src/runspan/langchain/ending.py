@@ -32,7 +32,7 @@ class RunEnder:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends all the same.
         """
         at_ns = time.time_ns()
-        self._notify_and_end(event, lambda run: self._end(run, describe, event, at_ns))
+        self._notify_and_end(event, lambda run: self._bridge.reading(self._end, run, describe, event, at_ns))
 
     def fail(self, event: Event) -> None:
         """End the run of an event without a result; of a model, ``response`` is what had come until then.
@@ -41,18 +41,23 @@ class RunEnder:
             Exception: as ``end`` does.
         """
         at_ns = time.time_ns()
-        self._notify_and_end(event, lambda run: self._fail(run, event.args[0], event.kwargs, at_ns))
+        self._notify_and_end(
+            event, lambda run: self._bridge.reading(self._fail, run, event.args[0], event.kwargs, at_ns)
+        )
 
     def end_failed_start(self, start: StartEvent, error: BaseException) -> None:
         """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
         table = self._bridge.table
         run = attempt(table.take, start.run_id, start, default=None)
         if run is not None:
-            attempt(self._fail, run, error, _NOTHING, time.time_ns(), default=None)
+            attempt(self._bridge.reading, self._fail, run, error, _NOTHING, time.time_ns(), default=None)
             table.finish(run, start)
 
     def describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
         """Return the attributes of a run that LangChain will not end."""
+        return self._bridge.reading(self._describe_abandoned, run, at_ns)
+
+    def _describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
         attributes = run_ends.describe_partial_response(run) if run.is_model else _NOTHING
         return self._complete(run, attributes, at_ns)
 

@@ -48,7 +48,7 @@ class EventForwarder:
     def _note(self, event: Event) -> Recipients | None:
         run_id = event.kwargs.get("run_id")
         if (run := self._run(run_id)) is not None:
-            self._bridge.signals.emit_event(run, event.name, event.args)
+            self._bridge.reading(self._bridge.signals.emit_event, run, event.name, event.args)
         return self._recipients(run_id)
 
     def _note_chunk(self, event: Event, chunk: object) -> Recipients | None:
@@ -62,7 +62,7 @@ class EventForwarder:
         if run is None:
             return None
         note(run, event)
-        self._bridge.signals.emit_event(run, name, (event,))
+        self._bridge.reading(self._bridge.signals.emit_event, run, name, (event,))
         return run.audience.recipients()
 
     def _run(self, run_id: UUID | None) -> Run | None:

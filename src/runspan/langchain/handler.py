@@ -178,7 +178,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def force_flush(self, timeout: float = 10.0) -> bool:
         """End the runs that can't be executing any more, then have the provider deliver what has ended.
 
-        The span processors of this handler deliver what they have, too.
+        The span processors of this handler deliver what they have, too, and media go to ``Settings.blob_store``.
 
         Args:
             timeout: seconds.
@@ -190,7 +190,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         tracing = self._bridge.tracing
         tracing.table.sweep()
         processors = self._listeners.processors if self._listeners is not None else ()
-        return flush([tracing.provider, *processors], timeout)
+        store = [self._bridge.store] if self._bridge.store is not None else []
+        return flush([tracing.provider, *processors, *store], timeout)
 
     async def aflush(self, timeout: float = 10.0) -> bool:
         """Wait until the async handlers among ``callbacks`` have been called with all that happened in this event loop.

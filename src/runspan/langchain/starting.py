@@ -130,7 +130,7 @@ class RunStarter:
         if at_start is not attributes and captures:
             run.record.add(only_content(attributes))  # for events
         attempt(link_run, run, event, default=None)
-        self._record_content(run, event)
+        self._bridge.reading(self._record_content, run, event)
         return run
 
     def _attributes(self, event: StartEvent, start: Start) -> Attributes:
