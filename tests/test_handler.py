@@ -147,8 +147,10 @@ def test_attributes_of_every_kind(tracing):
     assert told("RunnableSequence") == {
         "langchain.run.type": "chain",
         "langchain.tags": ("mine",),
-        "langchain.inputs": '{"x":1}',
-        "langchain.outputs": '"seen"',
+        "input.value": '{"x":1}',
+        "input.mime_type": "application/json",
+        "output.value": "seen",
+        "output.mime_type": "text/plain",
         "openinference.span.kind": "CHAIN",
         "tag.tags": ("mine",),
     }
@@ -167,6 +169,10 @@ def test_attributes_of_every_kind(tracing):
         "gen_ai.operation.name": "retrieval",
         "gen_ai.retrieval.query.text": "who",
         "gen_ai.retrieval.documents": '[{"content":"a","metadata":{}}]',
+        "input.value": "who",
+        "input.mime_type": "text/plain",
+        "output.value": '[{"content":"a","metadata":{}}]',
+        "output.mime_type": "application/json",
         "langchain.run.name": "Retriever",
         "langchain.run.type": "retriever",
         "openinference.span.kind": "RETRIEVER",

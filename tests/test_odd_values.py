@@ -47,7 +47,7 @@ def test_a_panic_of_a_value_does_not_reach_the_application(wrap):
     assert RunnableLambda(lambda _: value).invoke(value, tracing.config) is value
     tool, chain = tracing.spans
     assert "<unprintable Panicking>" in tool.attributes["gen_ai.tool.call.result"]
-    assert "<unprintable Panicking>" in chain.attributes["langchain.inputs"]
+    assert "<unprintable Panicking>" in chain.attributes["input.value"]
     assert tracing.handler.open_runs == 0
 
 

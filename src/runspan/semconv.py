@@ -207,6 +207,16 @@ SYSTEM_INSTRUCTIONS: Final = _attribute(
 )
 TOOL_DEFINITIONS: Final = _attribute("gen_ai.tool.definitions", Level.CONTENT, _MODELS, "the tools that may be called")
 
+# What goes into the rest and comes out of it: a text as it is, all else as JSON. Of agents, graphs and models the root
+# alone has them, and then the text of the last message, which lists of traces show.
+_VALUES: Final = "chains, prompts, parsers, nodes, graphs without messages, retrievers, roots"
+INPUTS: Final = _attribute("input.value", Level.CONTENT, _VALUES, "of chains if a setting allows", _OPENINFERENCE)
+INPUTS_TYPE: Final = _attribute(
+    "input.mime_type", Level.CONTENT, _VALUES, "`text/plain` or `application/json`", _OPENINFERENCE
+)
+OUTPUTS: Final = _attribute("output.value", Level.CONTENT, _VALUES, "likewise", _OPENINFERENCE)
+OUTPUTS_TYPE: Final = _attribute("output.mime_type", Level.CONTENT, _VALUES, "likewise", _OPENINFERENCE)
+
 TOOL_NAME: Final = _attribute("gen_ai.tool.name", Level.REQUIRED, _TOOLS, "")
 TOOL_TYPE: Final = _attribute("gen_ai.tool.type", Level.RECOMMENDED, _TOOLS, "`function`")
 TOOL_DESCRIPTION: Final = _attribute("gen_ai.tool.description", Level.RECOMMENDED, _TOOLS, "")
@@ -273,13 +283,6 @@ TAGS: Final = _ours("langchain.tags", _ALL, "content")
 METADATA: Final = "langchain.metadata."
 """Before the keys of metadata that ``Settings.metadata_keys`` allows."""
 NAMES.append(Name(f"{METADATA}*", NameKind.ATTRIBUTE, Level.OURS, _OURS, _ALL, "the keys that a setting allows"))
-# What goes into a chain, prompt, parser, graph or node and comes out of it, as JSON.
-INPUTS: Final = _ours(
-    "langchain.inputs", "chains, prompts, parsers, nodes, graphs without messages", "content, if a setting allows"
-)
-OUTPUTS: Final = _ours(
-    "langchain.outputs", "chains, prompts, parsers, nodes, graphs without messages", "content, if a setting allows"
-)
 FROM_CACHE: Final = _ours(
     "langchain.response.from_cache", _MODELS, "True if LangChain's own cache answered, so that nothing was used"
 )
@@ -369,8 +372,6 @@ SPANS_WAITING: Final = _metric("runspan.spans.waiting", "spans in memory, not ye
 
 CONTENT: Final = frozenset(each.name for each in NAMES if each.level is Level.CONTENT) | {
     EVENT_DATA,
-    INPUTS,
-    OUTPUTS,
     STOP_SEQUENCES,
     TAGS,
 }

@@ -88,7 +88,8 @@ class Settings(_OneLineErrors):
         capture_chains: of which chains, graphs and the like content includes what goes in and comes out: ``root`` are
             what is at the top, agents and prompts; ``all``, or True, adds nodes, chains and parsers, of which each node
             repeats the state of its graph; ``none``, or False. Agents and graphs have messages, and the last one as
-            output, where their state has messages; all others ``langchain.inputs`` and ``langchain.outputs``, as JSON.
+            output, where their state has messages; all others ``input.value`` and ``output.value``, a text as it is and
+            all else as JSON.
         content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
             backends read today, or ``structured`` values, which the conventions prefer. Events always have the latter.
         detail: which runs have spans: ``minimal`` are models, tools, retrievers, agents, graphs and what is at the top;

@@ -122,6 +122,4 @@ STRUCTURED = [
     "gen_ai.tool.definitions",
     "gen_ai.tool.call.arguments",
     "gen_ai.retrieval.documents",
-    "langchain.inputs",
-    "langchain.outputs",
 ]

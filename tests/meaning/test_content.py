@@ -16,8 +16,8 @@ from runspan import Settings, payload
 from tests.fakes import ASKED, AgentModel, Model, Retriever, body, straight_graph, tool
 from tests.tracing import Tracing
 
-CONTENT = {"gen_ai.input.messages", "gen_ai.output.messages", "langchain.inputs", "langchain.outputs"}
-INPUTS_AND_OUTPUTS = {"langchain.inputs", "langchain.outputs"}
+CONTENT = {"gen_ai.input.messages", "gen_ai.output.messages", "input.value", "output.value"}
+INPUTS_AND_OUTPUTS = {"input.value", "output.value"}
 MESSAGES = CONTENT - INPUTS_AND_OUTPUTS
 
 
@@ -42,7 +42,7 @@ def test_of_which_chains(choice):
     assert content_of(tracing)["chat"] == MESSAGES
     if choice != "none":
         top = tracing.one("RunnableSequence").attributes
-        assert (top["langchain.inputs"], top["langchain.outputs"]) == ('{"topic":"cats"}', '"an answer"')
+        assert (top["input.value"], top["output.value"]) == ('{"topic":"cats"}', "an answer")
 
 
 @pytest.mark.parametrize("choice", ["none", "root", "all"])
@@ -66,16 +66,61 @@ def test_a_graph_without_messages_has_its_state(tracing):
     """A graph whose state has no messages has all that it is given and all that it ends with."""
     straight_graph(first=lambda state: {"values": ["x"]}).invoke({"values": ["w"]}, tracing.config)
     attributes = tracing.one("invoke_workflow").attributes
-    assert attributes["langchain.inputs"] == '{"values":["w"]}'
-    assert attributes["langchain.outputs"] == '{"values":["w","x"]}'
+    assert attributes["input.value"] == '{"values":["w"]}'
+    assert attributes["output.value"] == '{"values":["w","x"]}'
     assert content_of(tracing)["first"] == set()
 
 
 def test_a_retriever_at_the_top_has_what_retrievers_have(tracing):
-    """What is at the top and no chain has its own content, once."""
+    """A retriever has query and documents by the conventions' names, and as values for backends that read no others."""
     Retriever(tracing=tracing).invoke("who", tracing.config)
-    assert content_of(tracing)["retrieval"] == set()
-    assert tracing.one("retrieval").attributes["gen_ai.retrieval.query.text"] == "who"
+    attributes = tracing.one("retrieval").attributes
+    assert attributes["gen_ai.retrieval.query.text"] == attributes["input.value"] == "who"
+    assert attributes["gen_ai.retrieval.documents"] == attributes["output.value"] == '[{"content":"a","metadata":{}}]'
+    assert (attributes["input.mime_type"], attributes["output.mime_type"]) == ("text/plain", "application/json")
+
+
+def values_of(span):
+    """Return what went in and out of a span as values, each with its type."""
+    names = ("input.value", "input.mime_type", "output.value", "output.mime_type")
+    return tuple(span.attributes.get(name) for name in names)
+
+
+@pytest.mark.parametrize("form", ["json", pytest.param("structured", marks=pytest.mark.newest)])
+def test_a_root_with_messages_shows_the_last_ones_as_text(form):
+    """An agent or a model at the top has the last question and the answer as text, beside the messages."""
+    tracing = Tracing(Settings(content_form=form))
+    agent = create_agent(AgentModel(tracing=tracing), [tool(tracing)], name="helper")
+    agent.invoke({"messages": [("user", "before"), ("ai", "yes"), ("user", "look")]}, tracing.config)
+    assert values_of(tracing.one("invoke_agent helper")) == ("look", "text/plain", "three", "text/plain")
+    assert [values_of(span) for span in tracing.named("chat")] == [(None,) * 4] * 2
+
+    Model().invoke("what", tracing.config)
+    assert values_of(tracing.named("chat")[-1]) == ("what", "text/plain", "three", "text/plain")
+
+
+def test_a_root_that_is_left_early_shows_the_text_so_far(tracing):
+    """A stream that is left has the question and what came of the answer."""
+    next(Model().stream("what", tracing.config))
+    tracing.settle()
+    span = tracing.one("chat")
+    assert values_of(span) == ("what", "text/plain", "th", "text/plain")
+    assert json.loads(span.attributes["gen_ai.output.messages"])[0]["finish_reason"] == "error"
+
+
+def test_values_say_what_they_are(tracing):
+    """A text is recorded as it is, everything else as JSON, and the type says which."""
+    RunnableLambda(lambda text: {"a": text}, name="first").invoke("Grüße", tracing.config)
+    assert values_of(tracing.one("first")) == ("Grüße", "text/plain", '{"a":"Grüße"}', "application/json")
+
+
+def test_no_value_where_content_is_forbidden():
+    """Without content there is no value, nor its type."""
+    tracing = Tracing(Settings(capture_content="none"))
+    Model().invoke("what", tracing.config)
+    Retriever().invoke("who", tracing.config)
+    chain(tracing).invoke({"topic": "cats"}, tracing.config)
+    assert {values_of(span) for span in tracing.spans} == {(None,) * 4}
 
 
 async def _drain(stream):
@@ -96,8 +141,8 @@ def test_inputs_of_a_stream(tracing, way):
             asyncio.run(_drain(run.astream({"topic": "cats"}, tracing.config)))
         case "astream_events":
             asyncio.run(_drain(run.astream_events({"topic": "cats"}, tracing.config, version="v2")))
-    assert tracing.one("RunnableSequence").attributes["langchain.inputs"] == '{"topic":"cats"}'
-    assert tracing.one("ChatPromptTemplate").attributes["langchain.inputs"] == '{"topic":"cats"}'
+    assert tracing.one("RunnableSequence").attributes["input.value"] == '{"topic":"cats"}'
+    assert tracing.one("ChatPromptTemplate").attributes["input.value"] == '{"topic":"cats"}'
 
 
 def test_inputs_of_a_stream_that_fails(tracing):
@@ -109,7 +154,7 @@ def test_inputs_of_a_stream_that_fails(tracing):
     run = ChatPromptTemplate.from_template("about {topic}") | RunnableLambda(fail)
     with pytest.raises(ValueError, match="no"):
         list(run.stream({"topic": "cats"}, tracing.config))
-    assert tracing.one("RunnableSequence").attributes["langchain.inputs"] == '{"topic":"cats"}'
+    assert tracing.one("RunnableSequence").attributes["input.value"] == '{"topic":"cats"}'
 
 
 class Typed(BaseModel):
@@ -126,6 +171,7 @@ class Plain:
 
 
 HI = '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]'
+HI_AT_LAST = '[{"role":"user","parts":[{"type":"text","content":"hi"}],"finish_reason":"stop"}]'
 
 
 @pytest.mark.parametrize(
@@ -147,7 +193,7 @@ HI = '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]'
 def test_messages_in_a_state(state):
     """Messages are found in every form in which LangGraph takes them."""
     assert payload.state_inputs(state) == {"gen_ai.input.messages": HI}
-    assert payload.state_outputs(state) == {"gen_ai.output.messages": HI}
+    assert payload.state_outputs(state) == {"gen_ai.output.messages": HI_AT_LAST}
 
 
 def test_the_output_is_the_last_message():
@@ -161,6 +207,6 @@ def test_the_output_is_the_last_message():
 def test_a_state_with_other_things_under_that_name(messages, caplog):
     """What is no list of messages is recorded as the state that it is, without a word in the log."""
     state = {"messages": messages}
-    assert payload.state_inputs(state).keys() == {"langchain.inputs"}
-    assert payload.state_outputs(state).keys() == {"langchain.outputs"}
+    assert payload.state_inputs(state).keys() == {"input.value", "input.mime_type"}
+    assert payload.state_outputs(state).keys() == {"output.value", "output.mime_type"}
     assert not caplog.records

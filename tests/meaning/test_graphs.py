@@ -24,6 +24,10 @@ def test_a_named_agent(tracing):
         "gen_ai.conversation.id": "t1",
         "gen_ai.input.messages": attributes["gen_ai.input.messages"],
         "gen_ai.output.messages": attributes["gen_ai.output.messages"],
+        "input.value": "look",
+        "input.mime_type": "text/plain",
+        "output.value": "three",
+        "output.mime_type": "text/plain",
         "langchain.run.id": attributes["langchain.run.id"],
         "langchain.run.name": "helper",
         "langchain.run.type": "agent",
@@ -180,9 +184,10 @@ def test_structured_content():
     tool(tracing).invoke({"x": 1}, tracing.config)
     chat = tracing.one("chat").attributes
     assert chat["gen_ai.input.messages"] == ({"role": "user", "parts": ({"type": "text", "content": "Grüße"},)},)
-    assert chat["gen_ai.output.messages"] == ({"role": "assistant", "parts": ({"type": "text", "content": "three"},)},)
+    answer = {"role": "assistant", "parts": ({"type": "text", "content": "three"},), "finish_reason": "stop"}
+    assert chat["gen_ai.output.messages"] == (answer,)
     assert tracing.one("execute_tool look").attributes["gen_ai.tool.call.arguments"] == {"x": 1}
-    assert tracing.one("first").attributes["langchain.inputs"] == "Grüße"
+    assert tracing.one("first").attributes["input.value"] == "Grüße"
 
 
 def test_text_is_readable():

@@ -147,7 +147,8 @@ def test_events(tracing):
     ]
     custom, details, _, failed = [record["attributes"] for record in logger.records]
     assert custom == {"langchain.event.name": "progress", "langchain.event.data": {"done": 1}}
-    assert details["gen_ai.output.messages"] == [{"role": "assistant", "parts": [{"type": "text", "content": "three"}]}]
+    answer = {"role": "assistant", "parts": [{"type": "text", "content": "three"}], "finish_reason": "stop"}
+    assert details["gen_ai.output.messages"] == [answer]
     assert details["gen_ai.usage.input_tokens"] == 7
     assert failed["exception.type"] == "ValueError"
 

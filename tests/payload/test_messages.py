@@ -14,7 +14,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from langchain_core.outputs import ChatGeneration, Generation, GenerationChunk, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk, LLMResult
 
 from runspan.payload import input_messages, input_prompts, output_messages
 
@@ -457,7 +457,7 @@ def test_prompts_are_user_text():
             ],
             [
                 {"role": "assistant", "parts": [text("a")], "finish_reason": "stop"},
-                {"role": "assistant", "parts": [text("b")]},
+                {"role": "assistant", "parts": [text("b")], "finish_reason": "error"},
             ],
             id="two-choices",
         ),
@@ -466,11 +466,23 @@ def test_prompts_are_user_text():
             [{"role": "assistant", "parts": [text("a")], "finish_reason": "length"}],
             id="completion",
         ),
-        pytest.param([GenerationChunk(text="")], [{"role": "assistant", "parts": []}], id="empty"),
+        pytest.param(
+            [GenerationChunk(text="")], [{"role": "assistant", "parts": [], "finish_reason": "stop"}], id="empty"
+        ),
+        pytest.param(
+            [ChatGenerationChunk(message=AIMessageChunk("a", chunk_position="last"))],
+            [{"role": "assistant", "parts": [text("a")], "finish_reason": "stop"}],
+            id="whole-stream",
+        ),
+        pytest.param(
+            [ChatGenerationChunk(message=AIMessageChunk("a"))],
+            [{"role": "assistant", "parts": [text("a")], "finish_reason": "error"}],
+            id="stream-that-was-left",
+        ),
         pytest.param([], [], id="none"),
     ],
 )
 def test_each_generation_is_a_message(generations, answers):
-    """An answer has one message for each generation, with why it ended if that is known."""
+    """An answer has one message for each generation, with why it ended; where nobody knows, it did."""
     attributes = output_messages(LLMResult(generations=[generations]))
     assert {name: json.loads(found) for name, found in attributes.items()} == {"gen_ai.output.messages": answers}

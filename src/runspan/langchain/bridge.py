@@ -145,8 +145,12 @@ def wants_content(run: Run, settings: Settings) -> bool:
 def _is_wanted_chain(run: Run, choice: CaptureChains) -> bool:
     if choice != "root":
         return choice == "all"
-    is_top = not any(around.owns_span for around in run.lineage())
-    return is_top or run.start_attributes.get(semconv.RUN_TYPE) in _WITH_CONTENT
+    return is_root(run) or run.start_attributes.get(semconv.RUN_TYPE) in _WITH_CONTENT
+
+
+def is_root(run: Run) -> bool:
+    """Return whether no other run around this one has a span."""
+    return not any(around.owns_span for around in run.lineage())
 
 
 def notify(recipients: Recipients, event: Event) -> None:

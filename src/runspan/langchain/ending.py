@@ -9,7 +9,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.langchain import run_ends
-from runspan.langchain.bridge import Bridge, notify, wants_content
+from runspan.langchain.bridge import Bridge, is_root, notify, wants_content
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
 from runspan.runs.audience import Recipients
@@ -122,4 +122,11 @@ class RunEnder:
         within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
         attributes = {**attributes, **within}
         self._bridge.signals.record_end(run, attributes, at_ns, error)
+        attributes.update(attempt(_plain_values, run, attributes, default=_NOTHING))
         return self._bridge.formatted(attributes)
+
+
+def _plain_values(run: Run, attributes: Attributes) -> Attributes:
+    content = {**run.record.attributes, **attributes}
+    values = payload.retrieval_values(content)
+    return payload.root_values(content) | values if is_root(run) else values

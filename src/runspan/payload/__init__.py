@@ -6,6 +6,7 @@ from runspan.payload.graph_state import state_inputs, state_outputs
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import input_messages, input_prompts, output_messages
 from runspan.payload.metadata import belonging, conversation, origin, selected_metadata
+from runspan.payload.plain_values import retrieval_values, root_values
 from runspan.payload.response import response_attributes
 from runspan.payload.serialize import to_json
 from runspan.payload.start import (
@@ -42,7 +43,9 @@ __all__ = [
     "query",
     "requested_call_ids",
     "response_attributes",
+    "retrieval_values",
     "retriever_start",
+    "root_values",
     "selected_metadata",
     "state_inputs",
     "state_outputs",

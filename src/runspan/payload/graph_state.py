@@ -24,7 +24,9 @@ def state_inputs(state: object) -> PlainAttributes:
 def state_outputs(state: object) -> PlainAttributes:
     """Return the last message of what an agent or a graph ends with; all of that if it has no messages."""
     messages = _messages(state)
-    return {semconv.OUTPUT_MESSAGES: to_json([message_dict(messages[-1])])} if messages else outputs(state)
+    if not messages:
+        return outputs(state)
+    return {semconv.OUTPUT_MESSAGES: to_json([{**message_dict(messages[-1]), "finish_reason": "stop"}])}
 
 
 def _messages(state: object) -> Sequence[BaseMessage]:

@@ -72,12 +72,18 @@ def _channels(update: object) -> Iterator[object]:
 
 def inputs(value: object) -> PlainAttributes:
     """Return the inputs of a chain, prompt, parser, graph or node."""
-    return {semconv.INPUTS: to_json(value)}
+    text, kind = _text_and_type(value)
+    return {semconv.INPUTS: text, semconv.INPUTS_TYPE: kind}
 
 
 def outputs(value: object) -> PlainAttributes:
     """Return the outputs of a chain, prompt, parser, graph or node."""
-    return {semconv.OUTPUTS: to_json(value)}
+    text, kind = _text_and_type(value)
+    return {semconv.OUTPUTS: text, semconv.OUTPUTS_TYPE: kind}
+
+
+def _text_and_type(value: object) -> tuple[str, str]:
+    return (clean(value), "text/plain") if is_text(value) else (to_json(value), "application/json")
 
 
 def query(text: str) -> PlainAttributes:

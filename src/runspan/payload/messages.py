@@ -7,7 +7,7 @@ costs more than all the rest of a run's telemetry.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolCall
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
@@ -48,19 +48,27 @@ def input_prompts(prompts: Sequence[str]) -> PlainAttributes:
 
 def output_messages(response: LLMResult) -> PlainAttributes:
     """Return the messages from a model, one for each generation."""
-    messages = [_output_message(generation) for batch in response.generations for generation in batch]
+    generations = [generation for batch in response.generations for generation in batch]
+    reasons = list(map(finish_reason, generations))
+    missing = "error" if any(reasons) else "stop"
+    messages = [
+        # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.
+        {**_output_message(each), "finish_reason": reason or ("error" if _is_cut(each) else missing)}
+        for each, reason in zip(generations, reasons, strict=True)
+    ]
     return {semconv.OUTPUT_MESSAGES: to_json(messages)}
 
 
 def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
-        message = message_dict(generation.message)
-    else:
-        message = {"role": "assistant", "parts": _content(generation.text)}
-    if reason := finish_reason(generation):
-        # Deprecated in favour of gen_ai.response.finish_reasons, but shown by Jaeger's GenAI view.
-        message["finish_reason"] = reason
-    return message
+        return message_dict(generation.message)
+    return {"role": "assistant", "parts": _content(generation.text)}
+
+
+def _is_cut(generation: Generation) -> bool:
+    """Return whether a stream was left or broke off: LangChain marks the last chunk."""
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    return isinstance(message, AIMessageChunk) and message.chunk_position != "last"
 
 
 def message_dict(message: BaseMessage) -> MessageDict:

@@ -43,8 +43,6 @@ _JSON: Final = frozenset(
         semconv.TOOL_DEFINITIONS,
         semconv.TOOL_ARGUMENTS,
         semconv.DOCUMENTS,
-        semconv.INPUTS,
-        semconv.OUTPUTS,
     )
 )
 # Protobuf libraries (C++, Java, Python; Go's allows 10,000) read at most 100 nested messages. The value of an attribute

@@ -8,9 +8,10 @@ from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
 from runspan import semconv
 from runspan.payload import Kind
-from runspan.payload.text import text_in
+from runspan.payload.text import clean, text_in
 from runspan.rebuild.dialects.base import AttributeNames, Dialect
-from runspan.rebuild.langchain_messages import split_calls
+from runspan.rebuild.dialects.conventions import CONVENTIONS
+from runspan.rebuild.langchain_messages import agent_state, split_calls
 from runspan.rebuild.span_data import SpanData, dicts_in, from_json
 
 # Agents and graphs are chains to callback handlers.
@@ -32,12 +33,27 @@ def _kind(span: SpanData) -> Kind | None:
 
 
 def _inputs(kind: Kind, span: SpanData) -> Any:
-    return _with_messages(from_json(span.attributes.get(semconv.INPUTS))) if kind in _CHAINS else None
+    if kind not in _CHAINS:
+        return None
+    # At the top an agent has the text of the last message, too.
+    messages = CONVENTIONS.input_messages(span)
+    return agent_state(messages) if messages else _value(span, semconv.INPUTS, semconv.INPUTS_TYPE)
 
 
 def _outputs(kind: Kind, span: SpanData) -> Any:
-    found = _with_messages(from_json(span.attributes.get(semconv.OUTPUTS))) if kind in _CHAINS else None
+    if kind not in _CHAINS:
+        return None
+    if messages := CONVENTIONS.output_messages(span):
+        return agent_state(messages)
+    found = _value(span, semconv.OUTPUTS, semconv.OUTPUTS_TYPE)
     return _prompt_value(found) if kind is Kind.PROMPT and isinstance(found, dict) else found
+
+
+def _value(span: SpanData, name: str, type_name: str) -> Any:
+    found = span.attributes.get(name)
+    if isinstance(found, str) and span.attributes.get(type_name) == "text/plain":
+        return clean(found)
+    return _with_messages(from_json(found))
 
 
 def _with_messages(value: Any) -> Any:

@@ -1,0 +1,40 @@
+"""What went in and came out as one value, for backends and their lists of traces that read no messages or documents."""
+
+from typing import Any, Final
+
+import orjson
+
+from runspan import semconv
+from runspan.attributes import Attributes, PlainAttributes
+
+_SIDES: Final = (
+    (semconv.INPUT_MESSAGES, semconv.INPUTS, semconv.INPUTS_TYPE),
+    (semconv.OUTPUT_MESSAGES, semconv.OUTPUTS, semconv.OUTPUTS_TYPE),
+)
+
+
+def root_values(attributes: Attributes) -> PlainAttributes:
+    """Return the text of the last message in and out, as far as attributes of ours have messages with text."""
+    values: PlainAttributes = {}
+    for messages, name, type_name in _SIDES:
+        if text := _last_text(attributes.get(messages)):
+            values |= {name: text, type_name: "text/plain"}
+    return values
+
+
+def retrieval_values(attributes: Attributes) -> PlainAttributes:
+    """Return query and documents again, which Langfuse and MLflow read by no other name.
+
+    Nor does Phoenix read the documents if one has no id or no score.
+    """
+    values: PlainAttributes = {}
+    if isinstance(query := attributes.get(semconv.QUERY), str):
+        values |= {semconv.INPUTS: query, semconv.INPUTS_TYPE: "text/plain"}
+    if isinstance(documents := attributes.get(semconv.DOCUMENTS), str):
+        values |= {semconv.OUTPUTS: documents, semconv.OUTPUTS_TYPE: "application/json"}
+    return values
+
+
+def _last_text(messages: Any) -> str:
+    found = orjson.loads(messages) if isinstance(messages, str) else messages
+    return "".join(part["content"] for part in found[-1]["parts"] if part["type"] == "text") if found else ""
