@@ -83,7 +83,7 @@ def outputs(value: object) -> PlainAttributes:
 
 
 def _text_and_type(value: object) -> tuple[str, str]:
-    return (clean(value), "text/plain") if is_text(value) else (to_json(value), "application/json")
+    return (recorded_text(value), "text/plain") if is_text(value) else (to_json(value), "application/json")
 
 
 def query(text: str) -> PlainAttributes:
