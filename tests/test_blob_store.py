@@ -242,14 +242,14 @@ def test_a_forked_child_uploads_its_own(tmp_path):
         from runspan.blob_store import store_at
         from runspan.payload.blobs import Blob
         store = store_at("file://{tmp_path}/media")
-        store._worker.ensure_running = lambda: True
+        store._worker.wake = lambda: True
         store.put(Blob(b"of the parent"))
         if (child := os.fork()) == 0:
             store.put(Blob(b"of the child"))
             tell(store.force_flush())
             os._exit(0)
         os.waitpid(child, 0)
-        del store._worker.ensure_running
+        del store._worker.wake
         tell(store.force_flush())
     """
     assert run_python(program).told == [True, True]

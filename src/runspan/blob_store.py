@@ -6,6 +6,7 @@ import logging
 import mimetypes
 import time
 from collections import deque
+from math import inf
 from typing import Any, Final
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -50,7 +51,7 @@ class BlobStore:
         self._waiting: deque[tuple[str, Blob, _Key] | Event] = deque()
         self._waiting_bytes = 0
         self._file_system: Any = None
-        self._worker = Worker(lambda: 0 if self._waiting else None, self._step)
+        self._worker = Worker(self._step)
 
     def put(self, blob: Blob) -> str | None:
         """Have a blob uploaded and return where it is going to be; None if too much waits already."""
@@ -68,7 +69,7 @@ class BlobStore:
         self._uris[key] = uri
         self._waiting_bytes += len(blob.data)
         self._waiting.append((uri, blob, key))
-        self._worker.ensure_running()
+        self._worker.wake()
         return uri
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
@@ -76,19 +77,24 @@ class BlobStore:
         until = time.monotonic() + timeout_millis / 1000
         reached = Event()
         self._waiting.append(reached)
-        if not self._worker.ensure_running():  # as when Python exits
-            self._worker.run_here(until)
+        if not self._worker.wake():  # as when Python exits
+            self._worker.work_here(until)
         is_done = reached.wait(max(until - time.monotonic(), 0))
         lost, lost_before = self.counts["failed"] + self.counts["dropped"], self._lost_before
         self._lost_before = lost
         return is_done and lost == lost_before
 
-    def _step(self) -> None:
-        item = self._waiting.popleft()
-        if isinstance(item, Event):
-            item.set()
-            return
-        uri, blob, key = item
+    def _step(self) -> float:
+        """Upload what waits longest; return when the next is due."""
+        if self._waiting:
+            item = self._waiting.popleft()
+            if isinstance(item, Event):
+                item.set()
+            else:
+                self._store(*item)
+        return 0.0 if self._waiting else inf
+
+    def _store(self, uri: str, blob: Blob, key: _Key) -> None:
         is_stored = attempt(self._upload, uri, blob, default=False)
         self._waiting_bytes -= len(blob.data)
         self._count("stored" if is_stored else "failed")

@@ -1,5 +1,6 @@
 """What providers' packages put beside the content of an answer: in outputs, and in the next call's inputs."""
 
+import hashlib
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from runspan.payload import input_messages, output_messages
 from runspan.payload.request_content import request_content
 
 CALL = {"name": "weather", "args": {"city": "Oslo"}, "id": "call_1", "type": "tool_call"}
+DIGEST = hashlib.sha256(b"RIF").hexdigest()
 CALL_PART = {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Oslo"}}
 THOUGHT = {"type": "reasoning", "content": "Oslo, then."}
 
@@ -46,7 +48,7 @@ def text(content):
         ),
         pytest.param(
             AIMessage("", additional_kwargs={"audio": {"id": "a_1", "data": "UklG", "transcript": "Rain."}}),
-            [{"type": "blob", "modality": "audio", "content": "UklG"}, text("Rain.")],
+            [{"type": "uri", "modality": "audio", "uri": f"sha256:{DIGEST}", "size": 3}, text("Rain.")],
             id="openai-spoken",
         ),
         pytest.param(
