@@ -302,3 +302,16 @@ def test_odd_texts_and_names_do_not_reach_the_application():
             return [[1.0]]
 
     assert trace_embeddings(Named()).embed_documents(Rude()) == [[1.0]]
+
+
+def test_the_server_of_embeddings(tracing):
+    """Address and port are those of the URL that the embeddings were given."""
+
+    class Served(OpenAIEmbeddings):
+        def __init__(self) -> None:
+            super().__init__()
+            self.openai_api_base = "https://models.example.com/v1"
+
+    trace_embeddings(Served(), tracer_provider=tracing.provider).embed_query("x")
+    attributes = tracing.spans[-1].attributes
+    assert (attributes["server.address"], attributes["server.port"]) == ("models.example.com", 443)

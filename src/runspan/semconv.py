@@ -82,8 +82,12 @@ def _metric(name: str, description: str, source: str = _GENAI) -> str:
 OPERATION: Final = _attribute(
     "gen_ai.operation.name", Level.REQUIRED, "all but chains, prompts, parsers and nodes", "what is done"
 )
-PROVIDER: Final = _attribute("gen_ai.provider.name", Level.REQUIRED, _MODELS, "whose interface is used")
-REQUEST_MODEL: Final = _attribute("gen_ai.request.model", Level.CONDITIONAL, _MODELS, "the model that is asked for")
+PROVIDER: Final = _attribute(
+    "gen_ai.provider.name", Level.REQUIRED, "models; retrievers, if it is known", "whose interface is used"
+)
+REQUEST_MODEL: Final = _attribute(
+    "gen_ai.request.model", Level.CONDITIONAL, "models; retrievers, if it is known", "the model that is asked for"
+)
 CONVERSATION_ID: Final = _attribute(
     "gen_ai.conversation.id",
     Level.CONDITIONAL,
@@ -205,6 +209,9 @@ OUTPUT_MESSAGES: Final = _attribute(
 SYSTEM_INSTRUCTIONS: Final = _attribute(
     "gen_ai.system_instructions", Level.CONTENT, _MODELS, "those given apart from the messages: `instructions`"
 )
+OUTPUT_SCHEMA: Final = _attribute(
+    "langchain.output.schema", Level.CONTENT, _MODELS, "the JSON schema that structured output is to have", _OURS
+)
 TOOL_DEFINITIONS: Final = _attribute("gen_ai.tool.definitions", Level.CONTENT, _MODELS, "the tools that may be called")
 
 # What goes into the rest and comes out of it: a text as it is, all else as JSON. Of agents, graphs and models the root
@@ -241,8 +248,10 @@ WORKFLOW_NAME: Final = _attribute("gen_ai.workflow.name", Level.CONDITIONAL, _GR
 
 ERROR_TYPE: Final = _attribute("error.type", Level.CONDITIONAL, _ALL, "the class of the exception", _CORE)
 
-SERVER_ADDRESS: Final = _attribute("server.address", Level.RECOMMENDED, _MODELS, "if it is known", _CORE)
-SERVER_PORT: Final = _attribute("server.port", Level.CONDITIONAL, _MODELS, "if it is known", _CORE)
+SERVER_ADDRESS: Final = _attribute(
+    "server.address", Level.RECOMMENDED, _MODELS, "of the URL that the model was given", _CORE
+)
+SERVER_PORT: Final = _attribute("server.port", Level.CONDITIONAL, _MODELS, "of the URL that the model was given", _CORE)
 
 EMBEDDING_DIMENSIONS: Final = _attribute(
     "gen_ai.embeddings.dimension.count", Level.RECOMMENDED, "embeddings", "of the vectors that came"

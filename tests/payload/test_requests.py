@@ -1,11 +1,13 @@
 """What models are asked for, as the packages of providers give it to callbacks."""
 
+import json
 import math
 
 import pytest
 
-from runspan.payload import Kind, model_start
+from runspan.payload import Kind, model_start, retriever_start
 from runspan.payload.parameters import model_parameters
+from runspan.payload.request_content import request_content
 
 
 class Answer:
@@ -215,3 +217,61 @@ def test_the_service_tier_is_openai_s(said, tier, told):
     """The service tier is told of OpenAI's models alone, and only if one was asked for."""
     start = model_start(Kind.COMPLETION, metadata={"ls_provider": said}, invocation_params={"service_tier": tier})
     assert start.attributes.get("openai.request.service_tier") == told
+
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+CYCLE: dict = {}
+CYCLE["schema"] = CYCLE
+
+
+@pytest.mark.parametrize(
+    ("invocation_params", "options", "schema"),
+    [
+        pytest.param({}, {"ls_structured_output_format": {"kwargs": {}, "schema": SCHEMA}}, SCHEMA, id="langchain"),
+        pytest.param(
+            {},
+            {"ls_structured_output_format": {"schema": {"type": "function", "function": {"parameters": SCHEMA}}}},
+            SCHEMA,
+            id="langchain-as-a-tool",
+        ),
+        pytest.param(
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}},
+            None,
+            SCHEMA,
+            id="openai-chat",
+        ),
+        pytest.param(
+            {"text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}},
+            None,
+            SCHEMA,
+            id="openai-responses",
+        ),
+        pytest.param({"format": SCHEMA}, {}, SCHEMA, id="ollama"),
+        pytest.param({"response_schema": SCHEMA}, {}, SCHEMA, id="google"),
+        pytest.param({"response_format": {"type": "json_object"}}, {}, None, id="json-without-schema"),
+        pytest.param({"format": "json", "text": {"verbosity": "low"}}, {}, None, id="no-schema"),
+        pytest.param({"format": CYCLE}, {}, None, id="cycle"),
+        pytest.param({"response_format": Answer}, {"ls_structured_output_format": 5}, None, id="a-class"),
+    ],
+)
+def test_the_schema_of_structured_output(invocation_params, options, schema):
+    """The JSON schema that an answer is to have is content, wherever the package puts it."""
+    found = request_content(invocation_params, options).get("langchain.output.schema")
+    assert (json.loads(found) if found else None) == schema
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path", "told"),
+    [
+        ({"ls_embedding_provider": "OpenAIEmbeddings", "ls_embedding_model": "e-3"}, (), ("openai", "e-3")),
+        ({"ls_embedding_provider": "AzureOpenAIEmbeddings"}, (), ("azure.ai.openai", None)),
+        ({"ls_embedding_provider": "VertexAIEmbeddings"}, (), ("gcp.vertex_ai", None)),
+        ({"ls_embedding_provider": "OurOwnEmbeddings"}, (), (None, None)),
+        ({}, ("langchain_aws", "retrievers", "AmazonKnowledgeBasesRetriever"), ("aws.bedrock", None)),
+        (None, ("app", "Shelf"), (None, None)),
+    ],
+)
+def test_who_serves_a_retrieval(metadata, path, told):
+    """A retriever's provider and model are those of its embeddings, or of the package of its class."""
+    attributes = retriever_start(serialized={"id": list(path)}, metadata=metadata).attributes
+    assert (attributes.get("gen_ai.provider.name"), attributes.get("gen_ai.request.model")) == told

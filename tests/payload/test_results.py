@@ -62,6 +62,12 @@ def test_a_query_is_text():
     assert query({"text": "a book"}) == {"gen_ai.retrieval.query.text": '{"text":"a book"}'}
 
 
+class Scored(Document):
+    """A document with a score of its own, as some stores return."""
+
+    score: float
+
+
 def test_documents_have_id_score_content_and_metadata():
     """Documents are told with their score where the metadata holds a number, and with an id if they have one."""
     found = [
@@ -69,6 +75,7 @@ def test_documents_have_id_score_content_and_metadata():
         Document("b", metadata={"relevance_score": 1}),
         Document("c", metadata={"score": "high"}),
         Document("d", metadata={"score": True}),
+        Scored("e", score=0.25),
     ]
     (written,) = documents(found).values()
     assert json.loads(written) == [
@@ -76,6 +83,7 @@ def test_documents_have_id_score_content_and_metadata():
         {"content": "b", "metadata": {"relevance_score": 1}, "score": 1},
         {"content": "c", "metadata": {"score": "high"}},
         {"content": "d", "metadata": {"score": True}},
+        {"content": "e", "metadata": {}, "score": 0.25},
     ]
     assert documents([]) == {"gen_ai.retrieval.documents": "[]"}
     assert documents(["bare"]) == {"gen_ai.retrieval.documents": '["bare"]'}

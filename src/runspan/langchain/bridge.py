@@ -10,7 +10,8 @@ from opentelemetry.trace import SpanContext, TracerProvider
 from runspan import semconv
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
-from runspan.listeners.dispatch import dispatch, outbox_here
+from runspan.langchain.trace_policy import Transform, dispatch_as_recorded
+from runspan.listeners.dispatch import outbox_here
 from runspan.payload import Kind
 from runspan.payload.blobs import STORE
 from runspan.payload.serialize import is_structure_recorded, structured
@@ -153,12 +154,17 @@ def is_root(run: Run) -> bool:
     return not any(around.owns_span for around in run.lineage())
 
 
-def notify(recipients: Recipients, event: Event) -> None:
+def notify(recipients: Recipients, event: Event, transform: Transform | None = None) -> None:
     """Call the callback handlers among recipients with an event, the async ones by way of the outbox.
+
+    Args:
+        recipients: who gets it.
+        event: the event.
+        transform: how tracers are to have its last argument.
 
     Raises:
         Exception: what a sync handler with ``raise_error`` raised, as with LangChain.
     """
     is_outbox_gone = recipients.outbox is None and recipients.had_outbox
     outbox = outbox_here() if is_outbox_gone else recipients.outbox
-    dispatch(recipients.callbacks, event, outbox)
+    dispatch_as_recorded(recipients.callbacks, event, outbox, transform)

@@ -17,7 +17,8 @@ from runspan._guard import attempt
 from runspan._version import __version__
 from runspan.arguments import check_provider, shown
 from runspan.payload import failure
-from runspan.payload.providers import provider
+from runspan.payload.constructed import server
+from runspan.payload.providers import embeddings_provider
 from runspan.payload.text import text_in
 from runspan.settings import Settings, checked_settings
 from runspan.signals.metrics import RunMetrics, run_metrics
@@ -28,13 +29,6 @@ _SUPPRESSED: Final = "suppress_instrumentation"
 _MODEL_NAMES: Final = ("model", "model_name", "model_id", "deployment")
 # LangChain's packages that have classes of no provider.
 _NO_PROVIDERS: Final = frozenset(("langchain_core", "langchain_classic", "langchain_tests"))
-# Classes that are not named as the provider is; all others are, in lower case.
-_PROVIDERS: Final = {
-    "azureai": "azure.ai.inference",
-    "azureopenai": "azure_openai",
-    "googlegenerativeai": "google_genai",
-    "huggingfaceendpoint": "huggingface",
-}
 
 
 def trace_embeddings(
@@ -187,6 +181,7 @@ def _describe(embeddings: Embeddings, texts: Sequence[str]) -> dict[str, AnyValu
         attributes[semconv.PROVIDER] = name
     if model := _model(embeddings):
         attributes[semconv.REQUEST_MODEL] = model
+    attributes.update(attempt(server, getattr(embeddings, "__dict__", None), default={}))
     return attributes
 
 
@@ -202,6 +197,5 @@ def _provider(kind: type[Embeddings]) -> str | None:
     for each in kind.__mro__:
         package = each.__module__.partition(".")[0]
         if package.startswith("langchain_") and package not in _NO_PROVIDERS:
-            name = each.__name__.lower().removesuffix("model").removesuffix("embeddings")
-            return provider({"ls_provider": _PROVIDERS.get(name, name)})
+            return embeddings_provider(each.__name__)
     return None

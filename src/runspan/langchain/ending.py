@@ -12,6 +12,7 @@ from runspan.langchain import run_ends
 from runspan.langchain.bridge import Bridge, is_root, notify, wants_content
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
+from runspan.langchain.trace_policy import recorded
 from runspan.runs.audience import Recipients
 from runspan.runs.run import Run
 
@@ -76,7 +77,7 @@ class RunEnder:
         run, recipients = attempt(self._take, event, default=(None, None))
         try:
             if recipients is not None:
-                notify(recipients, event)
+                notify(recipients, event, run.record.transform_outputs if run is not None else None)
         finally:
             if run is not None:
                 attempt(end, run, default=None)
@@ -88,7 +89,7 @@ class RunEnder:
         return (run, run.audience.recipients()) if run is not None else (None, table.take_abandoned(run_id))
 
     def _end(self, run: Run, describe: _Describe, event: Event, at_ns: int) -> None:
-        settings, result = self._bridge.settings, event.args[0]
+        settings, result = self._bridge.settings, recorded(event.args[0], run.record.transform_outputs)
         attributes = run_ends.describe_result(run, describe, result, captures=wants_content(run, settings))
         attributes = {**attributes, **self._streamed_inputs(run, event.kwargs)}
         requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()

@@ -22,10 +22,11 @@ from runspan.langchain.forwarding import EventForwarder
 from runspan.langchain.langgraph import note_interrupt, note_resume, receive_graph_events
 from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL, StartEvent
 from runspan.langchain.starting import RunStarter
+from runspan.langchain.trace_policy import AS_THEY_ARE, transforms_of
 from runspan.listeners.flush import flush
-from runspan.runs.execution import graph_starting
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
+from runspan.runs.starting_frame import starting_in_langgraph
 from runspan.runs.traceparent import format_traceparent
 from runspan.settings import Option, Settings, checked_settings, trace_link
 from runspan.signals.signals import Signals
@@ -231,10 +232,12 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
         caller = _frame_at(1)
-        graph = graph_starting(caller)
-        if graph is not None:
+        starting, is_graph = starting_in_langgraph(caller)
+        if is_graph:
             attempt(receive_graph_events, OpenTelemetryCallbackHandler, default=None)
-        self._starter.start(StartEvent(CHAIN, caller, serialized, inputs, event, graph))
+        transforms = attempt(transforms_of, starting, default=AS_THEY_ARE)
+        graph = starting if is_graph else None
+        self._starter.start(StartEvent(CHAIN, caller, serialized, inputs, event, graph, transforms))
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""

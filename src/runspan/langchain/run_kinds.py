@@ -8,9 +8,10 @@ from opentelemetry.trace import SpanKind
 from runspan import payload
 from runspan._guard import attempt
 from runspan.attributes import Attributes
+from runspan.langchain.trace_policy import AS_THEY_ARE, Transforms, recorded
 from runspan.payload import Kind, Start
 from runspan.payload.constructed import constructor_arguments
-from runspan.runs.execution import starting_object
+from runspan.runs.starting_frame import starting_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ class StartEvent:
         content: what the run is given: messages, prompts, a query or a chain's inputs; a tool's arguments as text.
         keywords: the other arguments, as LangChain gave them, for callback handlers.
         graph: the compiled graph that starts, if it is one.
+        transforms: how a chain's inputs and outputs are to be recorded.
     """
 
     __slots__ = (
@@ -59,6 +61,8 @@ class StartEvent:
         "serialized",
         "tags",
         "tool_call_id",
+        "transform_inputs",
+        "transform_outputs",
     )
 
     def __init__(  # noqa: PLR0917  what LangChain gives, in its order
@@ -69,6 +73,7 @@ class StartEvent:
         content: Any,
         keywords: dict[str, Any],
         graph: object = None,
+        transforms: Transforms = AS_THEY_ARE,
     ) -> None:
         self.kind = kind
         self.caller = caller
@@ -76,6 +81,7 @@ class StartEvent:
         self.content = content
         self.keywords = keywords
         self.graph = graph
+        self.transform_inputs, self.transform_outputs = transforms
         get = keywords.get
         self.run_id: UUID | None = get("run_id")
         self.parent_run_id: UUID | None = get("parent_run_id")
@@ -122,11 +128,13 @@ def _tool_start(event: StartEvent) -> Start:
 
 
 def _retriever_start(event: StartEvent) -> Start:
-    return payload.retriever_start(serialized=event.serialized, run_name=event.name)
+    return payload.retriever_start(serialized=event.serialized, run_name=event.name, metadata=event.metadata)
 
 
 def _inputs(event: StartEvent) -> Attributes:
-    return payload.inputs(event.content) if event.graph is None else payload.state_inputs(event.content)
+    if event.graph is not None:
+        return payload.state_inputs(event.content)
+    return payload.inputs(recorded(event.content, event.transform_inputs))
 
 
 def _messages(event: StartEvent) -> Attributes:

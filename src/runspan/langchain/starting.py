@@ -16,7 +16,8 @@ from runspan.langchain.bridge import Bridge, takes_attributes, wants_content
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.run_kinds import TOOL, StartEvent
-from runspan.listeners.dispatch import dispatch, outbox_here
+from runspan.langchain.trace_policy import dispatch_as_recorded
+from runspan.listeners.dispatch import outbox_here
 from runspan.payload import Start
 from runspan.payload.providers import legacy_names
 from runspan.payload.request_content import request_content
@@ -126,7 +127,11 @@ class RunStarter:
             scope=self._bridge.scope,
         )
         run.audience.join(self._bridge)
-        run.record.begin(captures=captures, describe_abandoned=self._ender.describe_abandoned)
+        run.record.begin(
+            captures=captures,
+            describe_abandoned=self._ender.describe_abandoned,
+            transform_outputs=event.transform_outputs,
+        )
         if at_start is not attributes and captures:
             run.record.add(only_content(attributes))  # for events
         attempt(link_run, run, event, default=None)
@@ -173,7 +178,7 @@ class RunStarter:
     def _record_content(self, run: Run, event: StartEvent) -> None:
         if wants_content(run, self._settings):
             content = attempt(event.kind.describe_content, event, default=_NOTHING)
-            beside = attempt(request_content, event.invocation_params, default=_NOTHING)
+            beside = attempt(request_content, event.invocation_params, event.options, default=_NOTHING)
             run.record.add(self._bridge.formatted({**content, **beside} if beside else content))
 
 
@@ -181,4 +186,5 @@ def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, 
     if event.caller.f_code.co_flags & inspect.CO_COROUTINE:
         run.audience.ensure_outbox(outbox_here)
     serialized = attempt(event.described_object, default={})
-    dispatch(callbacks, Event(event.kind.callback, (serialized, event.content), event.keywords), run.audience.outbox)
+    start = Event(event.kind.callback, (serialized, event.content), event.keywords)
+    dispatch_as_recorded(callbacks, start, run.audience.outbox, event.transform_inputs)

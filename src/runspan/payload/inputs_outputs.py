@@ -1,7 +1,7 @@
 """Inputs and outputs of tools, retrievers and chains."""
 
 import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -114,13 +114,14 @@ def _document(found: object) -> object:
         entry["truncated"] = True
     if document.id is not None:
         entry["id"] = document.id
-    if (score := _score(score, document.metadata)) is not None:
+    # Classes derived from Document may have a score of their own.
+    if (score := _score((score, getattr(document, "score", None)), document.metadata)) is not None:
         entry["score"] = score
     return entry
 
 
-def _score(score: object, metadata: Mapping[str, Any]) -> object:
-    for found in (score, *map(metadata.get, _SCORES)):
+def _score(scores: Iterable[object], metadata: Mapping[str, Any]) -> object:
+    for found in (*scores, *map(metadata.get, _SCORES)):
         # numbers.Real, not float: vector stores have NumPy's.
         if isinstance(found, numbers.Real) and not isinstance(found, bool):
             return found

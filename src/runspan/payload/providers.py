@@ -81,6 +81,14 @@ _LEGACY: Final = {
     "gcp.vertex_ai": "vertex_ai",
     "x_ai": "xai",
 }
+# Classes of embeddings that are not named as the provider is; all others are, in lower case.
+_OF_EMBEDDINGS: Final = {
+    "azureai": "azure.ai.inference",
+    "azureopenai": "azure_openai",
+    "googlegenerativeai": "google_genai",
+    "huggingfaceendpoint": "huggingface",
+}
+_KNOWN: Final = frozenset(_CONVENTIONS.values()) | frozenset(_PACKAGES.values())
 _TYPE_SUFFIXES: Final = ("-chat", "_chat", "-llm", "_llm")
 _GOOGLE: Final = "gcp.gen_ai"
 _ENDPOINT_KEYS: Final = ("base_url", "api_endpoint")
@@ -102,6 +110,21 @@ def provider(metadata: Any, serialized: _Mapping = None, invocation_params: _Map
     if known == _GOOGLE:
         return _google(serialized)
     return known or name
+
+
+def embeddings_provider(class_name: str | None) -> str | None:
+    """Return the convention's name for the provider that a class of embeddings is named after, or that name itself."""
+    if not class_name:
+        return None
+    name = class_name.lower().removesuffix("model").removesuffix("embeddings")
+    return provider({"ls_provider": _OF_EMBEDDINGS.get(name, name)})
+
+
+def retrieval_provider(metadata: _Mapping, serialized: _Mapping) -> str | None:
+    """Return who embeds the queries of a retriever, else the provider whose package its class is of."""
+    name = embeddings_provider(text_at(metadata, "ls_embedding_provider"))
+    # Of other classes, such as a user's, the name says nothing.
+    return name if name in _KNOWN else _by_path(serialized)
 
 
 def _is_of_class(name: str, serialized: _Mapping) -> bool:

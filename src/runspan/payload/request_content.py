@@ -1,6 +1,7 @@
-"""What a request to a model has beside its messages and its parameters: tools, instructions."""
+"""What a request to a model has beside its messages and its parameters: tools, instructions, a schema."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from runspan import semconv
 from runspan._guard import attempt
@@ -9,12 +10,43 @@ from runspan.payload.serialize import to_json
 from runspan.payload.text import text_at
 from runspan.payload.tools import tool_definitions
 
+# Where packages put a schema: OpenAI and those that speak as it does; Ollama and Anthropic; Google.
+_FORMATS: Final = ("response_format", "format", "response_schema", "response_json_schema")
+_WITHIN: Final = ("json_schema", "schema", "function", "parameters", "input_schema")
+_MAX_DEPTH: Final = 4
+_SCHEMA_KEYS: Final = ("properties", "$defs", "anyOf", "items", "enum")
 
-def request_content(invocation_params: Any) -> PlainAttributes:
-    """Return the tools that a model may call, and the instructions that it is given apart from its messages."""
-    tools = attempt(tool_definitions, invocation_params, default={})
+
+def request_content(invocation_params: Any, options: Any = None) -> PlainAttributes:
+    """Return the tools that a model may call, the instructions apart from its messages, and the schema of its answer.
+
+    Args:
+        invocation_params: of the model.
+        options: of the call, in which LangChain describes structured output.
+    """
+    found = dict(attempt(tool_definitions, invocation_params, default={}))
     # OpenAI's Responses API; a system message is one of the messages.
-    instructions = text_at(invocation_params, "instructions")
-    if instructions is None:
-        return tools
-    return {**tools, semconv.SYSTEM_INSTRUCTIONS: to_json([{"type": "text", "content": instructions}])}
+    if instructions := text_at(invocation_params, "instructions"):
+        found[semconv.SYSTEM_INSTRUCTIONS] = to_json([{"type": "text", "content": instructions}])
+    if schema := attempt(_output_schema, invocation_params, options, default=None):
+        found[semconv.OUTPUT_SCHEMA] = to_json(schema)
+    return found
+
+
+def _output_schema(invocation_params: Any, options: Any) -> Mapping[str, Any] | None:
+    described = options.get("ls_structured_output_format") if isinstance(options, dict) else None
+    params = invocation_params if isinstance(invocation_params, dict) else {}
+    text = params.get("text")  # OpenAI's Responses API has the format in it
+    sources = (described, *map(params.get, _FORMATS), text.get("format") if isinstance(text, dict) else None)
+    return next((schema for each in sources if (schema := _schema_in(each)) is not None), None)
+
+
+def _schema_in(value: object) -> Mapping[str, Any] | None:
+    """Return the JSON schema in what packages wrap around one, None if there is none."""
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(value, dict):
+            return None
+        if any(key in value for key in _SCHEMA_KEYS):
+            return value
+        value = next((value[key] for key in _WITHIN if isinstance(value.get(key), dict)), None)
+    return None

@@ -40,6 +40,7 @@ _JSON: Final = frozenset(
         semconv.INPUT_MESSAGES,
         semconv.OUTPUT_MESSAGES,
         semconv.SYSTEM_INSTRUCTIONS,
+        semconv.OUTPUT_SCHEMA,
         semconv.TOOL_DEFINITIONS,
         semconv.TOOL_ARGUMENTS,
         semconv.DOCUMENTS,

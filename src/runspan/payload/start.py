@@ -8,7 +8,7 @@ from runspan import semconv
 from runspan.attributes import PlainAttributes
 from runspan.payload.constructed import server
 from runspan.payload.parameters import model_parameters, service_tier
-from runspan.payload.providers import provider
+from runspan.payload.providers import provider, retrieval_provider
 from runspan.payload.stored import stored_items
 from runspan.payload.text import describe, text_at, text_in
 
@@ -144,9 +144,13 @@ def tool_start(*, serialized: _Mapping = None, run_name: str | None = None, tool
     return _start(Kind.TOOL, name, attributes)
 
 
-def retriever_start(*, serialized: _Mapping = None, run_name: str | None = None) -> Start:
-    """Start a search of a retriever."""
+def retriever_start(*, serialized: _Mapping = None, run_name: str | None = None, metadata: _Mapping = None) -> Start:
+    """Start a search of a retriever; provider and model are those of the embeddings, if it has them."""
     attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or _serialized_name(serialized))
+    if name := retrieval_provider(metadata, serialized):
+        attributes[semconv.PROVIDER] = name
+    if model := text_at(metadata, "ls_embedding_model"):
+        attributes[semconv.REQUEST_MODEL] = model
     return _start(Kind.RETRIEVER, None, attributes)
 
 

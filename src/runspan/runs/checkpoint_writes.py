@@ -8,7 +8,8 @@ import sys
 from types import FrameType
 from typing import Any, Final
 
-from runspan.runs.execution import GRAPH_MODULE, present_stack
+from runspan.runs.execution import present_stack
+from runspan.runs.starting_frame import GRAPH_MODULE
 
 _CHECKPOINTER: Final = ("langgraph.checkpoint.base", "BaseCheckpointSaver")
 _CACHE: Final = ("langgraph.cache.base", "BaseCache")

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from runspan.runs.checkpoint_writes import is_checkpoint_write_on_stack
 from runspan.runs.child_config import run_id_of_body
-from runspan.runs.execution import GRAPH_MODULE, ExecutionSite, Style, run_ids_on_stack
+from runspan.runs.execution import ExecutionSite, Style, run_ids_on_stack
 from runspan.runs.run import Run, RunState
+from runspan.runs.starting_frame import GRAPH_MODULE
 
 
 def run_executing(run: Run, state: RunState, passed: Sequence[Run], by_config_alone: bool) -> Run | None:

@@ -21,16 +21,12 @@ from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from langchain_core.callbacks import manager as langchain_manager
-
 from runspan._threads import get_ident as _thread_id
+from runspan.runs.starting_frame import starting_frame
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
 
-_MANAGER_GLOBALS: Final = vars(langchain_manager)
-GRAPH_MODULE: Final = "langgraph.pregel.main"
-"""The module whose functions start the run of a graph."""
 # The public methods that return when the run is over, also where they read their object's own stream.
 _READING_METHODS: Final = ("invoke", "ainvoke")
 # The module of LangChain whose generators swallow that their consumer left, and then report an ordinary end.
@@ -87,7 +83,7 @@ class ExecutionSite:
     )
 
     def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
-        frame, manager = _starting_frame(caller)
+        frame, manager = starting_frame(caller)
         style = _style(frame)
         if style is Style.GENERATOR and (reader := _reader_until_the_end(frame)) is not None:
             frame, style = reader, Style.ORDINARY
@@ -252,22 +248,6 @@ class ExecutionSite:
         return isinstance(awaited, Awaitable) and self.has_manager and not self.is_collected()
 
 
-def _starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
-    """Return the frame that started the run being announced, and the callback manager that announces it.
-
-    A handler that somebody drives by hand has no manager: then it is the frame that called the handler.
-    """
-    frame: FrameType | None = caller
-    while frame is not None and frame.f_globals is not _MANAGER_GLOBALS:
-        frame = frame.f_back
-    if frame is None:
-        return caller, None
-    manager, frame = frame, frame.f_back
-    while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
-        manager, frame = frame, frame.f_back
-    return frame or manager, manager.f_locals.get("self")
-
-
 def _reader_until_the_end(generator: FrameType) -> FrameType | None:
     """Return the method that reads its own object's stream to the end, if that is who reads the generator.
 
@@ -277,18 +257,6 @@ def _reader_until_the_end(generator: FrameType) -> FrameType | None:
     if reader is None or reader.f_globals is not generator.f_globals or reader.f_code.co_name not in _READING_METHODS:
         return None
     return reader
-
-
-def graph_starting(caller: FrameType) -> object | None:
-    """Return the compiled graph whose run is being announced, None if something else starts."""
-    frame, _ = _starting_frame(caller)
-    return frame.f_locals.get("self") if frame.f_globals.get("__name__") == GRAPH_MODULE else None
-
-
-def starting_object(caller: FrameType) -> object | None:
-    """Return the object whose method starts the run being announced, None if that is no method."""
-    frame, _ = _starting_frame(caller)
-    return frame.f_locals.get("self")
 
 
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:

@@ -37,7 +37,7 @@ class Stream:
 class Record:
     """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
 
-    __slots__ = ("attributes", "captures", "describe_abandoned")
+    __slots__ = ("attributes", "captures", "describe_abandoned", "transform_outputs")
 
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
@@ -45,10 +45,19 @@ class Record:
         """Where content may go: all handlers of the run have to allow it."""
         self.describe_abandoned: _DescribeAbandoned | None = None
         """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
+        self.transform_outputs: Callable[[Any], Any] | None = None
+        """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
 
-    def begin(self, *, captures: frozenset[Destination], describe_abandoned: _DescribeAbandoned) -> None:
+    def begin(
+        self,
+        *,
+        captures: frozenset[Destination],
+        describe_abandoned: _DescribeAbandoned,
+        transform_outputs: Callable[[Any], Any] | None = None,
+    ) -> None:
         """Take what the handler that started the run decides."""
         self.captures, self.describe_abandoned = captures, describe_abandoned
+        self.transform_outputs = transform_outputs
 
     def add(self, attributes: Attributes) -> None:
         """Add attributes, which replace earlier ones of the same names."""
@@ -60,4 +69,4 @@ class Record:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.attributes, self.describe_abandoned = _NOTHING, None
+        self.attributes, self.describe_abandoned, self.transform_outputs = _NOTHING, None, None

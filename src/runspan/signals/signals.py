@@ -18,6 +18,7 @@ _STRUCTURED: Final = (
     semconv.INPUT_MESSAGES,
     semconv.OUTPUT_MESSAGES,
     semconv.SYSTEM_INSTRUCTIONS,
+    semconv.OUTPUT_SCHEMA,
     semconv.TOOL_DEFINITIONS,
 )
 # Providers of the API alone record nothing, and calling them costs as much as a span.

@@ -1,0 +1,41 @@
+"""Which function of LangChain's starts the run that a handler is notified of, and for which object."""
+
+from types import FrameType
+from typing import Final
+
+from langchain_core.callbacks import manager as langchain_manager
+
+GRAPH_MODULE: Final = "langgraph.pregel.main"
+"""The module whose functions start the run of a graph."""
+_MANAGER_GLOBALS: Final = vars(langchain_manager)
+
+
+def starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
+    """Return the frame that started the run being announced, and the callback manager that announces it.
+
+    A handler that somebody drives by hand has no manager: then it is the frame that called the handler.
+    """
+    frame: FrameType | None = caller
+    while frame is not None and frame.f_globals is not _MANAGER_GLOBALS:
+        frame = frame.f_back
+    if frame is None:
+        return caller, None
+    manager, frame = frame, frame.f_back
+    while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
+        manager, frame = frame, frame.f_back
+    return frame or manager, manager.f_locals.get("self")
+
+
+def starting_in_langgraph(caller: FrameType) -> tuple[object | None, bool]:
+    """Return the object of LangGraph's whose run is being announced, None if another starts; whether it is a graph."""
+    frame, _ = starting_frame(caller)
+    module = frame.f_globals.get("__name__")
+    if not isinstance(module, str) or not module.startswith("langgraph."):
+        return None, False
+    return frame.f_locals.get("self"), module == GRAPH_MODULE
+
+
+def starting_object(caller: FrameType) -> object | None:
+    """Return the object whose method starts the run being announced, None if that is no method."""
+    frame, _ = starting_frame(caller)
+    return frame.f_locals.get("self")
