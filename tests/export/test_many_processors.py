@@ -178,6 +178,22 @@ def test_where_no_thread_starts_spans_wait_and_the_end_delivers_them(several, mo
     assert (first[0].names, second[0].names) == (["late", "later"], ["late", "later"])
 
 
+def test_where_a_thread_writes_and_none_starts_to_send_it_sends(delivery, tmp_path, monkeypatch):
+    """Python begins to exit while a thread puts spans on disk: that thread sends them, if nobody else does."""
+    start = worker.start_thread
+
+    def start_one(*args):
+        monkeypatch.setattr(worker, "start_thread", refuse)
+        start(*args)
+
+    client = Memory()
+    processor, tracer = delivery(client, spool=Spool(tmp_path / "spool", durability="write-ahead"))
+    assert processor.force_flush(30_000) is True
+    monkeypatch.setattr(worker, "start_thread", start_one)
+    end_spans(tracer, "last")
+    wait_until(lambda: client.names == ["last"])
+
+
 @pytest.mark.parametrize("end", ["flush", "shutdown"])
 def test_where_a_thread_still_writes_but_none_starts_to_send_the_end_sends(delivery, tmp_path, monkeypatch, end):
     """Python begins to exit while a thread puts spans on disk: they are sent by the thread that flushes or ends."""
@@ -190,6 +206,7 @@ def test_where_a_thread_still_writes_but_none_starts_to_send_the_end_sends(deliv
     before = number_of_threads()
     client = Memory()
     processor, tracer = delivery(client, spool=Spool(tmp_path / "spool", durability="write-ahead"))
+    assert processor.force_flush(30_000) is True
     wait_until(lambda: number_of_threads() == before)
     monkeypatch.setattr(worker, "start_thread", start_one)
     monkeypatch.setattr(os, "fsync", lambda descriptor: time.sleep(0.3) or fsync(descriptor))

@@ -225,7 +225,8 @@ class Delivery:
         """Put what is queued on disk, then have it sent."""
         if not self.finished.is_set():
             self._put_queue_aside()
-            self._sender.wake()
+            if not self._sender.wake():  # none starts any more, and who ends the process may count on one that is gone
+                self._sender.work_here(inf)
         return inf
 
     def _send(self) -> float:
