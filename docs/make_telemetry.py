@@ -28,7 +28,7 @@ Every attribute, event and metric that runspan writes. This file is made from
 | node, chain, prompt, parser | LangChain's name of it | INTERNAL | none |
 
 A tool links to the model that asked for it, a model to the tools whose results it reads for the first time, an attempt
-to the one before it, a resumed graph to the one that was interrupted.
+to the one before it, a resumed graph to the one that was interrupted; `langchain.link.type` says which it is.
 """
 
 

@@ -148,6 +148,7 @@ def test_by_choice_there_is_a_span(tracing, logs, judged):
     span = tracing.one("evaluation relevance")
     assert (span.context.trace_id, span.parent.span_id) == (above.trace_id, above.span_id)
     assert [(link.context.trace_id, link.context.span_id) for link in span.links] == [(above.trace_id, above.span_id)]
+    assert span.links[0].attributes == {"langchain.link.type": "evaluates"}
     assert dict(span.attributes) == logs.events[0][5]
     assert heard.heard == []
     runspan.replay(tracing.spans, callbacks=[heard])

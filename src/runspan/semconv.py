@@ -306,6 +306,11 @@ SUBTREE_INPUT_TOKENS: Final = _ours(
 SUBTREE_OUTPUT_TOKENS: Final = _ours(
     "langchain.subtree.output_tokens", "agents and graphs at the top", "the sum of the models within"
 )
+LINK_TYPE: Final = _ours(
+    "langchain.link.type",
+    "links",
+    "why a span links to another: `asked_by`, `reads`, `retry_of`, `fallback_for`, `resumed_from`, `evaluates`",
+)
 GRAPH_NODE: Final = _ours("langgraph.node", _NODES, "")
 GRAPH_STEP: Final = _ours("langgraph.step", _NODES, "")
 CHECKPOINT_NAMESPACE: Final = _ours("langgraph.checkpoint.namespace", _NODES, "which subgraph the checkpoint is of")

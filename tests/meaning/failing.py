@@ -60,7 +60,15 @@ def numbered(spans: list[ReadableSpan]) -> Iterator[Attempt]:
     ids = [span.context.span_id for span in spans]
     for span in spans:
         numbers = (span.attributes.get(f"langchain.run.{key}") for key in ("attempt", "fallback"))
-        yield (*numbers, [ids.index(link.context.span_id) for link in span.links if link.context.span_id in ids])
+        before = [(ids.index(link.context.span_id), link) for link in span.links if link.context.span_id in ids]
+        for number, link in before:
+            kind = "fallback_for" if _fallback(spans[number]) < _fallback(span) else "retry_of"
+            assert link.attributes == {"langchain.link.type": kind}
+        yield (*numbers, [number for number, _ in before])
+
+
+def _fallback(span: ReadableSpan) -> int:
+    return span.attributes.get("langchain.run.fallback", 0)
 
 
 THREE = [(1, None, []), (2, None, [0]), (3, None, [1])]

@@ -174,6 +174,8 @@ def test_links_between_models_and_tools(tracing):
         assert [link.context for link in span.links] == [first.context]
     assert first.links == ()
     assert [link.context for link in second.links] == [tools["call_1"].context, tools["call_2"].context]
+    kinds = [link.attributes["langchain.link.type"] for span in (*tools.values(), second) for link in span.links]
+    assert kinds == ["asked_by", "asked_by", "reads", "reads"]
 
 
 @pytest.mark.newest

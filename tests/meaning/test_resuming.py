@@ -44,7 +44,9 @@ async def test_a_graph_that_is_resumed(tracing, way):
     assert waited.attributes["langgraph.checkpoint.id"] == resumed.attributes["langgraph.checkpoint.id"]
     assert "langchain.run.outcome" not in resumed.attributes
     assert waited.links == ()
-    assert [link.context for link in resumed.links] == [waited.context]
+    assert [(link.context, link.attributes) for link in resumed.links] == [
+        (waited.context, {"langchain.link.type": "resumed_from"})
+    ]
     assert waited.attributes["gen_ai.conversation.id"] == resumed.attributes["gen_ai.conversation.id"] == "t1"
     assert [span.attributes.get("langchain.run.outcome") for span in tracing.named("ask")] == ["interrupted", None]
 

@@ -68,7 +68,8 @@ def number_attempt(run: Run, event: StartEvent) -> None:
     if position.fallback:
         run.span.set_attribute(semconv.FALLBACK, position.fallback)
     if position.before is not None:
-        run.span.add_link(position.before.span)
+        kind = "fallback_for" if position.fallback > position.before.fallback else "retry_of"
+        run.span.add_link(position.before.span, {semconv.LINK_TYPE: kind})
 
 
 def note_failure(run: Run, attributes: Attributes) -> None:

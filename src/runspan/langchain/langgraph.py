@@ -58,4 +58,4 @@ def note_resume(run: Run, event: LifecycleEvent) -> None:
     run.span.set_attribute(semconv.CHECKPOINT_ID, event.checkpoint_id)
     interrupted = checkpoints.interrupted_at(event.checkpoint_id)
     if interrupted is not None:
-        run.span.add_link(interrupted)
+        run.span.add_link(interrupted, {semconv.LINK_TYPE: "resumed_from"})

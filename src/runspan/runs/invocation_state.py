@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from opentelemetry.trace import Link, Span, SpanContext
 
+from runspan import semconv
 from runspan.runs.execution import ExecutionSite
 
 _MOST_REMEMBERED: Final = 1000
@@ -74,11 +75,11 @@ class ToolCallLinks:
 
     def links_of_tool(self, call_id: str) -> Sequence[Link]:
         """Return the link of a tool to the model that asked for it."""
-        return _links([call_id], self._asked)
+        return _links([call_id], self._asked, "asked_by")
 
     def links_of_model(self, call_ids: Iterable[str]) -> Sequence[Link]:
         """Return the links of a model to the tools whose results it reads."""
-        return _links(call_ids, self._worked)
+        return _links(call_ids, self._worked, "reads")
 
 
 class InvocationState:
@@ -126,9 +127,9 @@ class InvocationState:
         self.tool_call_links = self.failed = self.attempt_key = None
 
 
-def _links(call_ids: Iterable[str], spans: dict[str, SpanContext]) -> Sequence[Link]:
+def _links(call_ids: Iterable[str], spans: dict[str, SpanContext], kind: str) -> Sequence[Link]:
     found = map(spans.get, call_ids)
-    return [Link(span) for span in found if span is not None]
+    return [Link(span, {semconv.LINK_TYPE: kind}) for span in found if span is not None]
 
 
 def _remember(spans: dict[str, SpanContext], call_id: str, span: Span) -> None:

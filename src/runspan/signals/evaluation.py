@@ -160,7 +160,8 @@ def _make_span(provider: TracerProvider, judged: SpanContext, name: str, attribu
     # The context of the caller, but for the parent: listeners of a block hear what starts in it.
     context = traces.set_span_in_context(NonRecordingSpan(judged), otel.get_current())
     tracer = provider.get_tracer("runspan", __version__)
-    tracer.start_span(f"evaluation {clean(name)}", context, attributes=attributes, links=[Link(judged)]).end()
+    link = Link(judged, {semconv.LINK_TYPE: "evaluates"})
+    tracer.start_span(f"evaluation {clean(name)}", context, attributes=attributes, links=[link]).end()
 
 
 @functools.cache
