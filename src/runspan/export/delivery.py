@@ -18,7 +18,7 @@ from runspan._forking import in_forked_child
 from runspan._threads import Event, PatientLock
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.otlp.client import Client
-from runspan.export.otlp.deadline import ending_by
+from runspan.export.otlp.target import ending_by
 from runspan.export.queue import Mark, SpanQueue, memory_of
 from runspan.export.sending import Sending
 from runspan.export.spool import Spool, SpoolFolder

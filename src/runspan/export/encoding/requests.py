@@ -68,7 +68,7 @@ def split(request: Request, limit: int) -> list[Request]:
     if len(request.body) <= limit:
         return [request]
     try:
-        return [*_packed(ExportTraceServiceRequest.FromString(request.body), limit)]
+        return [*_packed(ExportTraceServiceRequest.FromString(request.body), limit)] or [request]
     except DecodeError:
         return [request]
 

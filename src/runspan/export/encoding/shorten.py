@@ -95,13 +95,14 @@ class _Content:
         """Keep to the limits."""
         whole = self._whole if self._json is None else self._json
         content = _within(limits, whole, is_medium=self._is_medium)
-        self.is_cut = content != whole
+        was_cut, self.is_cut = self.is_cut, content != whole
         if not self.is_cut:
             content = self._whole
         elif self._json is not None:
             content = orjson.dumps(content).decode()
-        field = self._field if isinstance(content, type(self._whole)) else "string_value"
-        self._message.MergeFrom(type(self._message)(**{field: content}))
+        if was_cut or self.is_cut:
+            field = self._field if isinstance(content, type(self._whole)) else "string_value"
+            self._message.MergeFrom(type(self._message)(**{field: content}))
 
 
 class _Shortening:

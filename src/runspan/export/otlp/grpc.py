@@ -17,7 +17,6 @@ from runspan._version import __version__
 from runspan.export.encoding.requests import Request
 from runspan.export.otlp import result as results
 from runspan.export.otlp.credentials import NOT_TRUSTED, Certificates, provided
-from runspan.export.otlp.deadline import seconds_for
 from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, Success, TooLarge, one_line
 from runspan.export.otlp.target import OtlpTarget
 
@@ -62,16 +61,17 @@ class GrpcClient:
         if self._closed:
             self.close()
             return CLOSED
-        seconds, metadata = seconds_for(self._target.timeout_seconds), tuple(self._target.headers.items())
+        seconds, metadata = self._target.seconds_left, tuple(self._target.headers.items())
         try:
             # Not the generated stub: it would decode and encode a request, and fail with an answer that is no message.
             response = channel.unary_unary(_METHOD)(request.body, timeout=seconds, metadata=metadata)
-        except grpc.RpcError as error:
-            if _ANSWER_TOO_LONG in (error.details() or ""):
-                return Success()
-            return CLOSED if self._closed else self._failed(error)
         except ValueError:  # the channel was closed between these lines
             return CLOSED
+        except grpc.RpcError as error:
+            result = _result(error, self._target.timeout_seconds)
+            if isinstance(result, Retryable):
+                self._drop_channel()
+            return CLOSED if self._closed and not isinstance(result, Success) else result
         return results.success(response, request.spans)
 
     def close(self) -> None:
@@ -89,12 +89,6 @@ class GrpcClient:
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
-
-    def _failed(self, error: Any) -> Result:
-        result = _result(error, self._target.timeout_seconds)
-        if isinstance(result, Retryable):
-            self._drop_channel()
-        return result
 
 
 def _address_of(target: OtlpTarget) -> tuple[str, bool]:
@@ -116,6 +110,8 @@ def _credentials(certificates: Certificates) -> Any:
 
 def _result(error: Any, timeout_seconds: float) -> Result:
     code, text = error.code().name, error.details() or ""
+    if _ANSWER_TOO_LONG in text:
+        return Success()
     after = retry_delay(error.trailing_metadata() or ())
     reason = f"{code}: {one_line(text) or 'no reason given'}"
     found = results.too_large(text) if code in _MAY_BE_TOO_LARGE else None

@@ -19,10 +19,9 @@ from runspan._version import __version__
 from runspan.export.encoding.requests import Request
 from runspan.export.otlp import result as results
 from runspan.export.otlp.credentials import NOT_TRUSTED, provided
-from runspan.export.otlp.deadline import RequestDeadline, seconds_for
 from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, TooLarge, one_line
 from runspan.export.otlp.target import OtlpTarget
-from runspan.export.otlp.transport import BoundedAdapter, adapter_for, named_authority
+from runspan.export.otlp.transport import BoundedAdapter, RequestDeadline, adapter_for, named_authority
 
 _LONGEST_BODY: Final = 64 * 1024
 _LONGEST_CHAIN: Final = 10
@@ -59,7 +58,7 @@ class HttpClient:
     def send(self, request: Request) -> Result:
         """Try once; a connection that was kept and turns out to be dead doesn't count."""
         body = _COMPRESS.get(self._target.compression, bytes)(request.body)
-        until = time.monotonic() + seconds_for(self._target.timeout_seconds)
+        until = time.monotonic() + self._target.seconds_left
         while True:
             deadline = self._deadline = RequestDeadline(until)
             if self._closed:

@@ -5,7 +5,10 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variab
 
 import math
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -26,6 +29,7 @@ _HEADERS: Final = {
     GRPC: (re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"), re.compile(r"(?! )[\x20-\x7e]*")),
 }
 _DEFAULT_TIMEOUT_SECONDS: Final = 10.0
+_until: Final[ContextVar[float]] = ContextVar("runspan_until", default=math.inf)
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,11 @@ class OtlpTarget:
     """Where and how spans are sent: everything settled, nothing imported or read from files yet.
 
     Args:
-        protocol: ``HTTP`` or ``GRPC``.
         endpoint: a URL; for gRPC also ``host:port``.
         compression: ``none``, ``deflate`` or ``gzip``.
-        headers: sent with each request; the names in lower case.
+        headers: names in lower case.
         timeout_seconds: what an attempt may take in all.
         insecure: whether to do without TLS, None if that is not set; only for gRPC, and ``https`` doesn't.
-        certificates: those for TLS.
     """
 
     protocol: str
@@ -57,6 +59,21 @@ class OtlpTarget:
             return self.endpoint.rpartition("@")[2]
         url = urlsplit(self.endpoint)
         return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    @property
+    def seconds_left(self) -> float:
+        """What an attempt may take that begins now; 0 would mean not to wait at all."""
+        return max(min(self.timeout_seconds, _until.get() - time.monotonic()), 0.001)
+
+
+@contextmanager
+def ending_by(moment: float) -> Iterator[None]:
+    """Have all attempts in this thread end by a moment of ``time.monotonic``."""
+    token = _until.set(moment)
+    try:
+        yield
+    finally:
+        _until.reset(token)
 
 
 def resolve_target(

@@ -1,12 +1,18 @@
-"""Connections that many targets share, and that keep to the deadline of each request."""
+"""Connections that keep to a deadline for all of a request, and that many targets share.
+
+The timeouts of ``requests`` bound each step, so a receiver that sends a byte per second would hold a thread for hours.
+"""
 
 import os
 import socket
 import ssl
 import sys
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from queue import Full, LifoQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from requests.adapters import HTTPAdapter
@@ -16,18 +22,137 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssltransport import SSLTransport
 
 from runspan._forking import fork_safe_lock, in_forked_child
-from runspan._threads import is_patched, original
+from runspan._threads import Empty, SimpleQueue, is_patched, original, start_thread
 from runspan.export.otlp.credentials import Certificates
-from runspan.export.otlp.deadline import current_deadline
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    Socket = socket.socket
 else:
+    Socket = original("socket", "socket")
     SSLContext = original("ssl", "SSLContext")
 
+_T = TypeVar("_T")
+_Addresses = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+_OVER: Final = "the time is over"
+_SHORTEST_SECONDS: Final = 0.001  # 0 would mean not to wait at all
 _SETTINGS: Final = vars(SSLContext.__base__)
 _MOST_HOSTS: Final = 100
 _MOST_IDLE: Final = 16  # connections to a host
+_current: Final[ContextVar["RequestDeadline | None"]] = ContextVar("runspan_request_deadline", default=None)
+
+
+class RequestDeadline:
+    """What bounds the sockets of one attempt at a request, at each of their steps."""
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+        self._aborted = False
+        self.is_alive = False
+        """Whether its connection was made just now, or something was received."""
+        self._socket: Socket | None = None
+        self._found: SimpleQueue[_Addresses | Exception] = SimpleQueue()
+
+    @contextmanager
+    def bounds(self) -> Iterator[None]:
+        """Bound the sockets that this thread uses."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self._aborted or time.monotonic() >= self._until
+
+    @property
+    def was_stale(self) -> bool:
+        """Whether a connection kept from before failed, and not a single byte was received."""
+        return self._socket is not None and not (self.is_alive or self.is_over)
+
+    def abort(self) -> None:
+        """Make what waits fail; for another thread."""
+        self._aborted = True
+        self._found.put(TimeoutError(_OVER))
+        if self._socket is not None:
+            with suppress(OSError):  # not connected, or closed just now
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def connect(self, host: str, port: int) -> "BoundedSocket":
+        """Connect to the first address of a host that answers; the time is shared by those that are left to try."""
+        self.is_alive = True
+        addresses = self._addresses_of(host, port)
+        failure = OSError(f"{host} has no address")
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            connecting = BoundedSocket(family, kind, protocol)
+            try:
+                connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.begin_step(connecting, 1 / (len(addresses) - number))
+                connecting.connect(address)
+            except OSError as error:
+                connecting.close()
+                self._left()  # which fails if it is over: a broken pipe of ``abort`` would be ignored by urllib3
+                failure = error
+            else:
+                return connecting
+        raise failure
+
+    def begin_step(self, busy: Socket, share: float = 1.0) -> None:
+        """Give one operation of a socket what is left of the time, or a share of it."""
+        self._socket = busy
+        busy.settimeout(self._left() * share)
+
+    def _left(self) -> float:
+        if self.is_over:
+            raise TimeoutError(_OVER)
+        return max(self._until - time.monotonic(), _SHORTEST_SECONDS)
+
+    def _addresses_of(self, host: str, port: int) -> _Addresses:
+        """Have a thread of its own look up a host: that takes no deadline, and half a minute if it doesn't work."""
+        found = self._found
+
+        def look_up() -> None:
+            try:
+                found.put(original("socket", "getaddrinfo")(host, port, type=socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
+                found.put(error)
+
+        try:
+            start_thread(look_up)
+        except RuntimeError:  # no more threads, or Python is exiting
+            look_up()
+        try:
+            addresses = found.get(timeout=self._left())
+        except Empty:
+            raise TimeoutError(_OVER) from None
+        if isinstance(addresses, Exception):
+            raise addresses
+        return addresses
+
+
+class BoundedSocket(Socket):
+    """A socket whose every step is bounded by the deadline of its thread."""
+
+    def recv(self, *arguments: Any) -> bytes:  # noqa: D102  the interface's
+        return self._bounded(super().recv, *arguments)
+
+    def recv_into(self, *arguments: Any) -> int:  # noqa: D102  the same
+        return self._bounded(super().recv_into, *arguments)
+
+    def sendall(self, *arguments: Any) -> None:  # noqa: D102  the same
+        self._bounded(super().sendall, *arguments)  # the timeout of a plain socket is for all the data
+
+    def _bounded(self, step: Callable[..., _T], *arguments: Any) -> _T:
+        deadline = _current.get()
+        if deadline is None:
+            return step(*arguments)
+        deadline.begin_step(self)
+        result = step(*arguments)
+        deadline.is_alive = deadline.is_alive or bool(result)
+        return result
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -54,7 +179,7 @@ class BoundedAdapter(HTTPAdapter):
 class _Connection(HTTPConnection):
     # Underscored, yet what one overrides: urllib3's own connections through SOCKS do the same.
     def _new_conn(self) -> socket.socket:
-        deadline = current_deadline.get()
+        deadline = _current.get()
         return super()._new_conn() if deadline is None else deadline.connect(self.host, self.port)
 
 
