@@ -17,6 +17,7 @@ BASE = {
     "_sigterm",
     "_threads",
     "_version",
+    "_worker",
     "arguments",
     "attributes",
     "callback_event",

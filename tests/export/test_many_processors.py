@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from runspan.export import worker
+from runspan import _worker as worker
 from runspan.export.otlp.result import Success
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.spool import Spool

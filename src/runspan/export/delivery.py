@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan._forking import in_forked_child
 from runspan._threads import Event, PatientLock
+from runspan._worker import Worker
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.otlp.client import Client
 from runspan.export.otlp.target import ending_by
@@ -24,7 +25,6 @@ from runspan.export.sending import Sending
 from runspan.export.spool import Spool, SpoolFolder
 from runspan.export.started_markers import is_wanted
 from runspan.export.stats import Counters, DropReason, Stats, counters_of
-from runspan.export.worker import Worker
 
 MAX_REQUEST_BYTES: Final = 4_000_000
 """Below the 4 MiB that a gRPC server takes by default."""
@@ -151,12 +151,13 @@ class Delivery:
             if not self.flush_soon():
                 self.work_here(time.monotonic() + seconds, mark.reached)
                 seconds = 0
-            mark.reached.wait(seconds)
+            if not mark.reached.wait(seconds):
+                return False
         else:
-            self._reach(mark)
-        delivered = mark.works and mark.lost == self._losses_reported
-        self._losses_reported = max(self._losses_reported, mark.lost)
-        return delivered
+            mark.reach(works=not self._log.failing)
+        lost, reported = self._log.lost, self._losses_reported
+        self._losses_reported = lost
+        return mark.works and lost == reported
 
     def flush_soon(self) -> bool:
         """Have what waits sent now, also while the receiver fails; takes no lock and does not wait.
@@ -299,16 +300,13 @@ class Delivery:
         self._sending.give_up(reason, for_good=for_good)
         self._log.note_overflow()
         while self._marks:
-            self._marks.popleft().reach(works=False, lost=self._log.lost)
+            self._marks.popleft().reach(works=False)
 
     def _reach_marks(self) -> None:
         marks = len(self._marks)  # those before the next line: another thread may be about to put aside more
         if self._is_own_gone():
             for _ in range(marks):
-                self._reach(self._marks.popleft())
-
-    def _reach(self, mark: Mark) -> None:
-        mark.reach(works=not self._log.failing, lost=self._log.lost)
+                self._marks.popleft().reach(works=not self._log.failing)
 
 
 _numbers = count()

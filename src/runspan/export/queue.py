@@ -22,12 +22,10 @@ class Mark:
         self.reached = Event()
         self.works = False
         """Whether delivery worked when it was reached."""
-        self.lost = 0
-        """How many spans were lost until then."""
 
-    def reach(self, *, works: bool, lost: int) -> None:
+    def reach(self, *, works: bool) -> None:
         """Let go of who waits."""
-        self.works, self.lost = works, lost
+        self.works = works
         self.reached.set()
 
 

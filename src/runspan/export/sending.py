@@ -201,13 +201,17 @@ class Sending:
             case Retryable():
                 return [request]
             case TooLarge():
-                limit = self._limit(request, result)
-                return split(request, limit) if limit >= _SMALLEST_LIMIT else []
+                return self._smaller(request, result)
         return []
 
-    def _limit(self, request: Request, result: TooLarge) -> int:
+    def _smaller(self, request: Request, result: TooLarge) -> Sequence[Request]:
         limit = min(result.limit or self._most_bytes, self._most_bytes)
-        return limit if limit < len(request.body) else len(request.body) // 2
+        if limit >= len(request.body):
+            limit = len(request.body) // 2
+        if limit < _SMALLEST_LIMIT:
+            return []
+        self._most_bytes = limit
+        return split(request, limit)
 
     def _note(self, request: Request, result: Result, instead: Sequence[Request]) -> None:
         match result:
@@ -221,7 +225,6 @@ class Sending:
                 self.trouble = result.reason
                 self._log.note("retried", request.spans, result.reason)
             case TooLarge() if instead:
-                self._most_bytes = self._limit(request, result)
                 self._note_shortened(sum(each.shortened for each in instead) - request.shortened)
             case TooLarge() | Rejected():
                 self._log.note(DropReason.REFUSED, request.spans, result.reason)
