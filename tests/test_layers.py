@@ -28,7 +28,7 @@ BASE = {
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "payload": BASE,
-    "blob_store": BASE | {"export.worker", "payload"},
+    "blob_store": BASE | {"payload"},
     "runs": BASE,
     "rebuild": BASE | {"payload"},
     "signals": BASE | {"payload", "runs"},

@@ -19,7 +19,7 @@ from runspan._guard import attempt
 from runspan._process_exit import at_exit
 from runspan._threads import Event
 from runspan._version import __version__
-from runspan.export.worker import Worker
+from runspan._worker import Worker
 from runspan.payload.blobs import Blob
 
 _logger = logging.getLogger("runspan")
