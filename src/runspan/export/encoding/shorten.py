@@ -53,7 +53,27 @@ def shorten(request: ExportTraceServiceRequest, limit: int) -> ExportTraceServic
 
     A span needs some 350 bytes; of one that nothing else helps, name, ids, times, status and mark remain.
     """
-    _Shortening(request, limit).run()
+    resource_spans = request.resource_spans[0]
+    scope_spans = resource_spans.scope_spans[0]
+    (span,) = scope_spans.spans
+    cut, original_size = _unmark(span)
+    most_names = min(_MOST_NAMES, limit // 1024)
+    room = limit - _MARK * (1 + most_names)
+    owners = [span, *span.events, *span.links, resource_spans.resource, scope_spans.scope]
+    contents = [*_contents_of(span, owners)]
+
+    def fits(limits: _Limits) -> bool:
+        for content in contents:
+            content.shorten(limits)
+        return request.ByteSize() <= room
+
+    *limits, lowest = _limits(request.ByteSize())
+    fits([*limits, lowest][bisect_left(limits, True, key=fits)])  # which leaves it so
+    cut += [content.name for content in contents if content.is_cut]
+    cut += _drop_attributes(owners, request.ByteSize() - room)
+    if request.ByteSize() > room:
+        cut += _drop_events_and_links(span)
+    _mark(span, cut, original_size, most_names)
     return request if request.ByteSize() <= limit else _bare(request)
 
 
@@ -105,84 +125,25 @@ class _Content:
             self._message.MergeFrom(type(self._message)(**{field: content}))
 
 
-class _Shortening:
-    """Makes one span smaller, with the resource and scope that it goes with."""
-
-    def __init__(self, request: ExportTraceServiceRequest, limit: int) -> None:
-        resource_spans = request.resource_spans[0]
-        scope_spans = resource_spans.scope_spans[0]
-        (span,) = scope_spans.spans
-        self._request, self._span = request, span
-        self._cut, self._original_size = _unmark(span)
-        self._most_names = min(_MOST_NAMES, limit // 1024)
-        self._room = limit - _MARK * (1 + self._most_names)
-        self._owners: list[Any] = [span, *span.events, *span.links, resource_spans.resource, scope_spans.scope]
-        self._contents = [*self._find_contents()]
-
-    def run(self) -> None:
-        """Do what is needed, and no more."""
-        *limits, lowest = _limits(self._request.ByteSize())
-        found = bisect_left(limits, True, key=self._fits)
-        self._fits([*limits, lowest][found])  # leaves it so
-        self._cut += [content.name for content in self._contents if content.is_cut]
-        self._drop_attributes()
-        self._drop_events_and_links()
-        _mark(self._span, self._cut, self._original_size, self._most_names)
-
-    @property
-    def _excess(self) -> int:
-        return self._request.ByteSize() - self._room
-
-    def _find_contents(self) -> Iterator[_Content]:
-        span = self._span
-        events = [("event.name", event, "name") for event in span.events]
-        for name, message, field in (("name", span, "name"), ("status.message", span.status, "message"), *events):
-            if len(getattr(message, field)) > SHORT:
-                yield _Content(name, message, field)
-        for owner in self._owners:
-            for attribute in owner.attributes:
-                yield from _contents_of(attribute.value, attribute.key)
-
-    def _fits(self, limits: _Limits) -> bool:
-        """Shorten the contents, each anew; return whether that is enough."""
-        for content in self._contents:
-            content.shorten(limits)
-        return self._excess <= 0
-
-    def _drop_attributes(self) -> None:
-        """Drop the largest until the rest fits."""
-        owned = [(each.ByteSize(), at, owner) for owner in self._owners for at, each in enumerate(owner.attributes)]
-        excess, dropped = self._excess, []
-        for size, at, owner in sorted(owned, key=itemgetter(0), reverse=True):
-            if excess > 0 and size > _SMALL:
-                excess -= size
-                dropped.append((at, owner))
-        for at, owner in sorted(dropped, key=itemgetter(0), reverse=True):
-            self._cut.append(owner.attributes[at].key)
-            owner.dropped_attributes_count += 1
-            del owner.attributes[at]
-
-    def _drop_events_and_links(self) -> None:
-        """Drop all but the first and the last."""
-        span = self._span
-        if self._excess > 0 and len(span.events) > _FEWEST_ITEMS:
-            self._cut.append("events")
-            span.dropped_events_count += len(span.events[1:-1])
-            del span.events[1:-1]
-        if self._excess > 0 and len(span.links) > _FEWEST_ITEMS:
-            self._cut.append("links")
-            span.dropped_links_count += len(span.links[1:-1])
-            del span.links[1:-1]
+def _contents_of(span: Span, owners: Iterable[Any]) -> Iterator[_Content]:
+    """Find what may be shortened."""
+    events = [("event.name", event, "name") for event in span.events]
+    for name, message, field in (("name", span, "name"), ("status.message", span.status, "message"), *events):
+        if len(getattr(message, field)) > SHORT:
+            yield _Content(name, message, field)
+    for owner in owners:
+        for attribute in owner.attributes:
+            yield from _contents_in(attribute.value, attribute.key)
 
 
-def _contents_of(value: AnyValue, name: str, *, is_medium: bool = False) -> Iterator[_Content]:
+def _contents_in(value: AnyValue, name: str, *, is_medium: bool = False) -> Iterator[_Content]:
     """Find what may be shortened in a value of OTLP's."""
     for each in value.array_value.values:
-        yield from _contents_of(each, name)
+        yield from _contents_in(each, name)
     entries = value.kvlist_value.values
     beside = {entry.key: entry.value.string_value for entry in entries}
     for entry in entries:
-        yield from _contents_of(entry.value, name, is_medium=_is_medium(entry.key, beside))
+        yield from _contents_in(entry.value, name, is_medium=_is_medium(entry.key, beside))
     for field in ("string_value", "bytes_value"):
         if len(getattr(value, field)) > SHORT:
             yield _Content(name, value, field, is_medium=is_medium)
@@ -241,6 +202,30 @@ def _without_middle(items: list[Any], most: int) -> list[Any]:
         case tuple():
             return [*head, (_GAP, note), *tail]
     return [*head, f"{_GAP} {note}", *tail]
+
+
+def _drop_attributes(owners: Iterable[Any], excess: int) -> list[str]:
+    """Drop the largest until so many bytes are saved; return their names."""
+    owned = [(each.ByteSize(), at, owner) for owner in owners for at, each in enumerate(owner.attributes)]
+    dropped, names = [], []
+    for size, at, owner in sorted(owned, key=itemgetter(0), reverse=True):
+        if excess > 0 and size > _SMALL:
+            excess -= size
+            dropped.append((at, owner))
+    for at, owner in sorted(dropped, key=itemgetter(0), reverse=True):
+        names.append(owner.attributes[at].key)
+        owner.dropped_attributes_count += 1
+        del owner.attributes[at]
+    return names
+
+
+def _drop_events_and_links(span: Span) -> list[str]:
+    """Drop all but the first and the last; return what was dropped."""
+    span.dropped_events_count += len(span.events[1:-1])
+    span.dropped_links_count += len(span.links[1:-1])
+    dropped = [name for name in ("events", "links") if getattr(span, name)[1:-1]]
+    del span.events[1:-1], span.links[1:-1]
+    return dropped
 
 
 def _mark(span: Span, cut: Iterable[str], original_size: int, most_names: int) -> None:
