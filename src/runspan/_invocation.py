@@ -3,7 +3,7 @@
 import functools
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
+from opentelemetry.util.types import AttributeValue
 
 from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.listeners.router import TakesProcessors
@@ -32,6 +33,9 @@ class invocation:  # noqa: N801  read as the statement that it is used in
     Args:
         callbacks: ordinary callback handlers; they hear the spans that mean a call of a model, a tool and so on.
         span_processors: OpenTelemetry span processors; they hear every span.
+        attributes: what every span gets, over what it starts with.
+        propagate: the names of those attributes that go into the baggage, to every service that is called within,
+            model providers among them.
         tracer_provider: whose spans are meant; those of the global provider are heard in any case.
 
     Attributes:
@@ -39,6 +43,7 @@ class invocation:  # noqa: N801  read as the statement that it is used in
 
     Raises:
         TypeError: if a listener is no callback handler or no span processor; it names the value.
+        ValueError: if what is to be propagated can't be.
 
     Example:
         >>> with runspan.invocation(callbacks=[LoggingHandler()]):
@@ -50,10 +55,16 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         *,
         callbacks: Iterable[BaseCallbackHandler] = (),
         span_processors: "Iterable[SpanProcessor]" = (),
+        attributes: Mapping[str, AttributeValue] | None = None,
+        propagate: Iterable[str] = (),
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         self.handler = OpenTelemetryCallbackHandler(
-            callbacks=callbacks, span_processors=span_processors, tracer_provider=tracer_provider
+            callbacks=callbacks,
+            span_processors=span_processors,
+            attributes=attributes,
+            propagate=propagate,
+            tracer_provider=tracer_provider,
         )
         self._entries: list[_Entry] = []
         if tracer_provider is None and not isinstance(trace.get_tracer_provider(), TakesProcessors):

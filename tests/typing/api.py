@@ -54,6 +54,8 @@ def handler(
     made = runspan.OpenTelemetryCallbackHandler(
         callbacks=callbacks,
         span_processors=processors,
+        attributes={"tenant": "acme", "tier": 2, "flags": ["a"]},
+        propagate=["tenant"],
         tracer_provider=tracers,
         meter_provider=meters,
         logger_provider=loggers,

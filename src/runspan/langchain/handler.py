@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
@@ -11,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
+from opentelemetry.util.types import AttributeValue
 
 from runspan import payload
 from runspan._guard import attempt
@@ -56,6 +57,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         callbacks: ordinary callback handlers, to hear the runs of the invocations that this handler is given to, and
             the calls of models and tools that other libraries trace in them.
         span_processors: OpenTelemetry span processors, to hear every span of those invocations, whoever makes it.
+        attributes: what each of those spans gets, over what it starts with: names, and values that spans take.
+        propagate: the names of those attributes that go into the baggage, and so to every service that is called
+            within; model providers get them, too, if the HTTP client is instrumented.
         tracer_provider: where spans start; the global provider if None. While there is none that takes span
             processors, a handler with listeners uses one of runspan's own.
         meter_provider: where the metrics of the runs go; the global provider if None.
@@ -69,7 +73,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     Raises:
         TypeError: if an argument is of another kind; it names the argument, the value and what to give.
-        ValueError: if an environment variable has a value that is not allowed.
+        ValueError: if an environment variable has a value that is not allowed, or what is to be propagated can't be.
 
     Example:
         ``chain.invoke(question, config={"callbacks": [OpenTelemetryCallbackHandler(callbacks=[LoggingHandler()])]})``
@@ -85,6 +89,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         *,
         callbacks: Iterable[BaseCallbackHandler] = (),
         span_processors: "Iterable[SpanProcessor]" = (),
+        attributes: Mapping[str, AttributeValue] | None = None,
+        propagate: Iterable[str] = (),
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         logger_provider: object | None = None,
@@ -95,7 +101,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self.settings = checked_settings(settings)
         self.meter_provider = meter_provider
         self.logger_provider = logger_provider
-        self._listeners = _listeners(callbacks, span_processors)
+        self._listeners = _listeners(callbacks, span_processors, attributes, propagate)
         scope = self._listeners.scope if self._listeners is not None else NOBODY
         signals = Signals(meter_provider, logger_provider, legacy_names=self.settings.semconv == "latest_and_legacy")
         self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
@@ -325,10 +331,13 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
 
 def _listeners(
-    callbacks: Iterable[BaseCallbackHandler], span_processors: "Iterable[SpanProcessor]"
+    callbacks: Iterable[BaseCallbackHandler],
+    span_processors: "Iterable[SpanProcessor]",
+    attributes: Mapping[str, AttributeValue] | None,
+    propagate: Iterable[str],
 ) -> "Listeners | None":
-    if callbacks == () and span_processors == ():
+    if callbacks == () and span_processors == () and attributes is None and propagate == ():
         return None
     from runspan.listeners.listeners import Listeners  # noqa: PLC0415  only listeners need the SDK
 
-    return Listeners(callbacks, span_processors)
+    return Listeners(callbacks, span_processors, {} if attributes is None else attributes, propagate)

@@ -2,14 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.util.types import AttributeValue
 
 from runspan._guard import attempt
 from runspan.listeners import dispatch
 from runspan.listeners.callback_processor import CallbackSpanProcessor
+from runspan.listeners.invocation_attributes import InvocationAttributes, checked_attributes, checked_baggage
 from runspan.listeners.validation import checked_callbacks, checked_processors
 from runspan.runs.scope import Scope, only_new
 
@@ -17,18 +19,35 @@ from runspan.runs.scope import Scope, only_new
 class Listeners:
     """Callback handlers and span processors; a ``CallbackSpanProcessor`` is as good as its callback handlers.
 
+    Args:
+        callbacks: the callback handlers.
+        span_processors: the span processors.
+        attributes: what each span of their scope gets.
+        propagate: the names of those that go into the baggage.
+
     Raises:
         TypeError: if one is of the wrong type; it names the value.
+        ValueError: if what is to be propagated can't be.
     """
 
-    def __init__(self, callbacks: Iterable[BaseCallbackHandler], span_processors: Iterable[SpanProcessor]) -> None:
+    def __init__(
+        self,
+        callbacks: Iterable[BaseCallbackHandler],
+        span_processors: Iterable[SpanProcessor],
+        attributes: Mapping[str, AttributeValue],
+        propagate: Iterable[str],
+    ) -> None:
         self.processors = only_new(checked_processors(span_processors), ())
         heard = list(checked_callbacks(callbacks))
         for processor in self.processors:
             if type(processor) is CallbackSpanProcessor:
                 heard.extend(processor.callbacks)
         spans = tuple(each for each in self.processors if type(each) is not CallbackSpanProcessor)
-        self.scope = Scope(spans, only_new(heard, ()))
+        attributes = checked_attributes(attributes)
+        baggage = checked_baggage(propagate, attributes)
+        setters = (InvocationAttributes(attributes),) if attributes else ()
+        # First, so that the others find the attributes set.
+        self.scope = Scope((*setters, *spans), only_new(heard, ()), baggage)
 
     async def aflush(self, timeout: float) -> bool:
         """Wait until the async handlers have been called with all that happened in this event loop."""

@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
 from runspan.runs import reaper
+from runspan.runs.baggage import with_baggage
 from runspan.runs.child_config import span_of_ended
 from runspan.runs.executing import is_abandoned_here, run_executing
 from runspan.runs.execution import Style
@@ -231,4 +232,13 @@ def attach(run: Run, base: Span, here: Context) -> None:
     current = here.get(_SPAN_KEY)
     proxy = RunSpanProxy(run, base, current if type(current) is NonRecordingSpan else None)
     run.watch(proxy)
-    otel.attach(Context({**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}))
+    within = {**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}
+    if added := run.audience.scope.baggage:
+        within.update(with_baggage(here, added, lambda: _is_within(proxy)))
+    otel.attach(Context(within))
+
+
+def _is_within(proxy: RunSpanProxy) -> bool:
+    """Return whether the run of a proxy, or one within it, executes here."""
+    run = _look(proxy).run
+    return run is not None and run.is_within(proxy.run)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from runspan.runs.baggage import Pairs
+
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
     from opentelemetry.sdk.trace import SpanProcessor
@@ -17,6 +19,8 @@ class Scope(NamedTuple):
     """They hear the spans."""
     callbacks: "tuple[BaseCallbackHandler, ...]" = ()
     """They hear the events of the runs, and of other spans that mean a run."""
+    baggage: Pairs = ()
+    """What goes to the services that are called within."""
 
     def joined(self, other: "Scope") -> "Scope":
         """Return both; who is in both is there once."""
@@ -25,13 +29,17 @@ class Scope(NamedTuple):
         if self is NOBODY:
             return other
         new = other.without(self)
-        return self if new is NOBODY else Scope(self.processors + new.processors, self.callbacks + new.callbacks)
+        if new is NOBODY:
+            return self
+        pairs = tuple(dict(self.baggage + new.baggage).items()) if new.baggage else self.baggage
+        return Scope(self.processors + new.processors, self.callbacks + new.callbacks, pairs)
 
     def without(self, other: "Scope") -> "Scope":
         """Return who is not in the other."""
         processors = only_new(self.processors, other.processors)
         callbacks = only_new(self.callbacks, other.callbacks)
-        return Scope(processors, callbacks) if processors or callbacks else NOBODY
+        baggage = tuple(pair for pair in self.baggage if pair not in other.baggage)
+        return Scope(processors, callbacks, baggage) if processors or callbacks or baggage else NOBODY
 
 
 NOBODY: Final = Scope()
