@@ -206,6 +206,14 @@ OUTPUT_MESSAGES: Final = _attribute(
     _WITH_MESSAGES,
     "one message for each choice of a model; the last message of an agent or a graph",
 )
+HISTORY_SPAN: Final = _ours(
+    "runspan.history.span_id",
+    _MODELS,
+    "the span of the same trace that has the earlier messages, if a setting wants it",
+)
+HISTORY_MESSAGES: Final = _ours(
+    "runspan.history.messages", _MODELS, "how many messages those are: of what that model read, then what it answered"
+)
 SYSTEM_INSTRUCTIONS: Final = _attribute(
     "gen_ai.system_instructions", Level.CONTENT, _MODELS, "those given apart from the messages: `instructions`"
 )

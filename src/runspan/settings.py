@@ -22,6 +22,7 @@ CaptureChains: TypeAlias = Literal["none", "root", "all", True, False]
 ContentForm: TypeAlias = Literal["json", "structured"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Semconv: TypeAlias = Literal["latest", "latest_and_legacy"]
+History: TypeAlias = Literal["full", "new"]
 ReturnedToolErrors: TypeAlias = Literal["error_status", "error_type_only"]
 
 _TRACE_ID: Final = "{trace_id}"
@@ -103,6 +104,9 @@ class Settings(_OneLineErrors):
         returned_tool_errors: how a tool is recorded that returned an error message instead of raising:
             ``error_status`` sets the status of its span to error, and ``error.type``; ``error_type_only`` sets
             ``error.type`` alone. The spans above it stay as they are.
+        history: which messages the span of a chat model has: ``full`` are all that it reads; ``new`` are those that no
+            model of the trace had before, with ``runspan.history.span_id`` and ``runspan.history.messages``, which say
+            what has the others. Callback handlers and ``replay`` get whole messages either way.
         blob_store: the folder that images, audio, video and files in content are uploaded to, as a URL of fsspec such
             as ``s3://bucket/media``; spans refer to them by their URI there. With None they have media type, size and
             digest alone. Needs the extra ``blobs`` and the package that fsspec has for the place.
@@ -135,6 +139,7 @@ class Settings(_OneLineErrors):
     returned_tool_errors: ReturnedToolErrors = Field(
         default="error_status", validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS")
     )
+    history: History = Field(default="full", validation_alias=AliasChoices("RUNSPAN_HISTORY"))
     blob_store: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_BLOB_STORE"))
     trace_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_TRACE_URL"))
 

@@ -10,6 +10,7 @@ from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.langchain import run_ends
 from runspan.langchain.bridge import Bridge, is_root, notify, wants_content
+from runspan.langchain.history import note_answer
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
 from runspan.langchain.trace_policy import recorded
@@ -92,6 +93,8 @@ class RunEnder:
         settings, result = self._bridge.settings, recorded(event.args[0], run.record.transform_outputs)
         attributes = run_ends.describe_result(run, describe, result, captures=wants_content(run, settings))
         attributes = {**attributes, **self._streamed_inputs(run, event.kwargs)}
+        if run.is_model and settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
+            attempt(note_answer, run, result, default=None)
         requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
         attributes = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
         is_error = semconv.ERROR_TYPE in attributes and settings.returned_tool_errors == "error_status"

@@ -14,8 +14,9 @@ from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
 from runspan.langchain.bridge import Bridge, takes_attributes, wants_content
 from runspan.langchain.ending import RunEnder
+from runspan.langchain.history import new_messages
 from runspan.langchain.links import link_run, links_to
-from runspan.langchain.run_kinds import TOOL, StartEvent
+from runspan.langchain.run_kinds import CHAT, TOOL, StartEvent
 from runspan.langchain.trace_policy import dispatch_as_recorded
 from runspan.listeners.dispatch import outbox_here
 from runspan.payload import Start
@@ -177,9 +178,15 @@ class RunStarter:
 
     def _record_content(self, run: Run, event: StartEvent) -> None:
         if wants_content(run, self._settings):
-            content = attempt(event.kind.describe_content, event, default=_NOTHING)
+            content = attempt(self._content, run, event, default=_NOTHING)
             beside = attempt(request_content, event.invocation_params, event.options, default=_NOTHING)
             run.record.add(self._bridge.formatted({**content, **beside} if beside else content))
+
+    def _content(self, run: Run, event: StartEvent) -> Attributes:
+        if event.kind is CHAT and self._settings.history == "new" and "span" in run.record.captures:
+            (messages,) = event.content
+            return new_messages(run, messages)
+        return event.kind.describe_content(event)
 
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:

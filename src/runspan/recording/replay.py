@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterable
 
 from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry.trace import format_span_id
 
 from runspan.arguments import shown
 from runspan.listeners.third_party import ThirdPartyCall, run_id_of
 from runspan.listeners.validation import checked_callbacks
 from runspan.rebuild import SpanData
+from runspan.rebuild.history import Conversations
 from runspan.recording.otlp_file import RecordedSpan, in_order, read_recording
 
 _Key = tuple[int, int]
@@ -38,9 +40,11 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
         raise ValueError(
             f"recording is {shown(recording)}, in which are no spans; give those of an exporter, or a path."
         )
+    conversations = Conversations()
     for moment, span in in_order(spans):
         key = span.trace_id, span.span_id
-        span_data = SpanData(span.name, span.attributes, span.events, span.error)
+        attributes = conversations.whole(span.trace_id, format_span_id(span.span_id), span.attributes)
+        span_data = SpanData(span.name, attributes, span.events, span.error)
         # An exporter that retried may have delivered a span twice.
         if moment == "start" and key not in calls:
             calls[key] = _call(span, span_data, calls)

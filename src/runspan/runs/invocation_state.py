@@ -8,6 +8,7 @@ from opentelemetry.trace import Link, Span, SpanContext
 
 from runspan import semconv
 from runspan.runs.execution import ExecutionSite
+from runspan.runs.message_history import MessageHistory
 
 _MOST_REMEMBERED: Final = 1000
 
@@ -85,11 +86,13 @@ class ToolCallLinks:
 class InvocationState:
     """What a run has to do with others of its invocation."""
 
-    __slots__ = ("agent_usage", "attempt_key", "failed", "fallback", "tool_call_links")
+    __slots__ = ("agent_usage", "attempt_key", "failed", "fallback", "message_history", "tool_call_links")
 
     def __init__(self) -> None:
         self.tool_call_links: ToolCallLinks | None = None
         """Those of the invocation: all its runs share them; None once the run is over."""
+        self.message_history: MessageHistory | None = None
+        """What models have read and answered, shared likewise."""
         self.agent_usage: AgentUsage | None = None
         """What is done within it, if it is an agent or a graph."""
         self.failed: deque[Failed] | None = None
@@ -101,8 +104,8 @@ class InvocationState:
 
     def inherit(self, around: "InvocationState | None") -> None:
         """Take over what the run around this one shares, or begin an invocation."""
-        shared = around.tool_call_links if around is not None else None
-        self.tool_call_links = shared or ToolCallLinks()
+        self.tool_call_links = (around.tool_call_links if around is not None else None) or ToolCallLinks()
+        self.message_history = (around.message_history if around is not None else None) or MessageHistory()
 
     def count_usage(self) -> None:
         """Count what is done within the run from now on."""
@@ -124,7 +127,7 @@ class InvocationState:
 
     def clear(self) -> None:
         """Let go of what only an open run needs; what is done later within it still counts."""
-        self.tool_call_links = self.failed = self.attempt_key = None
+        self.tool_call_links = self.message_history = self.failed = self.attempt_key = None
 
 
 def _links(call_ids: Iterable[str], spans: dict[str, SpanContext], kind: str) -> Sequence[Link]:

@@ -1,0 +1,42 @@
+"""Each message of a conversation on one span: ``Settings(history="new")``.
+
+The span of a model has the messages that no span of its trace had before, and refers to the one that has the rest.
+"""
+
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from opentelemetry.trace import format_span_id
+
+from runspan import payload, semconv
+from runspan.attributes import Attributes
+from runspan.runs.message_history import Call, MessageHistory
+from runspan.runs.run import Run
+
+
+def new_messages(run: Run, messages: list[BaseMessage]) -> Attributes:
+    """Return what the span of a model gets of the messages that it reads: at least the last one."""
+    history = _history(run)
+    known, span = history.known(messages)
+    history.begin(Call(run.run_id, run.span.get_span_context(), list(messages)))
+    known = min(known, len(messages) - 1)
+    if span is None or known < 1:
+        return payload.input_messages(messages)
+    return {
+        **payload.input_messages(messages[known:]),
+        semconv.HISTORY_SPAN: format_span_id(span.span_id),
+        semconv.HISTORY_MESSAGES: known,
+    }
+
+
+def note_answer(run: Run, response: Any) -> None:
+    """Remember the answer of a model; of several nobody knows which one the conversation goes on with."""
+    if isinstance(response, LLMResult) and len(response.generations) == 1 and len(response.generations[0]) == 1:
+        (generation,) = response.generations[0]
+        if isinstance(generation, ChatGeneration):
+            _history(run).answer(run.run_id, generation.message)
+
+
+def _history(run: Run) -> MessageHistory:
+    return run.invocation.message_history or MessageHistory()
