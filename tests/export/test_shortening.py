@@ -143,6 +143,15 @@ def test_messages_stay_messages():
         assert {each["role"] for each in json.loads(written[INPUT])} == {"user", "assistant"}
 
 
+@pytest.mark.parametrize("text", ["1" * 9_000, "1 " * 4_000, '"' * 9_000, json.dumps("x" * 9_000), "{" * 9_000])
+def test_what_resembles_json_is_cut_as_a_text(text):
+    """A number, a broken document and a string of JSON keep their beginnings; the string stays one."""
+    cut = attributes_of(shortened(a_span({"text": text}), 4_000))["text"]
+    if text.startswith('"x'):
+        cut, text = json.loads(cut), json.loads(text)
+    assert kept(cut, text) > 1_000
+
+
 def test_media_go_before_text():
     """Encoded media are left out, the largest first, before a text is cut; a data URL keeps its type."""
     parts = [

@@ -150,13 +150,13 @@ def _contents_in(value: AnyValue, name: str, *, is_medium: bool = False) -> Iter
 
 
 def _parsed(text: str | bytes) -> Any:
-    """Return what a text is as JSON, None if it is none or can't be written again."""
+    """Return the list, object or text that a text is as JSON, None if it is none or can't be written again."""
     try:
         tree = orjson.loads(text) if isinstance(text, str) else None
         orjson.dumps(tree)  # which is refused for what is nested deeper than 254
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
-    return tree
+    return tree if isinstance(tree, list | dict | str) else None
 
 
 def _is_medium(key: str, beside: Mapping[str, Any]) -> bool:
