@@ -216,9 +216,14 @@ class Delivery:
     def finish(self) -> None:
         """Put what is left on disk or count it as lost, and let go of who waits; nothing has an effect after it."""
         with self._finishing:
-            if not self.finished.is_set():
-                self._give_up(self._given_up or self._sending.trouble, for_good=True)
-                self.finished.set()
+            if self.finished.is_set():
+                return
+            self._put_queue_aside()
+            self._sending.give_up(self._given_up or self._sending.trouble)
+            self._log.note_overflow()
+            while self._marks:
+                self._marks.popleft().reach(works=False)
+            self.finished.set()
 
     # The steps of the threads.
 
@@ -244,11 +249,10 @@ class Delivery:
             self._put_queue_aside()
         self._log.note_overflow()
         self._reach_marks()
+        if not self._given_up and self._is_abandoned_for_long():
+            self._given_up = _ABANDONED
         if self._given_up or (self.closed and self._is_done()):
             self.finish()
-            return inf
-        if self._is_abandoned_for_long():
-            self._give_up(_ABANDONED, for_good=False)
             return inf
         return self._next_attempt()
 
@@ -294,13 +298,6 @@ class Delivery:
         since = self._abandoned_at
         is_long_ago = since is not None and time.monotonic() > since + _ATTEMPTS_AFTER_ABANDONED_SECONDS
         return is_long_ago and not self._sending.may_send()
-
-    def _give_up(self, reason: str, *, for_good: bool) -> None:
-        self._put_queue_aside()
-        self._sending.give_up(reason, for_good=for_good)
-        self._log.note_overflow()
-        while self._marks:
-            self._marks.popleft().reach(works=False)
 
     def _reach_marks(self) -> None:
         marks = len(self._marks)  # those before the next line: another thread may be about to put aside more

@@ -126,10 +126,10 @@ class Sending:
         with suppress(SystemExit):
             attempt(self._client.close, default=None)
 
-    def give_up(self, reason: str, *, for_good: bool) -> None:
-        """Put what is in memory on disk, or lose it; for good: what is answered from now on has no effect."""
+    def give_up(self, reason: str) -> None:
+        """Put what is in memory on disk, or lose it; what is answered from now on has no effect."""
         with self._settling:
-            self._is_over = self._is_over or for_good
+            self._is_over = True
             lost = self._stored(self._requests)
             self._requests = deque()
             self._count()
