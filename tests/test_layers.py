@@ -21,6 +21,7 @@ BASE = {
     "arguments",
     "attributes",
     "callback_event",
+    "cost",
     "semconv",
     "settings",
 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from runspan._configure import configure
     from runspan._handle import Handle
     from runspan._invocation import invocation
+    from runspan.cost import Cost, ModelUsage
     from runspan.export.processor import OtlpSpanProcessor
     from runspan.export.spool import Spool
     from runspan.export.stats import Stats
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AiOnlySpanProcessor",
     "CallbackSpanProcessor",
+    "Cost",
     "Handle",
     "KeepingSpanProcessor",
+    "ModelUsage",
     "OneCallSpanProcessor",
     "OpenTelemetryCallbackHandler",
     "OtlpSpanProcessor",
@@ -47,8 +50,10 @@ __all__ = [
 _IMPORTED_WHEN_ASKED_FOR: Final = {
     "AiOnlySpanProcessor": "runspan.processors.ai_only",
     "CallbackSpanProcessor": "runspan.listeners.callback_processor",
+    "Cost": "runspan.cost",
     "Handle": "runspan._handle",
     "KeepingSpanProcessor": "runspan.processors.keeping",
+    "ModelUsage": "runspan.cost",
     "OneCallSpanProcessor": "runspan.processors.one_call",
     "OtlpSpanProcessor": "runspan.export.processor",
     "Spool": "runspan.export.spool",

@@ -195,6 +195,11 @@ AUDIO_OUTPUT_TOKENS: Final = _attribute(
 VIDEO_OUTPUT_TOKENS: Final = _attribute(
     "gen_ai.usage.video.output_tokens", Level.OURS, _MODELS, "part of the output; proposed for the conventions", _OURS
 )
+# What that costs, if ``Settings.cost`` says how it is known.
+_COST: Final = "if a setting says how it is known; proposed for the conventions"
+COST_AMOUNT: Final = _attribute("gen_ai.usage.cost.amount", Level.OURS, _MODELS, f"what the call costs, {_COST}", _OURS)
+COST_CURRENCY: Final = _attribute("gen_ai.usage.cost.currency", Level.OURS, _MODELS, "`USD` and the like", _OURS)
+COST_SOURCE: Final = _attribute("gen_ai.usage.cost.source", Level.OURS, _MODELS, "who knows the cost", _OURS)
 
 # Content: written only if Settings.capture_content allows.
 INPUT_MESSAGES: Final = _attribute(
@@ -319,6 +324,12 @@ LINK_TYPE: Final = _ours(
     "links",
     "why a span links to another: `asked_by`, `reads`, `retry_of`, `fallback_for`, `resumed_from`, `evaluates`",
 )
+SUBTREE_COST: Final = _ours(
+    "langchain.subtree.cost.amount",
+    "agents and graphs at the top",
+    "the sum of the models within, if the cost of all is known, in one currency",
+)
+SUBTREE_CURRENCY: Final = _ours("langchain.subtree.cost.currency", "agents and graphs at the top", "its currency")
 GRAPH_NODE: Final = _ours("langgraph.node", _NODES, "")
 GRAPH_STEP: Final = _ours("langgraph.step", _NODES, "")
 CHECKPOINT_NAMESPACE: Final = _ours("langgraph.checkpoint.namespace", _NODES, "which subgraph the checkpoint is of")

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runspan.arguments import shown
+from runspan.cost import CostSource, is_source_installed
 
 _logger = logging.getLogger("runspan")
 
@@ -113,6 +114,9 @@ class Settings(_OneLineErrors):
         trace_url: where a backend shows a trace, with ``{trace_id}`` in place of the id:
             ``http://localhost:16686/trace/{trace_id}`` for Jaeger. ``handler.trace_url_for`` makes links of it; the
             console prints them where the variable is set.
+        cost: what calls of models cost: a function of a model's name and a ``ModelUsage``, which returns a ``Cost``, an
+            amount in US dollars, or None where it is unknown; or ``genai-prices``, the list prices of that package
+            (the extra ``prices``). With None nothing is recorded.
 
     Raises:
         ValueError: if there is no such option, or a value is not allowed; one line names the argument or variable, the
@@ -143,6 +147,8 @@ class Settings(_OneLineErrors):
     blob_store: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_BLOB_STORE"))
     trace_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_TRACE_URL"))
 
+    cost: Annotated[CostSource | None, NoDecode] = Field(default=None, validation_alias=AliasChoices("RUNSPAN_COST"))
+
     @model_validator(mode="before")
     @classmethod
     def _read_standard_variable(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -158,6 +164,15 @@ class Settings(_OneLineErrors):
         aliases = [field.validation_alias for name, field in cls.model_fields.items() if name in values]
         unneeded = {choice for alias in aliases if isinstance(alias, AliasChoices) for choice in alias.choices}
         return {name: value for name, value in values.items() if name not in unneeded}
+
+    @field_validator("cost", mode="before")
+    @classmethod
+    def _find_cost_source(cls, value: object) -> object:
+        if isinstance(value, str) and value != "genai-prices":
+            raise ValueError('give a function, "genai-prices" or None')
+        if not is_source_installed(value):
+            raise ValueError("the package genai-prices is missing: pip install 'runspan[prices]'")
+        return value
 
     @field_validator("capture_content", mode="before")
     @classmethod

@@ -19,6 +19,12 @@ import runspan
 assert_type(runspan.__version__, str)
 
 
+def price(model: str, usage: runspan.ModelUsage) -> runspan.Cost:
+    """What a call costs."""
+    assert_type(usage.provider, str | None)
+    return runspan.Cost(usage.input_tokens * 1e-6, currency="EUR", source=model)
+
+
 def settings() -> runspan.Settings:
     """Each option, and what it is read as."""
     made = runspan.Settings(
@@ -31,6 +37,7 @@ def settings() -> runspan.Settings:
         returned_tool_errors="error_type_only",
         blob_store="s3://bucket/media",
         trace_url="http://localhost:16686/trace/{trace_id}",
+        cost=price,
     )
     assert_type(made.trace_url, str | None)
     assert_type(made.capture_content, Literal["none", "span", "event", "span_and_event"])

@@ -8,8 +8,10 @@ from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
+from runspan.cost import cost_function
 from runspan.langchain import run_ends
 from runspan.langchain.bridge import Bridge, is_root, notify, wants_content
+from runspan.langchain.costs import cost_attributes
 from runspan.langchain.history import note_answer
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
@@ -26,6 +28,7 @@ class RunEnder:
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
+        self._cost_of = cost_function(bridge.settings.cost)
 
     def end(self, event: Event, describe: _Describe) -> None:
         """End the run of an event; ``describe`` returns the attributes of its result, the event's only argument.
@@ -123,6 +126,8 @@ class RunEnder:
         requested_calls: Sequence[str] = (),
     ) -> Attributes:
         """Add what is known of the runs within, record the end in metrics and events, return what the span gets."""
+        if run.is_model and self._cost_of is not None:
+            attributes = {**attributes, **attempt(cost_attributes, run, attributes, self._cost_of, default=_NOTHING)}
         within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
         attributes = {**attributes, **within}
         self._bridge.signals.record_end(run, attributes, at_ns, error)

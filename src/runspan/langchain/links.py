@@ -59,6 +59,7 @@ def finish_links(run: Run, requested_calls: Sequence[str], attributes: Attribute
     return {
         semconv.SUBTREE_INPUT_TOKENS: total.input_tokens,
         semconv.SUBTREE_OUTPUT_TOKENS: total.output_tokens,
+        **({} if total.cost is None else {semconv.SUBTREE_COST: total.cost, semconv.SUBTREE_CURRENCY: total.currency}),
     }
 
 
@@ -80,9 +81,15 @@ def _count_call(run: Run) -> None:
 def _add_usage(run: Run, attributes: Attributes) -> None:
     # What only the span of its SDK knew stands among the pending ones.
     known = {**run.record.attributes, **attributes}
-    counts = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
-    if counts == (None, None):
+    given, taken = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
+    if given is None and taken is None:
         return
-    usage = Usage(*(count if is_count(count) else 0 for count in counts))
+    cost, currency = known.get(semconv.COST_AMOUNT), known.get(semconv.COST_CURRENCY)
+    usage = Usage(
+        input_tokens=given if is_count(given) else 0,
+        output_tokens=taken if is_count(taken) else 0,
+        cost=cost if isinstance(cost, float) else None,
+        currency=currency if isinstance(currency, str) else None,
+    )
     for each in run.usages_around():
         each.usages.append(usage)

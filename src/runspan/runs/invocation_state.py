@@ -1,5 +1,6 @@
 """What the runs of an invocation have to do with each other: who asked for a tool, what failed."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -18,6 +19,9 @@ class Usage(NamedTuple):
 
     input_tokens: int
     output_tokens: int
+    cost: float | None = None
+    """None if it is unknown."""
+    currency: str | None = None
 
 
 class Failed(NamedTuple):
@@ -53,7 +57,15 @@ class AgentUsage:
         """Return the tokens of all models within, None if none reported any."""
         if not self.usages:
             return None
-        return Usage(sum(each.input_tokens for each in self.usages), sum(each.output_tokens for each in self.usages))
+        costs = [each.cost for each in self.usages if each.cost is not None]
+        currencies = {each.currency for each in self.usages}
+        # A sum without some of the costs, or of several currencies, would be wrong.
+        is_known = len(costs) == len(self.usages) and len(currencies) == 1
+        return Usage(
+            sum(each.input_tokens for each in self.usages),
+            sum(each.output_tokens for each in self.usages),
+            *((math.fsum(costs), currencies.pop()) if is_known else ()),
+        )
 
 
 class ToolCallLinks:
