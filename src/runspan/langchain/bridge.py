@@ -151,7 +151,10 @@ def _is_wanted_chain(run: Run, choice: CaptureChains) -> bool:
 
 def is_root(run: Run) -> bool:
     """Return whether no other run around this one has a span."""
-    return not any(around.owns_span for around in run.lineage())
+    around = run.parent
+    while around is not None and not around.owns_span:
+        around = around.parent
+    return around is None
 
 
 def notify(recipients: Recipients, event: Event, transform: Transform | None = None) -> None:

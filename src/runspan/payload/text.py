@@ -33,6 +33,8 @@ def is_text(value: object) -> TypeGuard[str]:
 
 def text_in(value: object) -> str | None:
     """Return a value that is a text and not empty."""
+    if type(value) is str and value.isascii():  # as nearly all are
+        return value or None
     return (clean(value) or None) if is_text(value) else None
 
 
@@ -40,7 +42,8 @@ def text_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary."""
     if isinstance(source, dict):
         for key in keys:
-            if text := text_in(source.get(key)):
+            value = source.get(key)
+            if value is not None and (text := text_in(value)):
                 return text
     return None
 
