@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e e2e-compose sizes soak build coverage clean
+.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e e2e-compose sizes content soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -117,6 +117,9 @@ e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Doc
 
 sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py
+
+content: $(VENV)/.dev  ## measure what content weighs: the tables of docs/content.md
+	@$(BIN)/python -m benchmarks.content
 
 RUNS ?= 30000
 soak: $(VENV)/.dev  ## put one handler through 30,000 runs, or RUNS=3000: nothing may grow (10 minutes)
