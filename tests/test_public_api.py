@@ -89,6 +89,7 @@ def test_mistaken_calls_are_refused_by_mypy(checked):
         (lambda: runspan.Settings(capture_chains="perhaps"), "capture_chains", "'perhaps'", "'none', 'root', 'all'"),
         (lambda: runspan.configure(protocol="htp"), "protocol", "'htp'", "'http/protobuf', 'grpc'"),
         (lambda: runspan.configure(nested_model_spans="bare"), "nested_model_spans", "'bare'", "'deduplicate' or"),
+        (lambda: runspan.configure(backend="tempo"), "backend", "'tempo'", "'jaeger', 'langfuse', 'mlflow', 'phoenix'"),
         (lambda: runspan.OtlpSpanProcessor(protocol="htp"), "protocol", "'htp'", "'http/protobuf', 'grpc'"),
         (lambda: runspan.Spool("spool", durability="always"), "durability", "'always'", "'on-failure' or"),
         (lambda: runspan.Spool("spool", max_bytes="1 GiB"), "max_bytes", "'1 GiB'", "a number above 0"),

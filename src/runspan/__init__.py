@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runspan.langchain.embeddings import trace_embeddings
     from runspan.listeners.callback_processor import CallbackSpanProcessor
     from runspan.processors.ai_only import AiOnlySpanProcessor
+    from runspan.processors.backend import BackendSpanProcessor
     from runspan.processors.keeping import KeepingSpanProcessor
     from runspan.processors.one_call import OneCallSpanProcessor
     from runspan.recording.replay import replay
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AiOnlySpanProcessor",
+    "BackendSpanProcessor",
     "CallbackSpanProcessor",
     "Cost",
     "Handle",
@@ -49,6 +51,7 @@ __all__ = [
 # People who need the handler alone don't pay for importing the SDK and its exporters.
 _IMPORTED_WHEN_ASKED_FOR: Final = {
     "AiOnlySpanProcessor": "runspan.processors.ai_only",
+    "BackendSpanProcessor": "runspan.processors.backend",
     "CallbackSpanProcessor": "runspan.listeners.callback_processor",
     "Cost": "runspan.cost",
     "Handle": "runspan._handle",

@@ -18,6 +18,7 @@ from runspan.export.delivery import MAX_REQUEST_BYTES
 from runspan.export.otlp.target import OtlpProtocol, endpoint_in_environment, resolve_target
 from runspan.export.processor import OtlpSpanProcessor
 from runspan.export.spool import Durability, Spool
+from runspan.processors.backend import Backend, BackendSpanProcessor, checked_backend
 from runspan.processors.console import DirectSpanProcessor, TreeSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
 from runspan.processors.replaceable import ReplaceableSpanProcessor, by_provider
@@ -42,6 +43,7 @@ def configure(
     console: bool = False,
     resource_attributes: Mapping[str, AttributeValue] | None = None,
     nested_model_spans: NestedModelSpans = "deduplicate",
+    backend: Backend | None = None,
     spool: str | os.PathLike[str] | Spool | None = None,
     durability: Durability | None = None,
     max_request_bytes: int = MAX_REQUEST_BYTES,
@@ -65,6 +67,8 @@ def configure(
         resource_attributes: further attributes of the resource.
         nested_model_spans: ``deduplicate`` (default) leaves the usage and meaning of a call of a model to the span of
             its run, see ``OneCallSpanProcessor``; ``keep`` leaves the span that the model's SDK makes as it is.
+        backend: what receives the spans: ``jaeger``, ``langfuse``, ``mlflow`` or ``phoenix`` get the names that they
+            read, see ``BackendSpanProcessor``; None (default) writes all.
         spool: a folder where spans wait that can't be delivered, see ``OtlpSpanProcessor``, or a ``Spool``.
         durability: ``write-ahead`` puts all spans there before they are sent.
         max_request_bytes: the largest request, in bytes; a span that alone is larger is made shorter.
@@ -85,6 +89,8 @@ def configure(
         ...     chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
     """
     _check_nested_model_spans(nested_model_spans)
+    if backend is not None:
+        checked_backend(backend)
     with _Present.lock:
         if _Present.handle is not None and _Present.handle.is_open:
             _logger.warning(_CALLED_AGAIN)
@@ -107,7 +113,8 @@ def configure(
         slot = _slot_on(provider) if processors or provider in by_provider else None
         handle = _Present.handle = Handle(provider, processors, exit_timeout)
         if slot is not None:
-            slot.replace(_listening(handle, processors, nested_model_spans, sigterm=sigterm))
+            named = [BackendSpanProcessor(each, backend) for each in processors] if backend else processors
+            slot.replace(_listening(handle, named, nested_model_spans, sigterm=sigterm))
         return handle
 
 
@@ -141,7 +148,7 @@ def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor])
 
 
 def _listening(
-    handle: Handle, processors: Sequence[ConfiguredProcessor], nested_model_spans: NestedModelSpans, *, sigterm: bool
+    handle: Handle, processors: Sequence[SpanProcessor], nested_model_spans: NestedModelSpans, *, sigterm: bool
 ) -> Sequence[SpanProcessor]:
     watches = [handle.watch_sigterm()] if sigterm and processors else []
     if nested_model_spans == "keep":

@@ -97,6 +97,7 @@ def configure() -> None:
         console=True,
         resource_attributes={"deployment.environment.name": "test", "shards": [1, 2]},
         nested_model_spans="keep",
+        backend="langfuse",
         spool=runspan.Spool(
             Path("spool"), durability="write-ahead", interval_seconds=1, max_bytes=1_000_000, max_age_seconds=3_600
         ),
@@ -129,7 +130,7 @@ def processors(provider: TracerProvider, callbacks: list[BaseCallbackHandler]) -
     assert_type(otlp.force_flush(1_000), bool)
     provider.add_span_processor(runspan.AiOnlySpanProcessor(otlp, is_ai_work=is_ai_work))
     keeping = runspan.KeepingSpanProcessor(otlp, errors=True, slower_than=2.5, share=0.1, max_bytes=1_000_000)
-    provider.add_span_processor(runspan.OneCallSpanProcessor(keeping))
+    provider.add_span_processor(runspan.OneCallSpanProcessor(runspan.BackendSpanProcessor(keeping, "mlflow")))
     provider.add_span_processor(runspan.CallbackSpanProcessor(callbacks))
 
 
