@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from tenacity import Retrying, stop_after_attempt, wait_fixed
 
 from runspan._guard import faults
+from runspan.payload.writer import UNLIMITED
 from runspan.signals.events import RunEvents
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4"}
@@ -98,7 +99,7 @@ def _raised(message: str) -> Exception:
 
 def test_an_exception(events):
     """An error of a call is told at WARN, with message, stack trace and causes."""
-    events.runs.exception(events.span, _raised("secret"), CHAT, captures=True)
+    events.runs.exception(events.span, _raised("secret"), CHAT, write=UNLIMITED)
     ((name, severity, attributes),) = events.emitted()
     stacktrace = attributes.pop("exception.stacktrace")
     assert (name, severity, attributes) == (
@@ -113,7 +114,7 @@ def test_an_exception(events):
 def test_an_exception_without_content(events):
     """Where content may not be told, the type and the place of an error are, its messages are not."""
     message = "a word that " + "stands nowhere in this file".upper()
-    events.runs.exception(events.span, _raised(message), CHAT, captures=False)
+    events.runs.exception(events.span, _raised(message), CHAT, write=None)
     ((_, _, attributes),) = events.emitted()
     stacktrace = attributes.pop("exception.stacktrace")
     assert attributes == CHAT | {"exception.type": "ValueError"}
@@ -125,14 +126,14 @@ def test_an_exception_without_content(events):
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit(), GraphInterrupt()], ids=repr)
 def test_what_is_no_exception(events, error):
     """Cancellations, abandoned streams and LangGraph's control flow are no errors."""
-    events.runs.exception(events.span, error, CHAT, captures=True)
+    events.runs.exception(events.span, error, CHAT, write=UNLIMITED)
     assert events.emitted() == []
 
 
 @pytest.mark.parametrize("operation", ["execute_tool", "invoke_agent", "invoke_workflow", None])
 def test_exceptions_of_other_operations(events, operation):
     """Only calls of models, embeddings models and retrievers have an event for errors."""
-    events.runs.exception(events.span, ValueError(), {"gen_ai.operation.name": operation}, captures=True)
+    events.runs.exception(events.span, ValueError(), {"gen_ai.operation.name": operation}, write=UNLIMITED)
     assert events.emitted() == []
 
 
@@ -148,17 +149,17 @@ class Order(BaseModel):
         ({"step": 1, "parts": ["a", None, 2.5, True]}, {"step": 1, "parts": ["a", None, 2.5, True]}),
         ("text", "text"),
         (7, 7),
-        (Order(item="tea"), '{"item":"tea"}'),
-        ({"order": Order(item="tea")}, '{"order":{"item":"tea"}}'),
-        ({1: 2**70}, '{"1":"1180591620717411303424"}'),
+        (Order(item="tea"), {"item": "tea"}),
+        ({"order": Order(item="tea")}, {"order": {"item": "tea"}}),
+        ({1: 2**70}, {"1": "1180591620717411303424"}),
         ("\ud83d", "\ufffd"),
     ],
     ids=repr,
 )
 @pytest.mark.newest
 def test_a_custom_event(events, data, told):
-    """An event of the application has its name, and its data as it is or, if need be, as JSON."""
-    events.runs.custom(events.span, "ordered", data, captures=True)
+    """An event of the application has its name, and its data as JSON has them."""
+    events.runs.custom(events.span, "ordered", data, write=UNLIMITED)
     assert events.emitted() == [
         ("langchain.custom", 9, {"langchain.event.name": "ordered", "langchain.event.data": told})
     ]
@@ -166,7 +167,7 @@ def test_a_custom_event(events, data, told):
 
 def test_a_custom_event_without_content(events):
     """Without content an event of the application is its name."""
-    events.runs.custom(events.span, "ordered", {"secret": 1}, captures=False)
+    events.runs.custom(events.span, "ordered", {"secret": 1}, write=None)
     assert events.emitted() == [("langchain.custom", 9, {"langchain.event.name": "ordered"})]
 
 
@@ -197,17 +198,17 @@ def _time_out():
 
 def test_text(events):
     """A text is told if content may be."""
-    events.runs.text(events.span, "secret", captures=False)
-    events.runs.text(events.span, "hello", captures=True)
+    events.runs.text(events.span, "secret", write=None)
+    events.runs.text(events.span, "hello", write=UNLIMITED)
     assert events.emitted() == [("langchain.text", 9, {"langchain.event.data": "hello"})]
 
 
 def test_interrupt_and_resume(events):
     """A graph that waits and goes on is told with its checkpoint; what it asks and gets is content."""
     asked = {"i1": "really?"}
-    events.runs.interrupt(events.span, "1f0", ("outer:1", "inner:2"), asked, captures=True)
-    events.runs.interrupt(events.span, "1f0", (), asked, captures=False)
-    events.runs.resume(events.span, "1f0", (), None, captures=True)
+    events.runs.interrupt(events.span, "1f0", ("outer:1", "inner:2"), asked, write=UNLIMITED)
+    events.runs.interrupt(events.span, "1f0", (), asked, write=None)
+    events.runs.resume(events.span, "1f0", (), None, write=UNLIMITED)
     top = {"langgraph.checkpoint.id": "1f0", "langgraph.checkpoint.namespace": ""}
     assert events.emitted() == [
         (
@@ -227,7 +228,7 @@ def test_interrupt_and_resume(events):
 def test_without_a_provider(quiet):
     """While no global logger provider is set, nothing happens."""
     assert isinstance(_logs.get_logger_provider(), _logs.LoggerProvider)
-    RunEvents(None).custom(trace.INVALID_SPAN, "ordered", object(), captures=True)
+    RunEvents(None).custom(trace.INVALID_SPAN, "ordered", object(), write=UNLIMITED)
 
 
 def test_the_global_provider():
@@ -236,6 +237,7 @@ def test_the_global_provider():
 from opentelemetry import _logs, trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from runspan.payload.writer import UNLIMITED
 from runspan.signals.events import RunEvents
 
 events = RunEvents(None)
@@ -243,7 +245,7 @@ exporter = InMemoryLogRecordExporter()
 provider = LoggerProvider()
 provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
 _logs.set_logger_provider(provider)
-events.text(trace.INVALID_SPAN, "hello", captures=True)
+events.text(trace.INVALID_SPAN, "hello", write=UNLIMITED)
 print([dict(each.log_record.attributes) for each in exporter.get_finished_logs()])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
+from runspan.payload.writer import UNLIMITED
 from runspan.signals.events import RunEvents
 from tests.otlp_receivers import receive_bodies
 
@@ -72,7 +73,7 @@ def test_hostile_content_over_otlp(over_otlp, quiet):
 
     @given(_ANYTHING)
     def emit(data):
-        events.custom(span, "any", data, captures=True)
+        events.custom(span, "any", data, write=UNLIMITED)
         events.details(span, lambda: ({}, {"gen_ai.input.messages": data}))
         sent.append(data)
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, PositiveInt, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -92,13 +92,17 @@ class Settings(_OneLineErrors):
             repeats the state of its graph; ``none``, or False. Agents and graphs have messages, and the last one as
             output, where their state has messages; all others ``input.value`` and ``output.value``, a text as it is and
             all else as JSON.
+        max_attribute_bytes: the most that the content of one attribute takes; what is longer is cut, with a note of how
+            much that was. Its default is what Jaeger with Badger holds.
+        max_span_bytes: the most that the content of one span takes.
+        max_trace_bytes: the most that the content of an invocation takes, all its spans together.
         content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
             backends read today, or ``structured`` values, which the conventions prefer. Events always have the latter.
         detail: which runs have spans: ``minimal`` are models, tools, retrievers, agents, graphs and what is at the top;
             ``normal`` is what LangChain and LangGraph show; ``all`` are also those that they hide. The children of a
             run without a span move up.
         metadata_keys: the keys of metadata that go onto each span, as ``langchain.metadata.*``; in the variable as
-            JSON, ``["user_id"]``.
+            JSON, ``["user_id"]``. At most 64, since OpenTelemetry drops what a span was given first beyond 128.
         semconv: which names of the GenAI conventions are written: the ``latest``, or ``latest_and_legacy``, with those
             that older backends read: ``gen_ai.system``, and the metrics ``gen_ai.client.token.usage`` and
             ``gen_ai.client.operation.duration``.
@@ -134,10 +138,15 @@ class Settings(_OneLineErrors):
         validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
     )
     capture_chains: CaptureChains = Field(default="root", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
+    max_attribute_bytes: PositiveInt = Field(
+        default=60_000, validation_alias=AliasChoices("RUNSPAN_MAX_ATTRIBUTE_BYTES")
+    )
+    max_span_bytes: PositiveInt = Field(default=240_000, validation_alias=AliasChoices("RUNSPAN_MAX_SPAN_BYTES"))
+    max_trace_bytes: PositiveInt = Field(default=4_000_000, validation_alias=AliasChoices("RUNSPAN_MAX_TRACE_BYTES"))
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
     detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
     metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
+        default=(), max_length=64, validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
     )
     semconv: Semconv = Field(default="latest", validation_alias=AliasChoices("RUNSPAN_SEMCONV"))
     returned_tool_errors: ReturnedToolErrors = Field(

@@ -1,4 +1,4 @@
-"""What goes into a trace and comes out of it: inputs and outputs of chains, agents and graphs."""
+"""What goes into a trace and comes out of it: inputs and outputs of chains, agents and graphs, and how much of them."""
 
 import asyncio
 import dataclasses
@@ -12,7 +12,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
-from runspan import Settings, payload
+from runspan import Settings, payload, semconv
 from tests.fakes import ASKED, AgentModel, Model, Retriever, body, straight_graph, tool
 from tests.tracing import Tracing
 
@@ -210,3 +210,96 @@ def test_a_state_with_other_things_under_that_name(messages, caplog):
     assert payload.state_inputs(state).keys() == {"input.value", "input.mime_type"}
     assert payload.state_outputs(state).keys() == {"output.value", "output.mime_type"}
     assert not caplog.records
+
+
+def content_bytes(spans):
+    """Return how many bytes the content of spans takes."""
+    return sum(
+        len(value.encode())
+        for span in spans
+        for name, value in span.attributes.items()
+        if name in semconv.CONTENT and isinstance(value, str)
+    )
+
+
+def assert_json(spans):
+    """Check that each attribute that is JSON can be read."""
+    for span in spans:
+        for name in JSON & span.attributes.keys():
+            if span.attributes.get(name.replace("value", "mime_type")) != "text/plain":
+                json.loads(span.attributes[name])
+
+
+JSON = {*CONTENT, "gen_ai.tool.call.arguments", "gen_ai.tool.definitions", "gen_ai.retrieval.documents"}
+
+
+def test_an_attribute_and_a_span_have_a_budget():
+    """No attribute and no span takes more than its settings say, and what is cut is valid JSON."""
+    tracing = Tracing(Settings(capture_chains="all", max_attribute_bytes=2_000, max_span_bytes=3_000))
+    (body(tracing, "step") | Model(answer="a" * 50_000)).invoke("q" * 50_000, tracing.config)
+    assert_json(tracing.spans)
+    for span in tracing.spans:
+        assert content_bytes([span]) <= 3_000
+        for name in CONTENT & span.attributes.keys():
+            assert 500 < len(span.attributes[name].encode()) <= 2_000
+    assert " characters left out]" in tracing.one("chat").attributes["gen_ai.output.messages"]
+
+
+def test_a_trace_has_a_budget():
+    """All spans of an invocation share a budget; the root, the errors and the last model get something in any case."""
+    tracing = Tracing(Settings(capture_chains="all", max_trace_bytes=1_000_000))
+    turns = 60
+
+    def ask(question):
+        for _ in range(turns):
+            Model(tracing=tracing, answer="a" * 30_000).invoke(question)
+        with pytest.raises(ValueError, match="no"):
+            Model(answer=ValueError("no " * 1_000)).invoke(question)
+        return "r" * 2_000
+
+    RunnableLambda(ask, name="root").invoke("q" * 2_000, tracing.config)
+    assert_json(tracing.spans)
+    assert 500_000 < content_bytes(tracing.spans) <= 1_000_000
+    *models, failed = tracing.named("chat")
+    assert len(models) == turns
+    assert len(models[0].attributes["gen_ai.output.messages"]) > 30_000
+    assert "aaaaa" in models[-1].attributes["gen_ai.output.messages"]
+    assert len(models[-1].attributes["gen_ai.output.messages"]) < 1_000
+    assert failed.status.description.startswith("no no")
+    root = tracing.one("root").attributes
+    assert len(root["input.value"]) > 1_000
+    assert len(root["output.value"]) > 1_000
+    (body(tracing, "step") | Model(answer="b" * 3_000)).invoke("q" * 2_000, tracing.config)
+    assert (
+        len(tracing.named("chat")[-1].attributes["gen_ai.output.messages"]) > 3_000
+    )  # the next has a budget of its own
+
+
+@pytest.mark.parametrize("name", ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"])
+@pytest.mark.parametrize("limit", [1, 10, 100, 1_000])
+def test_opentelemetrys_limit_of_a_text_breaks_no_json(monkeypatch, name, limit):
+    """With the SDK's own limit of the length of attributes, which cuts anywhere, JSON is valid still."""
+    monkeypatch.setenv(name, str(limit))
+    tracing = Tracing(Settings(capture_chains="all"))
+    agent = create_agent(AgentModel(tracing=tracing), [tool(tracing)], name="helper")
+    agent.invoke({"messages": [("user", "look, " * 1_000)]}, tracing.config)
+    Retriever(tracing=tracing).invoke("who", tracing.config)
+    assert_json(tracing.spans)
+    if limit == 1_000:
+        assert "look, look" in tracing.one("invoke_agent helper").attributes["gen_ai.input.messages"]
+
+
+def test_metadata_pushes_out_no_core_attribute(monkeypatch):
+    """As many keys of metadata as a setting allows leave what a span is about; more are an error."""
+    keys = tuple(f"key{number}" for number in range(64))
+    tracing = Tracing(Settings(metadata_keys=keys))
+    Model(tracing=tracing).invoke("q", {**tracing.config, "metadata": dict.fromkeys(keys, "value"), "tags": ["t"]})
+    attributes = tracing.one("chat").attributes
+    assert {
+        "gen_ai.operation.name",
+        "langchain.run.id",
+        "langchain.metadata.key0",
+        "langchain.tags",
+    } < attributes.keys()
+    with pytest.raises(ValueError, match=r"^Settings: metadata_keys = .* at most 64"):
+        Settings(metadata_keys=(*keys, "more"))

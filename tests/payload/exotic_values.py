@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from runspan import payload
 from runspan._guard import attempt
-from runspan.payload.serialize import structured
+from runspan.payload.structure import structured
 from runspan.payload.usage import usage
 
 

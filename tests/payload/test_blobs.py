@@ -27,7 +27,7 @@ from runspan.payload import (
     tool_arguments,
     tool_result,
 )
-from runspan.payload.serialize import recorded_text
+from runspan.payload.serialize import without_media
 from tests.fakes import Model
 from tests.test_evaluations import Logs
 
@@ -190,7 +190,7 @@ def test_formats_that_are_known(head, kind):
 )
 def test_ordinary_text_stays(text):
     """Long texts, other base64, tokens, and what only begins like a medium are recorded as they are."""
-    assert recorded_text(text) == text
+    assert without_media(text) == text
 
 
 def test_a_field_that_says_its_type():
@@ -216,7 +216,7 @@ def test_data_that_can_not_be_decoded():
 def test_any_data(data, head):
     """Whatever follows a known beginning, it is referred to with its true size and digest."""
     data = head + data
-    line = recorded_text(base64.b64encode(data).decode())
+    line = without_media(base64.b64encode(data).decode())
     if head:
         assert line.endswith(f", {len(data)} bytes, sha256:{hashlib.sha256(data).hexdigest()}>")
 
@@ -234,8 +234,8 @@ def test_any_text(text):
 def test_no_more_is_searched_than_a_million_characters():
     """A URL that begins within them is found and ends where it ends; what lies behind is not searched."""
     near, far = "x" * 999_000 + URL, "x" * 1_100_000 + URL
-    assert recorded_text(near) == "x" * 999_000 + IN_WORDS
-    assert recorded_text(far) == far
+    assert without_media(near) == "x" * 999_000 + IN_WORDS
+    assert without_media(far) == far
 
 
 def test_the_same_image_is_decoded_once(monkeypatch):

@@ -3,7 +3,7 @@
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import OpenTelemetryCallbackHandler, Settings
-from runspan.payload.serialize import is_structure_recorded
+from runspan.payload.structure import is_structure_recorded
 from tests.fakes import Model
 from tests.tracing import Tracing
 

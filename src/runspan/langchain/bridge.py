@@ -1,34 +1,29 @@
 """What one handler has: the runs that it handles, who listens to them, what it records."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, TracerProvider
 
-from runspan import semconv
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.langchain.trace_policy import Transform, dispatch_as_recorded
 from runspan.listeners.dispatch import outbox_here
-from runspan.payload import Kind
 from runspan.payload.blobs import STORE
-from runspan.payload.serialize import is_structure_recorded, structured
+from runspan.payload.structure import is_structure_recorded, structured
 from runspan.runs.audience import Recipients
-from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.table import RunTable
 from runspan.runs.tracing import Tracing
-from runspan.settings import CaptureChains, Settings
+from runspan.settings import Settings
 from runspan.signals.signals import Signals
 
 if TYPE_CHECKING:
     from runspan.blob_store import BlobStore
 
 _T = TypeVar("_T")
-# The chains whose content is recorded wherever they are, unless no content of chains is.
-_WITH_CONTENT: Final = (Kind.AGENT, Kind.PROMPT)
 
 
 class Bridge:
@@ -128,33 +123,6 @@ def _store(url: str | None) -> "BlobStore | None":
     from runspan.blob_store import store_at  # noqa: PLC0415  few need it, and it brings threads
 
     return store_at(url)
-
-
-def takes_attributes(run: Run) -> bool:
-    """Return whether a run has a span of its own that records."""
-    return run.owns_span and run.span.is_recording()
-
-
-def wants_content(run: Run, settings: Settings) -> bool:
-    """Return whether content of a run is recorded anywhere; that of chains has no event."""
-    captures = run.record.captures
-    if run.is_chain and ("span" not in captures or not _is_wanted_chain(run, settings.capture_chains)):
-        return False
-    return "event" in captures or ("span" in captures and takes_attributes(run))
-
-
-def _is_wanted_chain(run: Run, choice: CaptureChains) -> bool:
-    if choice != "root":
-        return choice == "all"
-    return is_root(run) or run.start_attributes.get(semconv.RUN_TYPE) in _WITH_CONTENT
-
-
-def is_root(run: Run) -> bool:
-    """Return whether no other run around this one has a span."""
-    around = run.parent
-    while around is not None and not around.owns_span:
-        around = around.parent
-    return around is None
 
 
 def notify(recipients: Recipients, event: Event, transform: Transform | None = None) -> None:

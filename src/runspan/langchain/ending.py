@@ -10,17 +10,19 @@ from runspan.attributes import Attributes
 from runspan.callback_event import Event
 from runspan.cost import cost_function
 from runspan.langchain import run_ends
-from runspan.langchain.bridge import Bridge, is_root, notify, wants_content
+from runspan.langchain.bridge import Bridge, notify
+from runspan.langchain.content import error_writer, event_writer, is_root, span_writer
 from runspan.langchain.costs import cost_attributes
 from runspan.langchain.history import note_answer
 from runspan.langchain.links import finish_links
 from runspan.langchain.run_kinds import StartEvent
 from runspan.langchain.trace_policy import recorded
+from runspan.payload.writer import Writer
 from runspan.runs.audience import Recipients
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
-_Describe = Callable[[Any], Attributes]
+_Describe = Callable[[Any, Writer], Attributes]
 
 
 class RunEnder:
@@ -63,7 +65,8 @@ class RunEnder:
         return self._bridge.reading(self._describe_abandoned, run, at_ns)
 
     def _describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
-        attributes = run_ends.describe_partial_response(run) if run.is_model else _NOTHING
+        write = error_writer(run, self._bridge.settings)
+        attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
         return self._complete(run, attributes, at_ns)
 
     def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
@@ -94,8 +97,9 @@ class RunEnder:
 
     def _end(self, run: Run, describe: _Describe, event: Event, at_ns: int) -> None:
         settings, result = self._bridge.settings, recorded(event.args[0], run.record.transform_outputs)
-        attributes = run_ends.describe_result(run, describe, result, captures=wants_content(run, settings))
-        attributes = {**attributes, **self._streamed_inputs(run, event.kwargs)}
+        write = span_writer(run, settings)
+        attributes = run_ends.describe_result(run, describe, result, write)
+        attributes = {**attributes, **run_ends.streamed_inputs(run, event.kwargs, write)}
         if run.is_model and settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
             attempt(note_answer, run, result, default=None)
         requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
@@ -104,17 +108,12 @@ class RunEnder:
         run.table.end(run, attributes, "" if is_error else None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, kwargs: Mapping[str, Any], at_ns: int) -> None:
-        attributes, description = run_ends.describe_failure(run, error, kwargs.get("response"))
-        attributes = {**attributes, **self._streamed_inputs(run, kwargs)}
+        settings = self._bridge.settings
+        write = error_writer(run, settings)
+        attributes, description = run_ends.describe_failure(run, error, kwargs.get("response"), write)
+        attributes = {**attributes, **run_ends.streamed_inputs(run, kwargs, span_writer(run, settings))}
         attributes = self._complete(run, attributes, at_ns, error=error)
         run.table.end(run, attributes, description, at_ns)
-
-    def _streamed_inputs(self, run: Run, kwargs: Mapping[str, Any]) -> Attributes:
-        """Return what went into a chain that streamed: LangChain knows it at the end, before it gives a placeholder."""
-        inputs = kwargs.get("inputs")
-        if not run.is_chain or inputs is None or not wants_content(run, self._bridge.settings):
-            return _NOTHING
-        return attempt(payload.inputs, inputs, default=_NOTHING)
 
     def _complete(
         self,
@@ -130,12 +129,14 @@ class RunEnder:
             attributes = {**attributes, **attempt(cost_attributes, run, attributes, self._cost_of, default=_NOTHING)}
         within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
         attributes = {**attributes, **within}
-        self._bridge.signals.record_end(run, attributes, at_ns, error)
-        attributes.update(attempt(_plain_values, run, attributes, default=_NOTHING))
+        settings = self._bridge.settings
+        self._bridge.signals.record_end(run, attributes, at_ns, error, event_writer(run, settings))
+        if (write := span_writer(run, settings)) is not None:
+            attributes.update(attempt(_plain_values, run, attributes, write, default=_NOTHING))
         return self._bridge.formatted(attributes)
 
 
-def _plain_values(run: Run, attributes: Attributes) -> Attributes:
+def _plain_values(run: Run, attributes: Attributes, write: Writer) -> Attributes:
     content = {**run.record.attributes, **attributes}
-    values = payload.retrieval_values(content)
-    return payload.root_values(content) | values if is_root(run) else values
+    values = payload.retrieval_values(content, write)
+    return payload.root_values(content, write) | values if is_root(run) else values

@@ -7,6 +7,7 @@ from uuid import UUID
 from runspan._guard import attempt
 from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge, notify
+from runspan.langchain.content import event_writer
 from runspan.langchain.langgraph import receives_graph_events
 from runspan.runs.audience import Recipients
 from runspan.runs.run import Run
@@ -48,7 +49,7 @@ class EventForwarder:
     def _note(self, event: Event) -> Recipients | None:
         run_id = event.kwargs.get("run_id")
         if (run := self._run(run_id)) is not None:
-            self._bridge.reading(self._bridge.signals.emit_event, run, event.name, event.args)
+            self._bridge.reading(self._emit, run, event.name, event.args)
         return self._recipients(run_id)
 
     def _note_chunk(self, event: Event, chunk: object) -> Recipients | None:
@@ -62,8 +63,11 @@ class EventForwarder:
         if run is None:
             return None
         note(run, event)
-        self._bridge.reading(self._bridge.signals.emit_event, run, name, (event,))
+        self._bridge.reading(self._emit, run, name, (event,))
         return run.audience.recipients()
+
+    def _emit(self, run: Run, name: str, args: tuple[Any, ...]) -> None:
+        self._bridge.signals.emit_event(run, name, args, event_writer(run, self._bridge.settings))
 
     def _run(self, run_id: UUID | None) -> Run | None:
         """Return an open run that this handler speaks for."""

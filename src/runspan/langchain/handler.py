@@ -275,7 +275,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_llm_end(self, response: Any = None, **event: Any) -> None:
         """End a model of either kind; ``response`` is an ``LLMResult``."""
-        self._ender.end(Event("on_llm_end", (response,), event), payload.response_attributes)
+        self._ender.end(Event("on_llm_end", (response,), event), payload.output_messages)
 
     def on_tool_end(self, output: Any = None, **event: Any) -> None:
         """End a tool."""

@@ -11,20 +11,21 @@ from opentelemetry.trace import format_span_id
 
 from runspan import payload, semconv
 from runspan.attributes import Attributes
+from runspan.payload.writer import Writer
 from runspan.runs.message_history import Call, MessageHistory
 from runspan.runs.run import Run
 
 
-def new_messages(run: Run, messages: list[BaseMessage]) -> Attributes:
+def new_messages(run: Run, messages: list[BaseMessage], write: Writer) -> Attributes:
     """Return what the span of a model gets of the messages that it reads: at least the last one."""
     history = _history(run)
     known, span = history.known(messages)
     history.begin(Call(run.run_id, run.span.get_span_context(), list(messages)))
     known = min(known, len(messages) - 1)
     if span is None or known < 1:
-        return payload.input_messages(messages)
+        return payload.input_messages(messages, write)
     return {
-        **payload.input_messages(messages[known:]),
+        **payload.input_messages(messages[known:], write),
         semconv.HISTORY_SPAN: format_span_id(span.span_id),
         semconv.HISTORY_MESSAGES: known,
     }

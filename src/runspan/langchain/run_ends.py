@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
@@ -14,6 +14,7 @@ from runspan.payload import Failure, Kind
 from runspan.payload.inputs_outputs import returned_tool_error
 from runspan.payload.response import came_before_failure
 from runspan.payload.usage import repeated_usage
+from runspan.payload.writer import Writer
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
@@ -21,13 +22,15 @@ _WITH_STATE: Final = (Kind.AGENT, Kind.GRAPH)
 _UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
 
 
-def describe_result(run: Run, describe: Callable[[Any], Attributes], value: object, *, captures: bool) -> Attributes:
-    """Return the attributes of a run's result; ``describe`` reads its content."""
+def describe_result(
+    run: Run, describe: Callable[[Any, Writer], Attributes], value: object, write: Writer | None
+) -> Attributes:
+    """Return the attributes of a run's result; ``describe`` reads its content, if that is to be written."""
     if run.is_model:
-        return with_stream(run, _answer(value, captures=captures))
+        return with_stream(run, _answer(value, write))
     if run.start_attributes.get(semconv.RUN_TYPE) in _WITH_STATE:
         describe = payload.state_outputs
-    attributes = attempt(describe, value, default=_NOTHING) if captures else _NOTHING
+    attributes = attempt(describe, value, write, default=_NOTHING) if write is not None else _NOTHING
     if _is_tool(run):
         transfer = attempt(payload.transfer, value, default=_NOTHING)
         kind = attempt(returned_tool_error, value, default=None)
@@ -35,36 +38,52 @@ def describe_result(run: Run, describe: Callable[[Any], Attributes], value: obje
     return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.site.was_left() else attributes
 
 
-def describe_failure(run: Run, error: BaseException, response: object) -> tuple[Attributes, str | None]:
+def streamed_inputs(run: Run, kwargs: Mapping[str, Any], write: Writer | None) -> Attributes:
+    """Return what went into a chain that streamed: LangChain gives a placeholder at its start, the truth at its end."""
+    inputs = kwargs.get("inputs") if run.is_chain else None
+    if inputs is None or write is None:
+        return _NOTHING
+    return attempt(payload.inputs, inputs, write, default=_NOTHING)
+
+
+def describe_failure(
+    run: Run, error: BaseException, response: object, write: Writer | None
+) -> tuple[Attributes, str | None]:
     """Return the attributes of what a run raised, and the description of its status; None if it is no error.
 
     Args:
         run: the run that raised.
         error: what it raised.
         response: what a model had answered by then, an ``LLMResult``, or None.
+        write: writes its content; None if there is to be none.
     """
     described = attempt(payload.failure, error, default=_UNKNOWN_FAILURE)
     # LangChain leaves out the chunk that it was giving when its stream was left.
-    so_far = _partial(run, _streamed(run) or response)
+    so_far = _partial(run, _streamed(run) or response, write)
     if described.outcome != "error":
         handoff = _handoff(run, error) if described.outcome == "handed_off" else _NOTHING
         return {**so_far, semconv.RUN_OUTCOME: described.outcome, **handoff}, None
-    message = described.message if "span" in run.record.captures else ""
-    return {**so_far, semconv.ERROR_TYPE: described.error_type}, message
+    return {**so_far, semconv.ERROR_TYPE: described.error_type}, _message(run, described.message, write)
 
 
-def describe_partial_response(run: Run) -> Attributes:
+def _message(run: Run, message: str, write: Writer | None) -> str:
+    if write is None or "span" not in run.record.captures:
+        return ""
+    return str(write.text(semconv.EXCEPTION_MESSAGE, message).get(semconv.EXCEPTION_MESSAGE, ""))
+
+
+def describe_partial_response(run: Run, write: Writer | None) -> Attributes:
     """Return the attributes of what a model had answered when its run was abandoned."""
-    return _partial(run, _streamed(run))
+    return _partial(run, _streamed(run), write)
 
 
-def _partial(run: Run, response: object) -> Attributes:
+def _partial(run: Run, response: object, write: Writer | None) -> Attributes:
     """Return the attributes of what came of a response; there is no message where nothing was answered."""
     if response is None:
         return with_stream(run, _NOTHING)
     answer = attempt(payload.response_attributes, response, default=_NOTHING)
-    answered = attempt(came_before_failure, response, default=None) if run.record.captures else None
-    messages = attempt(payload.output_messages, answered, default=_NOTHING) if answered is not None else _NOTHING
+    answered = attempt(came_before_failure, response, default=None) if write is not None else None
+    messages = attempt(payload.output_messages, answered, write, default=_NOTHING) if answered is not None else _NOTHING
     return with_stream(run, {**answer, **messages})
 
 
@@ -98,7 +117,7 @@ def _is_tool(run: Run) -> bool:
     return run.start_attributes.get(semconv.OPERATION) == "execute_tool"
 
 
-def _answer(response: object, *, captures: bool) -> Attributes:
+def _answer(response: object, write: Writer | None) -> Attributes:
     answer = attempt(payload.response_attributes, response, default=_NOTHING)
-    messages = attempt(payload.output_messages, response, default=_NOTHING) if captures else _NOTHING
+    messages = attempt(payload.output_messages, response, write, default=_NOTHING) if write is not None else _NOTHING
     return {**answer, **messages}

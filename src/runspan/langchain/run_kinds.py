@@ -11,6 +11,7 @@ from runspan.attributes import Attributes
 from runspan.langchain.trace_policy import AS_THEY_ARE, Transforms, recorded
 from runspan.payload import Kind, Start
 from runspan.payload.constructed import constructor_arguments
+from runspan.payload.writer import Writer
 from runspan.runs.starting_frame import starting_object
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class RunKind(NamedTuple):
     run_type: Kind
     """What is known of a run if nothing can be read from its event."""
     describe_start: "Callable[[StartEvent], Start]"
-    describe_content: "Callable[[StartEvent], Attributes]"
+    describe_content: "Callable[[StartEvent, Writer], Attributes]"
     span_kind: SpanKind = SpanKind.CLIENT
     is_chain: bool = False
     is_model: bool = False
@@ -131,27 +132,27 @@ def _retriever_start(event: StartEvent) -> Start:
     return payload.retriever_start(serialized=event.serialized, run_name=event.name, metadata=event.metadata)
 
 
-def _inputs(event: StartEvent) -> Attributes:
+def _inputs(event: StartEvent, write: Writer) -> Attributes:
     if event.graph is not None:
-        return payload.state_inputs(event.content)
-    return payload.inputs(recorded(event.content, event.transform_inputs))
+        return payload.state_inputs(event.content, write)
+    return payload.inputs(recorded(event.content, event.transform_inputs), write)
 
 
-def _messages(event: StartEvent) -> Attributes:
+def _messages(event: StartEvent, write: Writer) -> Attributes:
     (messages,) = event.content
-    return payload.input_messages(messages)
+    return payload.input_messages(messages, write)
 
 
-def _prompts(event: StartEvent) -> Attributes:
-    return payload.input_prompts(event.content)
+def _prompts(event: StartEvent, write: Writer) -> Attributes:
+    return payload.input_prompts(event.content, write)
 
 
-def _tool_arguments(event: StartEvent) -> Attributes:
-    return payload.tool_arguments(inputs=event.arguments, input_str=event.content)
+def _tool_arguments(event: StartEvent, write: Writer) -> Attributes:
+    return payload.tool_arguments(event.arguments, event.content, write)
 
 
-def _query(event: StartEvent) -> Attributes:
-    return payload.query(event.content)
+def _query(event: StartEvent, write: Writer) -> Attributes:
+    return payload.query(event.content, write)
 
 
 CHAIN: Final = RunKind("on_chain_start", Kind.CHAIN, _chain_start, _inputs, SpanKind.INTERNAL, is_chain=True)

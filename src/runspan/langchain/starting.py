@@ -12,7 +12,8 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes, only_content, without_content
 from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
-from runspan.langchain.bridge import Bridge, takes_attributes, wants_content
+from runspan.langchain.bridge import Bridge
+from runspan.langchain.content import span_writer, takes_attributes
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.history import new_messages
 from runspan.langchain.links import link_run, links_to
@@ -23,6 +24,7 @@ from runspan.payload import Start
 from runspan.payload.providers import legacy_names
 from runspan.payload.request_content import request_content
 from runspan.payload.stored import stored_items
+from runspan.payload.writer import Writer
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
 from runspan.runs.tracing import SpanStart, Tracing
@@ -177,16 +179,16 @@ class RunStarter:
         return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
 
     def _record_content(self, run: Run, event: StartEvent) -> None:
-        if wants_content(run, self._settings):
-            content = attempt(self._content, run, event, default=_NOTHING)
-            beside = attempt(request_content, event.invocation_params, event.options, default=_NOTHING)
+        if (write := span_writer(run, self._settings)) is not None:
+            content = attempt(self._content, run, event, write, default=_NOTHING)
+            beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
             run.record.add(self._bridge.formatted({**content, **beside} if beside else content))
 
-    def _content(self, run: Run, event: StartEvent) -> Attributes:
+    def _content(self, run: Run, event: StartEvent, write: Writer) -> Attributes:
         if event.kind is CHAT and self._settings.history == "new" and "span" in run.record.captures:
             (messages,) = event.content
-            return new_messages(run, messages)
-        return event.kind.describe_content(event)
+            return new_messages(run, messages, write)
+        return event.kind.describe_content(event, write)
 
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
-from runspan.payload.text import text_at, text_in
+from runspan.payload.stored import stored_pairs
+from runspan.payload.text import describe, text_at, text_in
 
 _Mapping = Mapping[str, Any] | None
 
@@ -59,8 +60,10 @@ def server(*sources: _Mapping) -> PlainAttributes:
 
 def _by_suffix(source: _Mapping) -> str | None:
     """Return the address that a package names after its provider: ``openai_api_base``, ``groq_api_base``."""
-    items = source.items() if isinstance(source, dict) else ()
-    return next((text for key, value in items if str(key).endswith(_ADDRESS_SUFFIX) and (text := text_in(value))), None)
+    pairs = stored_pairs(source) or ()
+    return next(
+        (text for key, value in pairs if describe(key).endswith(_ADDRESS_SUFFIX) and (text := text_in(value))), None
+    )
 
 
 def _address(url: str) -> PlainAttributes:

@@ -1,49 +1,60 @@
 """What goes into an agent or a graph and comes out of it: messages, or a state that has none."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from langchain_core.messages import BaseMessage, convert_to_messages
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
 from runspan.payload.inputs_outputs import inputs, outputs
+from runspan.payload.message_types import MessageDict
 from runspan.payload.messages import input_messages, message_dict
-from runspan.payload.serialize import to_json
-from runspan.payload.stored import stored_items
+from runspan.payload.writer import UNLIMITED, Writer
 
 # LangGraph's own name for the key of the messages.
 _KEY = "messages"
 
 
-def state_inputs(state: object) -> PlainAttributes:
+def state_inputs(state: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the messages that an agent or a graph is given, else all that it is given."""
     messages = _messages(state)
-    return input_messages(messages) if messages else inputs(state)
+    return input_messages(messages, write, _message_dict) if messages else inputs(state, write)
 
 
-def state_outputs(state: object) -> PlainAttributes:
+def state_outputs(state: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the last message of what an agent or a graph ends with; all of that if it has no messages."""
     messages = _messages(state)
     if not messages:
-        return outputs(state)
-    return {semconv.OUTPUT_MESSAGES: to_json([{**message_dict(messages[-1]), "finish_reason": "stop"}])}
+        return outputs(state, write)
+    return write.json(semconv.OUTPUT_MESSAGES, [{**_message_dict(messages[-1]), "finish_reason": "stop"}])
 
 
-def _messages(state: object) -> Sequence[BaseMessage]:
-    """Return the messages of a state, also those that are still as LangGraph takes them, such as ``("user", "Hi")``."""
+def _messages(state: object) -> list[Any]:
+    """Return the messages of a state, also those that are still as LangGraph takes them, such as ``("user", "Hi")``.
+
+    By the last of them: a state may have other things under that name.
+    """
     found = state.get(_KEY) if isinstance(state, dict) else getattr(state, _KEY, None)
-    if found is None and (items := stored_items(state)) and isinstance(items[0], BaseMessage):
-        found = items
-    if found is None:
-        return ()
-    messages = list(map(_message, found if isinstance(found, list) else [found]))
-    return [each for each in messages if each is not None] if None not in messages else ()
+    if found is None and isinstance(state, list) and state and isinstance(state[-1], BaseMessage):
+        found = state
+    messages = found if isinstance(found, list) else [found]
+    return messages if messages and _message(messages[-1]) is not None else []
+
+
+def _message_dict(value: object) -> MessageDict:
+    message = _message(value)
+    return (
+        message_dict(message)
+        if message is not None
+        else {"role": "unknown", "parts": [{"type": "unknown", "value": value}]}
+    )
 
 
 def _message(value: object) -> BaseMessage | None:
+    """Return a message, made of what LangGraph makes one of; None if that can't be."""
     if isinstance(value, BaseMessage):
         return value
     try:
         return convert_to_messages([value])[0]  # type: ignore[list-item]  # it says so itself if it can't
     except (KeyError, NotImplementedError, TypeError, ValueError):
-        return None  # a state may have other things under that name
+        return None

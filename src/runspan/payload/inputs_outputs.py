@@ -12,9 +12,10 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.commands import MOST_ITEMS, first_items, is_command
-from runspan.payload.serialize import recorded_text, to_json
-from runspan.payload.stored import stored_items, stored_pairs
+from runspan.payload.serialize import without_media
+from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import is_text, unprintable
+from runspan.payload.writer import UNLIMITED, Writer
 
 # The limit of a document keeps the list readable, that of the list keeps the span below what receivers accept (4 MiB is
 # gRPC's usual limit).
@@ -22,24 +23,21 @@ _MOST_DOCUMENTS: Final = 100
 _LONGEST_DOCUMENT: Final = 10_000  # characters
 # Where vector stores and rerankers put a score. No distances: of those the smaller one is the better.
 _SCORES: Final = ("score", "relevance_score", "similarity_score", "_score")
+_LONGEST_ARGUMENTS: Final = 1_000_000  # characters
 _TOOL_ERROR: Final = "tool_error"
 
 
-def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str) -> PlainAttributes:
+def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return a tool's arguments as a JSON object; a text that is none becomes ``{"input": text}``."""
-    if inputs is not None:
-        arguments = to_json(inputs)
-    elif is_text(input_str) and _is_json_object(input_str):
-        arguments = recorded_text(input_str)
-    else:
-        arguments = to_json({"input": input_str})
-    return {semconv.TOOL_ARGUMENTS: arguments}
+    if inputs is None and (found := _json_object(input_str)) is not None:
+        return write.json_text(semconv.TOOL_ARGUMENTS, input_str, found)
+    return write.json(semconv.TOOL_ARGUMENTS, inputs if inputs is not None else {"input": input_str})
 
 
-def tool_result(output: object) -> PlainAttributes:
+def tool_result(output: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return a tool's result: text as it is, also the text of a ``ToolMessage``; all else as JSON."""
     result = output.content if isinstance(output, ToolMessage) else output
-    return {semconv.TOOL_RESULT: recorded_text(result) if is_text(result) else to_json(result)}
+    return write.text(semconv.TOOL_RESULT, result)
 
 
 def returned_tool_error(output: object) -> str | None:
@@ -70,45 +68,43 @@ def _channels(update: object) -> Iterator[object]:
         yield from (pair[-1] for pair in first_items(update) if type(pair) is tuple and pair)
 
 
-def inputs(value: object) -> PlainAttributes:
+def inputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the inputs of a chain, prompt, parser, graph or node."""
-    text, kind = _text_and_type(value)
-    return {semconv.INPUTS: text, semconv.INPUTS_TYPE: kind}
+    return write.text(semconv.INPUTS, value) | {semconv.INPUTS_TYPE: _type_of(value)}
 
 
-def outputs(value: object) -> PlainAttributes:
+def outputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the outputs of a chain, prompt, parser, graph or node."""
-    text, kind = _text_and_type(value)
-    return {semconv.OUTPUTS: text, semconv.OUTPUTS_TYPE: kind}
+    return write.text(semconv.OUTPUTS, value) | {semconv.OUTPUTS_TYPE: _type_of(value)}
 
 
-def _text_and_type(value: object) -> tuple[str, str]:
-    return (recorded_text(value), "text/plain") if is_text(value) else (to_json(value), "application/json")
+def _type_of(value: object) -> str:
+    return "text/plain" if is_text(value) else "application/json"
 
 
-def query(text: str) -> PlainAttributes:
+def query(text: str, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the query of a retriever."""
-    return {semconv.QUERY: recorded_text(text) if is_text(text) else to_json(text)}
+    return write.text(semconv.QUERY, text)
 
 
-def documents(documents: Sequence[Document]) -> PlainAttributes:
+def documents(documents: Sequence[Document], write: Writer = UNLIMITED) -> PlainAttributes:
     """Return what a retriever found, with a score where there is one, also as pairs of a document and its score.
 
     At most 100 documents of at most 10,000 characters each; what is shortened has ``"truncated": true``, and so has a
     last entry that stands for documents left out.
     """
-    found = stored_items(documents) or []
-    entries = [attempt(_document, each, default=unprintable(each)) for each in found[:_MOST_DOCUMENTS]]
-    if (left_out := len(found) - _MOST_DOCUMENTS) > 0:
+    found = stored_items(documents, _MOST_DOCUMENTS) or []
+    entries = [attempt(_document, each, default=unprintable(each)) for each in found]
+    if (left_out := (stored_length(documents) or 0) - _MOST_DOCUMENTS) > 0:
         entries.append({"truncated": True, "left_out": left_out})
-    return {semconv.DOCUMENTS: to_json(entries)}
+    return write.json(semconv.DOCUMENTS, entries)
 
 
 def _document(found: object) -> object:
     document, score = found if isinstance(found, tuple) and len(found) == 2 else (found, None)  # noqa: PLR2004  a pair
     if not isinstance(document, Document):
         return found
-    content = recorded_text(document.page_content)
+    content = without_media(document.page_content)
     entry: dict[str, object] = {"content": content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
     if len(content) > _LONGEST_DOCUMENT:
         entry["truncated"] = True
@@ -128,11 +124,12 @@ def _score(scores: Iterable[object], metadata: Mapping[str, Any]) -> object:
     return None
 
 
-def _is_json_object(text: str) -> bool:
-    if not text.lstrip().startswith("{"):
-        return False
+def _json_object(text: object) -> dict[str, Any] | None:
+    """Return the object that a text is as JSON; None if it is none, or too long to find out."""
+    if not is_text(text) or len(text) > _LONGEST_ARGUMENTS or not text[:20].lstrip().startswith("{"):
+        return None
     try:
-        orjson.loads(text)
+        found: dict[str, Any] = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return False
-    return True
+        return None
+    return found

@@ -5,7 +5,7 @@ costs more than all the rest of a run's telemetry.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
@@ -17,11 +17,13 @@ from runspan.payload.beside import Beside, blocks_beside
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
 from runspan.payload.response import finish_reason
-from runspan.payload.serialize import to_json
+from runspan.payload.serialize import Items
 from runspan.payload.server_tools import SERVER_PARTS
-from runspan.payload.stored import stored_items, stored_pairs
+from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import describe, text_in
+from runspan.payload.writer import UNLIMITED, Writer
 
+_MOST_BLOCKS: Final = 1_000  # of a message
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -36,27 +38,48 @@ _ROLES: Final = {
 }
 
 
-def input_messages(messages: Sequence[BaseMessage]) -> PlainAttributes:
-    """Return the messages to a chat model, in the order sent."""
-    return {semconv.INPUT_MESSAGES: to_json(list(map(message_dict, messages)))}
+def input_messages(
+    messages: Sequence[Any], write: Writer = UNLIMITED, make: Callable[[Any], MessageDict] | None = None
+) -> PlainAttributes:
+    """Return the messages to a chat model, in the order sent; the newest of them if there is no room for all.
+
+    Args:
+        messages: a list or tuple.
+        write: writes them.
+        make: returns a message in the conventions' form; by default of LangChain's.
+    """
+    return write.json(semconv.INPUT_MESSAGES, Items(messages, make or message_dict, newest_first=True, note=_note))
 
 
-def input_prompts(prompts: Sequence[str]) -> PlainAttributes:
+def input_prompts(prompts: Sequence[str], write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the prompts of a completion model."""
-    return {semconv.INPUT_MESSAGES: to_json([{"role": "user", "parts": _content(prompt)} for prompt in prompts])}
+    return input_messages(prompts, write, _prompt)
 
 
-def output_messages(response: LLMResult) -> PlainAttributes:
+def output_messages(response: LLMResult, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the messages from a model, one for each generation."""
     generations = [generation for batch in response.generations for generation in batch]
     reasons = list(map(finish_reason, generations))
     missing = "error" if any(reasons) else "stop"
-    messages = [
+
+    def message(index: int) -> MessageDict:
+        reason = reasons[index] or ("error" if _is_cut(generations[index]) else missing)
         # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.
-        {**_output_message(each), "finish_reason": reason or ("error" if _is_cut(each) else missing)}
-        for each, reason in zip(generations, reasons, strict=True)
-    ]
-    return {semconv.OUTPUT_MESSAGES: to_json(messages)}
+        return {**_output_message(generations[index]), "finish_reason": reason}
+
+    return write.json(semconv.OUTPUT_MESSAGES, Items(list(range(len(generations))), message, note=_note))
+
+
+def _note(text: str) -> MessageDict:
+    return {"role": "…", "parts": [_text_part(text)]}
+
+
+def _text_part(text: str) -> MessagePart:
+    return {"type": "text", "content": text}
+
+
+def _prompt(prompt: str) -> MessageDict:
+    return {"role": "user", "parts": _content(prompt)}
 
 
 def _output_message(generation: Generation) -> MessageDict:
@@ -76,8 +99,8 @@ def message_dict(message: BaseMessage) -> MessageDict:
     # A ChatMessage has a role of its own; what users derive from BaseMessage has one or only a type.
     role = _ROLES.get(message.type) or getattr(message, "role", None) or message.type
     if message.name:
-        return {"role": role, "name": message.name, "parts": _parts(message, role)}
-    return {"role": role, "parts": _parts(message, role)}
+        return {"role": role, "name": message.name, "parts": Items(_parts(message, role), note=_text_part)}
+    return {"role": role, "parts": Items(_parts(message, role), note=_text_part)}
 
 
 def _parts(message: BaseMessage, role: str) -> list[MessagePart]:
@@ -103,9 +126,12 @@ def _content(content: str | Sequence[str | ContentBlock], leave_out: Sequence[st
     if isinstance(content, str):
         return [{"type": "text", "content": content}] if content else []
     # One block that can't be read must not cost the others.
-    blocks = stored_items(content) or ()
+    blocks = stored_items(content, _MOST_BLOCKS) or ()
     parts = (attempt(_part, block, leave_out, default={"type": "unknown", "value": block}) for block in blocks)
-    return [part for part in parts if part is not None]
+    found = [part for part in parts if part is not None]
+    if (left_out := (stored_length(content) or 0) - _MOST_BLOCKS) > 0:
+        found.append(_text_part(f"… [{left_out:,} blocks left out]"))
+    return found
 
 
 def _part(block: str | ContentBlock, leave_out: Sequence[str]) -> MessagePart | None:

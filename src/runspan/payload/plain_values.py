@@ -6,6 +6,7 @@ import orjson
 
 from runspan import semconv
 from runspan.attributes import Attributes, PlainAttributes
+from runspan.payload.writer import UNLIMITED, Writer
 
 _SIDES: Final = (
     (semconv.INPUT_MESSAGES, semconv.INPUTS, semconv.INPUTS_TYPE),
@@ -13,28 +14,29 @@ _SIDES: Final = (
 )
 
 
-def root_values(attributes: Attributes) -> PlainAttributes:
+def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the text of the last message in and out, as far as attributes of ours have messages with text."""
     values: PlainAttributes = {}
     for messages, name, type_name in _SIDES:
         if text := _last_text(attributes.get(messages)):
-            values |= {name: text, type_name: "text/plain"}
+            values |= write.again(name, text) | {type_name: "text/plain"}
     return values
 
 
-def retrieval_values(attributes: Attributes) -> PlainAttributes:
+def retrieval_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return query and documents again, which Langfuse and MLflow read by no other name.
 
     Nor does Phoenix read the documents if one has no id or no score.
     """
     values: PlainAttributes = {}
     if isinstance(query := attributes.get(semconv.QUERY), str):
-        values |= {semconv.INPUTS: query, semconv.INPUTS_TYPE: "text/plain"}
+        values |= write.again(semconv.INPUTS, query) | {semconv.INPUTS_TYPE: "text/plain"}
     if isinstance(documents := attributes.get(semconv.DOCUMENTS), str):
-        values |= {semconv.OUTPUTS: documents, semconv.OUTPUTS_TYPE: "application/json"}
+        values |= write.again(semconv.OUTPUTS, documents) | {semconv.OUTPUTS_TYPE: "application/json"}
     return values
 
 
 def _last_text(messages: Any) -> str:
     found = orjson.loads(messages) if isinstance(messages, str) else messages
-    return "".join(part["content"] for part in found[-1]["parts"] if part["type"] == "text") if found else ""
+    parts = found[-1].get("parts", ()) if found else ()  # of a message that was cut there may be none
+    return "".join(part.get("content", "") for part in parts if part["type"] == "text")

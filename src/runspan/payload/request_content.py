@@ -6,9 +6,9 @@ from typing import Any, Final
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
-from runspan.payload.serialize import to_json
 from runspan.payload.text import text_at
 from runspan.payload.tools import tool_definitions
+from runspan.payload.writer import UNLIMITED, Writer
 
 # Where packages put a schema: OpenAI and those that speak as it does; Ollama and Anthropic; Google.
 _FORMATS: Final = ("response_format", "format", "response_schema", "response_json_schema")
@@ -17,19 +17,20 @@ _MAX_DEPTH: Final = 4
 _SCHEMA_KEYS: Final = ("properties", "$defs", "anyOf", "items", "enum")
 
 
-def request_content(invocation_params: Any, options: Any = None) -> PlainAttributes:
+def request_content(invocation_params: Any, options: Any = None, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the tools that a model may call, the instructions apart from its messages, and the schema of its answer.
 
     Args:
         invocation_params: of the model.
         options: of the call, in which LangChain describes structured output.
+        write: writes them.
     """
-    found = dict(attempt(tool_definitions, invocation_params, default={}))
+    found = dict(attempt(tool_definitions, invocation_params, write, default={}))
     # OpenAI's Responses API; a system message is one of the messages.
     if instructions := text_at(invocation_params, "instructions"):
-        found[semconv.SYSTEM_INSTRUCTIONS] = to_json([{"type": "text", "content": instructions}])
+        found |= write.json(semconv.SYSTEM_INSTRUCTIONS, [{"type": "text", "content": instructions}])
     if schema := attempt(_output_schema, invocation_params, options, default=None):
-        found[semconv.OUTPUT_SCHEMA] = to_json(schema)
+        found |= write.json(semconv.OUTPUT_SCHEMA, schema)
     return found
 
 

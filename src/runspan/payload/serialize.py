@@ -1,291 +1,303 @@
-"""Values of any kind as JSON, and as what JSON has: dictionaries, lists, text and numbers."""
+"""Values of any kind as JSON, in one walk: it copies what there is room for, and looks at nothing else.
 
-import base64
-import dataclasses
-import datetime as dt
-import decimal
-import enum
-import functools
-import logging
-import numbers
-import pathlib
-import uuid
-from collections import UserDict
-from collections.abc import Mapping
-from importlib.metadata import version
-from types import MappingProxyType
+Room is a number of bytes. Long texts take half of what is left when the walk comes to them, and in the end what is left
+over, in the order in which it came to them; what no room is left for is counted in a note. So the JSON stays valid, and
+the walk costs what is kept, not what there is.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import orjson
 from langchain_core.messages import BaseMessage
-from langchain_core.prompt_values import ChatPromptValue
-from pydantic import BaseModel
 
-from runspan import semconv
 from runspan._guard import attempt
-from runspan.attributes import is_int64
-from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, blob_of, may_hold_blobs, without_blobs
-from runspan.payload.stored import stored_items, stored_pairs
+from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
+from runspan.payload.simplify import simplified
+from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import clean, describe, is_text, unprintable
 
+Redact = Callable[[str], str]
+
+DEFAULT_ROOM: Final = 1_000_000
+"""Bytes."""
 _MAX_DEPTH: Final = 100
-_MOST_VALUES: Final = 1_000_000
-# An object whose own code is called counts as so many values, since that code may be slow.
-_COST_OF_OBJECT: Final = 10
-_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
-_JSON: Final = frozenset(
-    (
-        semconv.INPUT_MESSAGES,
-        semconv.OUTPUT_MESSAGES,
-        semconv.SYSTEM_INSTRUCTIONS,
-        semconv.OUTPUT_SCHEMA,
-        semconv.TOOL_DEFINITIONS,
-        semconv.TOOL_ARGUMENTS,
-        semconv.DOCUMENTS,
-    )
-)
-# Protobuf libraries (C++, Java, Python; Go's allows 10,000) read at most 100 nested messages. The value of an attribute
-# is the fifth and each dictionary in it adds three: 24 levels are 77, which leaves room for messages around a request.
-MAX_STRUCTURE_DEPTH: Final = 24
+# A text of so many bytes is not cut: names, ids and roles stay, and a note would take as much.
+_SHORT: Final = 96
+# A message or a part of one that is made has its role, its type and some of its text, or is left out.
+_LEAST_FOR_ITEM: Final = 512
+_BRACKETS: Final = 3  # with a comma
+# What a note takes of how many items or keys were left out; any list may come to need one.
+_NOTE: Final = 44
+# Beyond what is kept of a text so many characters are redacted, too: a secret that ends there must not be cut in two.
+_MARGIN: Final = 2_000
+WITHHELD: Final = "[withheld]"
+"""What stands for a text whose redactor failed."""
+_CUT: Final = "…"
 
 
-def to_json(value: object) -> str:
-    """Return any value as JSON; what JSON has no form for is described as text. Never raises."""
+@dataclass(slots=True)
+class Items:
+    """Items of a list that are made one by one, as far as there is room for them."""
+
+    values: object
+    """A list or tuple."""
+    make: Callable[[Any], object] = lambda item: item
+    newest_first: bool = False
+    """Whether the last are kept if there is no room for all, with the first, which may be the system's."""
+    note: Callable[[str], object] = str
+    """Makes the item that says how many were left out."""
+
+    def item(self, index: int) -> object:
+        """Return one item, made."""
+        base: Any = list if issubclass(type(self.values), list) else tuple
+        return self.make(base.__getitem__(self.values, index))
+
+
+class _FullError(Exception):
+    """No room is left."""
+
+
+def to_json(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = None) -> str:
+    """Return any value as JSON of at most so many bytes; what JSON has no form for is described as text. Never raises.
+
+    What is deeper than 100 levels, holds itself or can't be printed is replaced by a text such as ``<too deep>``. What
+    there is no room for is cut, with a note of how much that was. Two bytes are needed at the least.
+
+    Args:
+        value: any value; ``Items`` in it are made as they are needed.
+        room: in bytes.
+        redact: is called with each text that is kept, keys too, but with no words of the conventions.
+    """
     # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
     # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.
-    return orjson.dumps(plain_copy(value)).decode()
+    walk = _Walk(room, redact)
+    copy = attempt(walk.run, value, default="<too deep>")  # only a RecursionError can come here
+    walk.extend_texts()
+    return orjson.dumps(copy, default=_CutText.shown).decode()
 
 
-def recorded_text(text: str) -> str:
-    """Return a text as it is recorded: as UTF-8 can encode it, and with references in place of media."""
+def fitted(text: str, room: int, redact: Redact | None = None, size: Callable[[str], int] = len) -> str:
+    """Return a text, or its beginning and a note of how much was left out; at most so many bytes.
+
+    Args:
+        text: any text, which is cleaned.
+        room: in bytes.
+        redact: is called with what is kept and a margin.
+        size: returns the bytes that a text takes.
+    """
+    window = clean(text[: room + _MARGIN])
+    kept = redact(window) if redact is not None else window
+    is_whole = len(window) >= len(text) or len(text) <= room + _MARGIN
+    if is_whole and size(kept) <= room:
+        return kept
+    note = f"{_CUT} [{len(text):,} characters left out]"
+    if size(note) > room:
+        return _CUT if size(_CUT) <= room else ""
+    # What is redacted may be shorter, so the margin may come into what is kept, a secret cut in two at its end.
+    kept = (kept if is_whole else kept[:-_MARGIN])[: room - size(note)]
+    while (excess := size(kept) + size(note) - room) > 0:
+        kept = kept[: len(kept) - max(1, excess // 6)]  # no character takes more than six bytes
+    return f"{kept}{_CUT} [{len(text) - len(kept):,} characters left out]"
+
+
+def without_media(text: str) -> str:
+    """Return a text with references in place of media."""
     if type(text) is not str:
         text = str.__str__(text)  # without a subclass's own code
-    if may_hold_blobs(text):
-        text = attempt(without_blobs, text, default=text)
-    return text if text.isascii() else clean(text)
+    return attempt(without_blobs, text, default=text) if may_hold_blobs(text) else text
 
 
-def plain_copy(value: object) -> Any:
-    """Return any value as built-in dictionaries, lists, texts, numbers, booleans and None, none of them a subclass.
-
-    It holds no cycle, nothing deeper than 100 levels, at most a million values and no text that UTF-8 can't encode.
-    What is left out is replaced by a text: ``<too deep>``, ``<cycle>``, ``<cut>``, ``<unprintable ...>``.
-    """
-    return attempt(_Copier().copy, value, 0, default="<too deep>")  # only a RecursionError can come here
+def size_in_json(text: str) -> int:
+    """Return the bytes of a text in JSON, with its quotation marks."""
+    return len(orjson.dumps(text))
 
 
-class _Copier:
+class _CutText:
+    """A text that is too long for its share; it gets more in the end, if something is left over."""
+
+    def __init__(self, text: str, room: int) -> None:
+        self.text = text
+        self.room = room
+        self.kept = ""
+
+    def shown(self) -> str:
+        return self.kept
+
+
+class _Walk:
     """Copies one value; no code of a value runs but in ``attempt``."""
 
-    def __init__(self) -> None:
-        self._left = _MOST_VALUES
+    def __init__(self, room: int, redact: Redact | None) -> None:
+        self._room = room
+        self._redact = redact
         self._ancestors: set[int] = set()  # ids of the values around the present one
+        self._cut_texts: list[_CutText] = []
+
+    def run(self, value: Any) -> object:
+        """Return a copy of a value, an empty text if there is no room for anything."""
+        try:
+            return self.copy(value, 0)
+        except _FullError:
+            return ""
 
     def copy(self, value: Any, depth: int) -> object:
+        """Return any value as built-in dictionaries, lists, texts, numbers, booleans and None, none of them a subclass.
+
+        Raises:
+            _FullError: if there is no room for it at all.
+        """
         kind = type(value)
         if kind is str:
-            return recorded_text(value)
-        if kind is int:
-            return value if _SMALLEST_INT <= value <= _LARGEST_INT else describe(value)
-        if kind is float or kind is bool or value is None:
-            return value
+            return self._text(value)
+        if kind is float or kind is int or kind is bool or value is None:
+            return self._scalar(value)
         if depth >= _MAX_DEPTH:
-            return "<too deep>"
+            return self._text("<too deep>")
         if id(value) in self._ancestors:
-            return "<cycle>"
+            return self._text("<cycle>")
         self._ancestors.add(id(value))
         try:
             return self._copy_parts(value, depth + 1)
         finally:
             self._ancestors.discard(id(value))
 
-    def _copy_parts(self, value: Any, depth: int) -> object:
-        if type(value) is list:  # as most are: one copy less
-            return self._list(value, depth)
-        if (pairs := stored_pairs(value)) is not None:
-            return self._dictionary(pairs, depth)
-        if (items := stored_items(value)) is not None:
-            return self._list(items, depth)
-        self._left = max(self._left - _COST_OF_OBJECT, 0)
-        return self.copy(attempt(_simplified, value, default=unprintable(value)), depth)
+    def extend_texts(self) -> None:
+        """Give the texts that were cut what is left over, the first of them first."""
+        for cut in self._cut_texts:
+            room = cut.room + self._room
+            cut.kept = fitted(cut.text, room, self._redact, size_in_json)
+            self._room = room - size_in_json(cut.kept)
 
-    def _dictionary(self, pairs: list[tuple[Any, Any]], depth: int) -> dict[str, object]:
-        copies: dict[str, object] = {}
-        for key, value in pairs:
-            if not self._left:
-                copies["<cut>"] = None
-                break
-            self._left -= 1
-            name = clean(key) if is_text(key) else describe(key)
-            if name in DATA_KEYS and (blob := attempt(_field, value, pairs, default=None)) is not None:
-                value = blob.in_words()  # noqa: PLW2901  what is recorded of it
-            copies[name] = recorded_text(value) if type(value) is str else self.copy(value, depth)
-        return copies
+    def _spend(self, size: int) -> None:
+        if size > self._room:
+            raise _FullError
+        self._room -= size
 
-    def _list(self, items: list[Any], depth: int) -> list[object]:
-        copies: list[object] = []
-        for item in items:
-            if not self._left:
-                copies.append("<cut>")
-                break
-            self._left -= 1
-            copies.append(item if type(item) is float else self.copy(item, depth))
-        return copies
-
-
-def _field(data: object, holder: list[tuple[Any, Any]]) -> Blob | None:
-    if not (type(data) is str or type(data) is bytes) or len(data) < SHORTEST_BLOB:
-        return None
-    return blob_field(data, holder)
-
-
-def _simplified(value: object) -> object:
-    # By its type: a value may have another ``__class__``, or one that raises.
-    return _simpler.dispatch(type(value))(value)
-
-
-@functools.singledispatch
-def _simpler(value: Any) -> object:
-    """Return a value in a form that is nearer to JSON."""
-    if dataclasses.is_dataclass(type(value)):
-        # What its author keeps out of its repr, such as a key, is not for others to read.
-        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
-    if _is_array(value):
-        return value.tolist()
-    return describe(value, repr)
-
-
-def _is_array(value: Any) -> bool:
-    """Return whether this is an array or a number of NumPy's that is no Python number; without importing NumPy."""
-    return type(value).__module__ == "numpy" and value.size <= _MOST_VALUES
-
-
-@_simpler.register
-def _(message: BaseMessage) -> object:
-    kept = ("name", "id", "tool_calls", "tool_call_id")
-    named = {name: found for name in kept if (found := getattr(message, name, None))}
-    return {"type": message.type, "content": message.content, **named}
-
-
-@_simpler.register
-def _(prompt: ChatPromptValue) -> object:
-    # Pydantic would dump its messages by the type that it declares, without what subclasses add.
-    return {"messages": prompt.messages}
-
-
-@_simpler.register
-def _(model: BaseModel) -> object:
-    return attempt(_dump, model, default=None) or describe(model, repr)
-
-
-def _dump(model: BaseModel) -> object:
-    return model.model_dump(warnings=False, exclude=_hidden(model))
-
-
-def _hidden(value: Any, depth: int = 0) -> dict[Any, Any]:
-    """Return which fields within a value its authors keep out of its repr, as pydantic takes what to leave out."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return {}
-    if depth > _MAX_DEPTH:
-        raise RecursionError
-    shown: dict[Any, bool] = {}
-    if issubclass(kind, BaseModel):
-        shown = {name: field.repr for name, field in kind.model_fields.items()}
-        shown |= dict.fromkeys(value.model_extra or (), True)
-    elif dataclasses.is_dataclass(kind):
-        shown = {field.name: field.repr for field in dataclasses.fields(kind)}
-    parts = [(name, getattr(value, name, None)) for name in shown]
-    parts = parts or stored_pairs(value) or list(enumerate(stored_items(value) or ()))
-    return {key: out for key, part in parts if (out := shown.get(key) is False or _hidden(part, depth + 1))}
-
-
-@_simpler.register(UserDict)
-@_simpler.register(MappingProxyType)
-def _(values: Any) -> object:
-    return dict(values)
-
-
-@_simpler.register(bytes)
-@_simpler.register(bytearray)
-@_simpler.register(memoryview)
-def _(data: bytes | bytearray | memoryview) -> object:
-    if (blob := blob_of(data := bytes(data))) is not None:
-        return blob.in_words()
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(data).decode()
-
-
-# Subclasses of the built-in types, and NumPy's numbers.
-@_simpler.register
-def _(text: str) -> object:
-    return str.__str__(text)
-
-
-@_simpler.register
-def _(number: numbers.Integral) -> object:
-    return int(number)
-
-
-@_simpler.register
-def _(number: numbers.Real) -> object:
-    return float(number)
-
-
-@_simpler.register
-def _(member: enum.Enum) -> object:
-    return member.value
-
-
-@_simpler.register
-def _(moment: dt.date | dt.time) -> object:
-    return moment.isoformat()
-
-
-@_simpler.register(decimal.Decimal)
-@_simpler.register(pathlib.PurePath)
-@_simpler.register(uuid.UUID)
-def _(value: object) -> object:
-    return describe(value)
-
-
-@functools.cache
-def is_structure_recorded() -> bool:
-    """Return whether OpenTelemetry's spans take lists and objects, as they do from 1.45 on; warn if they do not."""
-    found = version("opentelemetry-api")
-    if tuple(int(part) for part in found.split(".")[:2]) >= (1, 45):
-        return True
-    logging.getLogger("runspan").warning(
-        "content_form is 'structured', but spans of OpenTelemetry %s take no structured values, so content is recorded"
-        " as JSON. Install opentelemetry-api and opentelemetry-sdk 1.45 or newer.",
-        found,
-    )
-    return False
-
-
-def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes in which what is JSON is lists and objects."""
-    return {name: _structure_of(value) if name in _JSON else value for name, value in attributes.items()}
-
-
-def _structure_of(value: object) -> Any:
-    try:
-        return _for_otlp(orjson.loads(value)) if isinstance(value, str) else value
-    except orjson.JSONDecodeError:
+    def _scalar(self, value: Any) -> object:
+        if type(value) is int and not _SMALLEST_INT <= value <= _LARGEST_INT:
+            return self._text(describe(value))
+        self._spend(len(repr(value)) + 2)  # a comma, and "null" is longer than "nan"
         return value
 
+    def _text(self, text: str) -> object:
+        if len(text) <= _SHORT:
+            text = clean(without_media(text))
+            kept = self._redact(text) if self._redact is not None else text
+            self._spend(size_in_json(kept) + 1)
+            return kept
+        text = without_media(text)
+        share = self._room // 2
+        if share < _SHORT:
+            raise _FullError
+        if len(text) <= share:
+            text = clean(text)
+            kept = self._redact(text) if self._redact is not None else text
+            if (size := size_in_json(kept) + 1) <= share:
+                self._spend(size)
+                return kept
+        self._spend(share)
+        self._cut_texts.append(cut := _CutText(text, share - 1))
+        return cut
 
-def _for_otlp(value: Any, depth: int = 0) -> Any:
-    """Return plain JSON as OTLP holds it: what is nested too deeply as JSON, too large integers as text."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
-        return value if kind is not int or is_int64(value) else str(value)
-    if depth == MAX_STRUCTURE_DEPTH:
-        return to_json(value)
-    if kind is dict:
-        return {key: _for_otlp(each, depth + 1) for key, each in value.items()}
-    return [_for_otlp(each, depth + 1) for each in value]
+    def _copy_parts(self, value: Any, depth: int) -> object:
+        kind = type(value)
+        if kind is dict:
+            return self._dictionary(value, len(value), depth)
+        if kind is Items:
+            return self._items(value, depth)
+        if (size := stored_length(value)) is None:
+            return self.copy(attempt(simplified, value, default=unprintable(value)), depth)
+        if issubclass(kind, dict):
+            return self._dictionary(value, size, depth)
+        if issubclass(kind, list) and size and issubclass(type(list.__getitem__(value, -1)), BaseMessage):
+            return self._items(Items(value, newest_first=True), depth)
+        return self._list(value, size, depth)
+
+    def _dictionary(self, value: Any, size: int, depth: int) -> dict[str, object]:
+        self._spend(_BRACKETS + _NOTE)
+        copies: dict[str, object] = {}
+        pairs = stored_pairs(value, self._room) or []
+        for key, each in pairs:
+            before = self._room
+            try:
+                name = self._key(key, copies)
+                copies[name] = self.copy(_medium(each, pairs) if name in DATA_KEYS else each, depth)
+            except _FullError:
+                self._room = before
+                copies[_CUT] = _left_out(size - len(copies), "keys")
+                return copies
+        self._room += _NOTE
+        return copies
+
+    def _key(self, key: Any, others: dict[str, object]) -> str:
+        if self._redact is None and type(key) is str and key.isidentifier() and key.isascii() and key not in others:
+            self._spend(len(key) + 4)
+            return key
+        name = first = fitted(key if is_text(key) else describe(key), self._room // 2, self._redact, size_in_json)
+        number = 1
+        while name in others:
+            number += 1
+            name = f"{first} ({number})"
+        self._spend(size_in_json(name) + 2)
+        return name
+
+    def _list(self, value: Any, size: int, depth: int) -> list[object]:
+        self._spend(_BRACKETS + _NOTE)
+        copies: list[object] = []
+        for item in stored_items(value, self._room) or ():
+            before = self._room
+            try:
+                copies.append(self.copy(item, depth))
+            except _FullError:
+                self._room = before
+                break
+        if size > len(copies):
+            copies.append(_left_out(size - len(copies)))
+        else:
+            self._room += _NOTE
+        return copies
+
+    def _items(self, items: Items, depth: int) -> list[object]:
+        size = stored_length(items.values) or 0
+        for_note = len(orjson.dumps(items.note(_left_out(size)))) + 1
+        self._spend(_BRACKETS + for_note)
+        kept: dict[int, object] = {}
+        for index in _newest_first(size) if items.newest_first else range(size):
+            before = self._room
+            if kept and before < _LEAST_FOR_ITEM:
+                break
+            try:
+                item = attempt(items.item, index, default="<unprintable>")
+                kept[index] = self.copy(item, depth)
+            except _FullError:
+                self._room = before
+                break
+        copies = [kept[index] for index in sorted(kept)]
+        if size > len(kept):
+            gap = (1 if 0 in kept else 0) if items.newest_first else len(copies)
+            copies.insert(gap, items.note(_left_out(size - len(kept))))
+        else:
+            self._room += for_note
+        return copies
+
+
+def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:
+    """Return what stands for data whose dictionary says of which media type it is; other values as they are."""
+    if not (type(data) is str or type(data) is bytes) or len(data) < SHORTEST_BLOB:
+        return data
+    blob: Blob | None = attempt(blob_field, data, holder, default=None)
+    return blob.in_words() if blob is not None else data
+
+
+def _newest_first(size: int) -> Iterable[int]:
+    """Return indexes in the order of what is kept first: the last item, the first, then from the last back."""
+    return chain(range(size - 1, size - 2, -1), range(min(1, size - 1)), range(size - 2, 0, -1))
+
+
+def _left_out(count: int, what: str = "items") -> str:
+    return f"{_CUT} [{count:,} {what} left out]"

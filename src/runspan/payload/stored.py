@@ -23,3 +23,12 @@ def stored_pairs(value: object, most: int | None = None) -> list[tuple[Any, Any]
         return None
     pairs: Any = dict.items(value)  # type: ignore[arg-type]  # the same
     return list(pairs if most is None else islice(pairs, most))
+
+
+def stored_length(value: object) -> int | None:
+    """Return how many items or keys a list, tuple, set, deque or dictionary has, also a subclass; None otherwise."""
+    kind = type(value)
+    for each in (dict, *_COLLECTIONS):
+        if issubclass(kind, each):
+            return each.__len__(value)  # type: ignore[arg-type]  # it is of that kind
+    return None

@@ -8,9 +8,9 @@ from langchain_core.outputs import LLMResult
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
-from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import text_at, text_in
+from runspan.payload.writer import UNLIMITED, Writer
 
 _Tool = dict[str, Any]
 
@@ -24,11 +24,14 @@ _FUNCTION_TYPES: Final = (None, "function", "custom")
 _NO_TOOL: Final = "cachePoint"
 
 
-def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool = False) -> PlainAttributes:
+def tool_definitions(
+    invocation_params: Mapping[str, Any] | None, write: Writer = UNLIMITED, *, full: bool = False
+) -> PlainAttributes:
     """Return the tools that a model may call, by type and name; nothing if there are none.
 
     Args:
         invocation_params: of the model.
+        write: writes them.
         full: whether descriptions and schemas of parameters are recorded, too; the conventions advise against it, since
             they are long and the same in each call.
     """
@@ -39,7 +42,7 @@ def tool_definitions(invocation_params: Mapping[str, Any] | None, *, full: bool 
     listed = map(stored_items, (invocation_params.get("tools"), invocation_params.get("functions"), in_config))
     tools = next(filter(None, listed), [])
     definitions = list(filter(None, (_definition(tool, full=full) for tool in _flat(tools))))
-    return {semconv.TOOL_DEFINITIONS: to_json(definitions)} if definitions else {}
+    return write.json(semconv.TOOL_DEFINITIONS, definitions) if definitions else {}
 
 
 def _flat(tools: list[Any]) -> Iterator[_Tool]:

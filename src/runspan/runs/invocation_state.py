@@ -3,13 +3,16 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.trace import Link, Span, SpanContext
 
 from runspan import semconv
 from runspan.runs.execution import ExecutionSite
 from runspan.runs.message_history import MessageHistory
+
+if TYPE_CHECKING:
+    from runspan.runs.budget import TraceBudget
 
 _MOST_REMEMBERED: Final = 1000
 
@@ -98,7 +101,7 @@ class ToolCallLinks:
 class InvocationState:
     """What a run has to do with others of its invocation."""
 
-    __slots__ = ("agent_usage", "attempt_key", "failed", "fallback", "message_history", "tool_call_links")
+    __slots__ = ("agent_usage", "attempt_key", "budget", "failed", "fallback", "message_history", "tool_call_links")
 
     def __init__(self) -> None:
         self.tool_call_links: ToolCallLinks | None = None
@@ -113,11 +116,14 @@ class InvocationState:
         """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
         self.fallback = 0
         """The number of the fallback that it is, 0 if it is none."""
+        self.budget: TraceBudget | None = None
+        """What the content of the invocation may take; None until content is recorded."""
 
     def inherit(self, around: "InvocationState | None") -> None:
         """Take over what the run around this one shares, or begin an invocation."""
         self.tool_call_links = (around.tool_call_links if around is not None else None) or ToolCallLinks()
         self.message_history = (around.message_history if around is not None else None) or MessageHistory()
+        self.budget = around.budget if around is not None else None
 
     def count_usage(self) -> None:
         """Count what is done within the run from now on."""

@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runspan.attributes import Attributes, without_content
 from runspan.settings import Destination
+
+if TYPE_CHECKING:
+    from runspan.runs.budget import SpanBudget
 
 _NOTHING: Final[Attributes] = {}
 _DescribeAbandoned = Callable[[Any, int], Attributes]
@@ -37,12 +40,14 @@ class Stream:
 class Record:
     """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
 
-    __slots__ = ("attributes", "captures", "describe_abandoned", "transform_outputs")
+    __slots__ = ("attributes", "budget", "captures", "describe_abandoned", "transform_outputs")
 
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
         self.captures: frozenset[Destination] = frozenset()
         """Where content may go: all handlers of the run have to allow it."""
+        self.budget: SpanBudget | None = None
+        """What its content may take; None if nothing is recorded of it."""
         self.describe_abandoned: _DescribeAbandoned | None = None
         """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
         self.transform_outputs: Callable[[Any], Any] | None = None
@@ -69,4 +74,5 @@ class Record:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.attributes, self.describe_abandoned, self.transform_outputs = _NOTHING, None, None
+        self.attributes, self.budget = _NOTHING, None
+        self.describe_abandoned = self.transform_outputs = None

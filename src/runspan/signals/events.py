@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
+import orjson
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -15,7 +16,9 @@ from runspan._version import __version__
 from runspan.arguments import shown
 from runspan.attributes import Attributes, is_int64
 from runspan.payload import clean, failure, to_json
-from runspan.payload.serialize import MAX_STRUCTURE_DEPTH, plain_copy, recorded_text
+from runspan.payload.structure import MAX_STRUCTURE_DEPTH
+from runspan.payload.text import is_text
+from runspan.payload.writer import Writer
 from runspan.signals import private_names
 
 _API: Final = "opentelemetry._logs"
@@ -48,7 +51,7 @@ class _LoggerProvider(Protocol):
 class RunEvents:
     """Emits events of runs; without a logger provider nothing happens. No exception leaves it.
 
-    ``captures`` is whether an event may have content.
+    ``write`` writes the content of an event; it is None if that may have none.
 
     Args:
         logger_provider: where the events go; the global provider, whichever it is by then, if None.
@@ -80,7 +83,7 @@ class RunEvents:
 
         self._emit(span, semconv.DETAILS_EVENT, "DEBUG", with_content)
 
-    def exception(self, span: Span, error: BaseException, attributes: Attributes, *, captures: bool) -> None:
+    def exception(self, span: Span, error: BaseException, attributes: Attributes, write: Writer | None) -> None:
         """Emit an error that ended a call of a model, an embeddings model or a retriever.
 
         There is no event of other operations, of cancellations, and of LangGraph's control flow.
@@ -89,7 +92,7 @@ class RunEvents:
             span: the span of the call.
             error: what it raised.
             attributes: those of the span, without content; the operation decides whether there is an event.
-            captures: whether the event has the message, in the stack trace, too.
+            write: writes the message and the stack trace; None if the event may have no content.
         """
         if attributes.get(semconv.OPERATION) in _CLIENT_OPERATIONS:
             ended_by = attempt(failure, error, default=None)
@@ -98,37 +101,33 @@ class RunEvents:
                     span,
                     semconv.EXCEPTION_EVENT,
                     "WARN",
-                    lambda: {**attributes, **_exception(error, captures=captures)},
+                    lambda: {**attributes, **_exception(error, write)},
                 )
 
-    def custom(self, span: Span, name: str, data: object, *, captures: bool) -> None:
+    def custom(self, span: Span, name: str, data: object, write: Writer | None) -> None:
         """Emit a custom event that the application dispatched."""
-        self._emit(
-            span, semconv.CUSTOM_EVENT, "INFO", lambda: {semconv.EVENT_NAME: clean(name), **_data(data, captures)}
-        )
+        self._emit(span, semconv.CUSTOM_EVENT, "INFO", lambda: {semconv.EVENT_NAME: clean(name), **_data(data, write)})
 
     def retry(self, span: Span, state: object) -> None:
         """Emit that another attempt follows; ``state`` is tenacity's ``RetryCallState``."""
         self._emit(span, semconv.RETRY_EVENT, "WARN", lambda: _retry(state))
 
-    def text(self, span: Span, text: str, *, captures: bool) -> None:
+    def text(self, span: Span, text: str, write: Writer | None) -> None:
         """Emit the text of a run; all of it is content."""
-        if captures:
-            self._emit(span, semconv.TEXT_EVENT, "INFO", lambda: _data(text, captures))
+        if write is not None:
+            self._emit(span, semconv.TEXT_EVENT, "INFO", lambda: _data(text, write))
 
     def interrupt(
-        self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, *, captures: bool
+        self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, write: Writer | None
     ) -> None:
         """Emit that a graph waits; ``payload`` is LangGraph's ``interrupts``."""
-        self._emit(
-            span, semconv.INTERRUPT_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures)
-        )
+        self._emit(span, semconv.INTERRUPT_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, write))
 
     def resume(
-        self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, *, captures: bool
+        self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, write: Writer | None
     ) -> None:
         """Emit that a graph goes on; ``payload`` is the value that it was resumed with, None if that is not known."""
-        self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, captures))
+        self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, write))
 
     def evaluation(self, span: Span, attributes: Attributes) -> None:
         """Emit how somebody judged what a span did."""
@@ -165,20 +164,21 @@ def _emit_to(logger: _Logger, span: Span, name: str, severity: str, describe: Ca
         )
 
 
-def _exception(error: BaseException, *, captures: bool) -> Attributes:
+def _exception(error: BaseException, write: Writer | None) -> Attributes:
     description = failure(error)
-    if not captures:
-        # Without messages: they stand in the last line of a trace, and in those of the causes.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        return {
-            semconv.EXCEPTION_TYPE: description.error_type,
-            semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{description.error_type}"),
-        }
-    return {
-        semconv.EXCEPTION_TYPE: description.error_type,
-        semconv.EXCEPTION_MESSAGE: description.message,
-        semconv.EXCEPTION_STACKTRACE: _last_of("".join(traceback.format_exception(error))),
-    }
+    attributes = {semconv.EXCEPTION_TYPE: description.error_type}
+    if write is None:
+        # Without messages: they stand in the last line of a trace, and in those of the causes. Lines of source have
+        # literals.
+        frames = "".join(map(_frame, traceback.extract_tb(error.__traceback__)))
+        return attributes | {semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{description.error_type}")}
+    stacktrace = _last_of("".join(traceback.format_exception(error)))
+    message = write.text(semconv.EXCEPTION_MESSAGE, description.message)
+    return attributes | message | write.text(semconv.EXCEPTION_STACKTRACE, stacktrace)
+
+
+def _frame(frame: traceback.FrameSummary) -> str:
+    return f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n'
 
 
 def _last_of(stacktrace: str) -> str:
@@ -191,25 +191,29 @@ def _retry(state: Any) -> Attributes:
     return {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep), **error_type}
 
 
-def _checkpoint(checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, captures: bool) -> Attributes:
+def _checkpoint(
+    checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, write: Writer | None
+) -> Attributes:
     path = namespace if isinstance(namespace, str) else "|".join(namespace)
-    data = _data(payload, captures and payload is not None)
+    data = _data(payload, write) if payload is not None else {}
     return {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: path, **data}
 
 
-def _data(data: object, captures: bool) -> Attributes:
+def _data(data: object, write: Writer | None) -> Attributes:
     """Return data as an attribute: as it is if OpenTelemetry has such values, else as JSON."""
-    if not captures:
+    if write is None:
         return {}
-    if isinstance(data, str):
-        return {semconv.EVENT_DATA: recorded_text(data)}
     # A copy: what is emitted is encoded later, when the application may have changed it.
-    return {semconv.EVENT_DATA: plain_copy(data) if _is_value(data) else to_json(data)}
+    written = write.text(semconv.EVENT_DATA, data)
+    if is_text(data) or not (text := written.get(semconv.EVENT_DATA)):
+        return written
+    value = orjson.loads(str(text))
+    return {semconv.EVENT_DATA: value} if _is_value(value) else written
 
 
 def _structured(content: Attributes) -> Attributes:
     """Return content as lists and dictionaries of what OpenTelemetry has; as JSON if it nests too deeply."""
-    copies = {name: plain_copy(value) for name, value in content.items()}
+    copies = {name: orjson.loads(to_json(value)) for name, value in content.items()}
     return {name: copy if _is_value(copy) else to_json(copy) for name, copy in copies.items()}
 
 

@@ -10,6 +10,7 @@ from opentelemetry.metrics import MeterProvider
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes, without_content
+from runspan.payload.writer import Writer
 from runspan.runs.run import Run
 from runspan.signals.events import RunEvents
 from runspan.signals.metrics import RunMetrics, run_metrics
@@ -52,17 +53,29 @@ class Signals:
             return None
         return run_metrics(provider, legacy_names=self._legacy_names)
 
-    def record_end(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None = None) -> None:
-        """Record the end of a run, nothing of a chain; ``attributes`` are those that its span gets at the end."""
-        if semconv.OPERATION in run.start_attributes:
-            attempt(self._record_end, run, attributes, at_ns, error, default=None)
+    def record_end(
+        self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None, write: Writer | None
+    ) -> None:
+        """Record the end of a run, nothing of a chain.
 
-    def emit_event(self, run: Run, callback: str, args: tuple[Any, ...]) -> None:
+        Args:
+            run: the run.
+            attributes: those that its span gets at the end.
+            at_ns: when it ended.
+            error: what it raised.
+            write: writes the content of its events; None if they may have none.
+        """
+        if semconv.OPERATION in run.start_attributes:
+            attempt(self._record_end, run, attributes, at_ns, error, write, default=None)
+
+    def emit_event(self, run: Run, callback: str, args: tuple[Any, ...], write: Writer | None) -> None:
         """Emit the event of a callback between start and end of a run, if it has one; ``args`` are the callback's."""
         if (emit := _EMITTERS.get(callback)) is not None:
-            attempt(emit, self.events, run, *args, default=None)
+            attempt(emit, self.events, run, write, *args, default=None)
 
-    def _record_end(self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None) -> None:
+    def _record_end(
+        self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None, write: Writer | None
+    ) -> None:
         # A function, since often nobody takes metrics or events.
         def span_attributes() -> Attributes:
             return {**run.start_attributes, **run.record.attributes, **attributes}
@@ -70,7 +83,7 @@ class Signals:
         if run.is_model:
             self.events.details(run.span, lambda: _details(run.record.allowed(span_attributes(), "event")))
         if error is not None:
-            self.events.exception(run.span, error, without_content(span_attributes()), captures=_captures(run))
+            self.events.exception(run.span, error, without_content(span_attributes()), write)
         recorder = self.metrics
         if recorder is not None:
             chunks = [(each - run.started_ns) / 1e9 for each in run.stream.chunk_ns] if run.stream is not None else []
@@ -90,28 +103,24 @@ def _details(attributes: Attributes) -> tuple[Attributes, Attributes]:
     return attributes, _structured(attributes)
 
 
-def _captures(run: Run) -> bool:
-    return "event" in run.record.captures
+def _custom(events: RunEvents, run: Run, write: Writer | None, name: str, data: object) -> None:
+    events.custom(run.span, name, data, write)
 
 
-def _custom(events: RunEvents, run: Run, name: str, data: object) -> None:
-    events.custom(run.span, name, data, captures=_captures(run))
+def _text(events: RunEvents, run: Run, write: Writer | None, text: str) -> None:
+    events.text(run.span, text, write)
 
 
-def _text(events: RunEvents, run: Run, text: str) -> None:
-    events.text(run.span, text, captures=_captures(run))
-
-
-def _retry(events: RunEvents, run: Run, state: object) -> None:
+def _retry(events: RunEvents, run: Run, _: Writer | None, state: object) -> None:
     events.retry(run.span, state)
 
 
-def _interrupt(events: RunEvents, run: Run, event: Any) -> None:
-    events.interrupt(run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, captures=_captures(run))
+def _interrupt(events: RunEvents, run: Run, write: Writer | None, event: Any) -> None:
+    events.interrupt(run.span, event.checkpoint_id, event.checkpoint_ns, event.interrupts, write)
 
 
-def _resume(events: RunEvents, run: Run, event: Any) -> None:
-    events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, captures=_captures(run))
+def _resume(events: RunEvents, run: Run, write: Writer | None, event: Any) -> None:
+    events.resume(run.span, event.checkpoint_id, event.checkpoint_ns, None, write)
 
 
 _EMITTERS: Final[dict[str, Callable[..., None]]] = {

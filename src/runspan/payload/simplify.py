@@ -1,0 +1,146 @@
+"""A value of any kind in a form that is nearer to JSON, its parts as they are."""
+
+import base64
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import functools
+import itertools
+import numbers
+import pathlib
+import uuid
+from collections import UserDict
+from types import MappingProxyType
+from typing import Any, Final
+
+from langchain_core.messages import BaseMessage
+from langchain_core.prompt_values import ChatPromptValue
+from pydantic import BaseModel, PlainSerializer, WrapSerializer
+from pydantic.fields import FieldInfo
+
+from runspan.payload.blobs import blob_of
+from runspan.payload.text import describe
+
+# Of an array or a mapping of a foreign kind, which has to be copied whole.
+_MOST_ITEMS: Final = 10_000
+# Of bytes that are text.
+_MOST_BYTES: Final = 100_000
+
+
+def simplified(value: object) -> object:
+    """Return a value in a form that is nearer to JSON; its parts may be of any kind still.
+
+    It runs the value's own code, which may raise anything.
+    """
+    # By its type: a value may have another ``__class__``, or one that raises.
+    return _simpler.dispatch(type(value))(value)
+
+
+@functools.singledispatch
+def _simpler(value: Any) -> object:
+    if dataclasses.is_dataclass(type(value)):
+        # What its author keeps out of its repr, such as a key, is not for others to read.
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
+    if _is_array(value):
+        return value.tolist()
+    return describe(value, repr)
+
+
+def _is_array(value: Any) -> bool:
+    """Return whether this is an array or a number of NumPy's that is no Python number; without importing NumPy."""
+    return type(value).__module__ == "numpy" and value.size <= _MOST_ITEMS
+
+
+@_simpler.register
+def _(message: BaseMessage) -> object:
+    kept = ("name", "id", "tool_calls", "tool_call_id")
+    named = {name: found for name in kept if (found := getattr(message, name, None))}
+    return {"type": message.type, "content": message.content, **named}
+
+
+@_simpler.register
+def _(prompt: ChatPromptValue) -> object:
+    return {"messages": prompt.messages}
+
+
+@_simpler.register
+def _(model: BaseModel) -> object:
+    # Field by field: pydantic would dump a field by the type that it declares, without what subclasses add, and whole.
+    kind = type(model)
+    if kind.__pydantic_decorators__.model_serializers:
+        return model.model_dump(warnings=False)
+    fields = {name: field for name, field in kind.model_fields.items() if field.repr and not field.exclude}
+    stored = {name: vars(model)[name] for name in fields if name in vars(model)}
+    serialized = {name for name in stored if _has_serializer(kind, name, fields[name])}
+    if serialized:
+        stored |= model.model_dump(include=serialized, warnings=False)
+    computed = {name: getattr(model, name) for name, field in kind.model_computed_fields.items() if field.repr}
+    values = stored | (model.model_extra or {}) | computed
+    return values["root"] if kind.__pydantic_root_model__ else values
+
+
+def _has_serializer(kind: type[BaseModel], name: str, field: FieldInfo) -> bool:
+    """Return whether the author of a model says how a field is written: it may be masked."""
+    if any(isinstance(each, PlainSerializer | WrapSerializer) for each in field.metadata):
+        return True
+    return any({name, "*"} & set(each.info.fields) for each in kind.__pydantic_decorators__.field_serializers.values())
+
+
+@_simpler.register(UserDict)
+def _(values: UserDict[Any, Any]) -> object:
+    return values.data
+
+
+@_simpler.register(MappingProxyType)
+def _(values: MappingProxyType[Any, Any]) -> object:
+    return dict(itertools.islice(values.items(), _MOST_ITEMS))
+
+
+@_simpler.register(bytes)
+@_simpler.register(bytearray)
+@_simpler.register(memoryview)
+def _(data: bytes | bytearray | memoryview) -> object:
+    if (size := memoryview(data).nbytes) > _MOST_BYTES and not isinstance(data, bytes):
+        return f"<{size:,} bytes>"
+    if (blob := blob_of(data := bytes(data))) is not None:
+        return blob.in_words()
+    if size > _MOST_BYTES:
+        return f"<{size:,} bytes>"
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode()
+
+
+# Subclasses of the built-in types, and NumPy's numbers.
+@_simpler.register
+def _(text: str) -> object:
+    return str.__str__(text)
+
+
+@_simpler.register
+def _(number: numbers.Integral) -> object:
+    return int(number)
+
+
+@_simpler.register
+def _(number: numbers.Real) -> object:
+    return float(number)
+
+
+@_simpler.register
+def _(member: enum.Enum) -> object:
+    return member.value
+
+
+@_simpler.register
+def _(moment: dt.date | dt.time) -> object:
+    return moment.isoformat()
+
+
+@_simpler.register(decimal.Decimal)
+@_simpler.register(pathlib.PurePath)
+@_simpler.register(uuid.UUID)
+def _(value: object) -> object:
+    return describe(value)

@@ -1,0 +1,170 @@
+"""Writes the content of runs as attributes: JSON and text within budgets of bytes, redacted."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import orjson
+
+from runspan._guard import attempt
+from runspan.attributes import PlainAttributes
+from runspan.payload.serialize import DEFAULT_ROOM, WITHHELD, Redact, fitted, to_json, without_media
+from runspan.payload.text import is_text
+
+Redactor = Callable[[str, str], str]
+"""Returns what may be seen of a text, given the name of the attribute that it goes into."""
+
+# A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
+_MOST_TO_PARSE: Final = 8
+# Words of the conventions and of LangChain, as keys and as values; no redactor gets them.
+_WORDS: Final = frozenset(
+    (
+        "role",
+        "parts",
+        "type",
+        "content",
+        "name",
+        "id",
+        "arguments",
+        "response",
+        "finish_reason",
+        "user",
+        "assistant",
+        "system",
+        "tool",
+        "text",
+        "reasoning",
+        "tool_call",
+        "tool_call_response",
+        "server_tool_call",
+        "server_tool_call_response",
+        "blob",
+        "uri",
+        "file",
+        "file_id",
+        "modality",
+        "mime_type",
+        "image",
+        "audio",
+        "video",
+        "document",
+        "metadata",
+        "score",
+        "truncated",
+        "left_out",
+        "unknown",
+        "value",
+        "human",
+        "ai",
+        "messages",
+        "tool_calls",
+        "tool_call_id",
+        "args",
+    )
+)
+
+
+class Budget(Protocol):
+    """What may still be written."""
+
+    def room(self) -> int:
+        """Return how many bytes."""
+
+    def take(self, size: int) -> None:
+        """Note that so many bytes were written."""
+
+
+class Writer:
+    """Writes attributes, each within what is left of the budget.
+
+    Args:
+        attribute_bytes: the most that an attribute takes.
+        budget: what all of them may take, and others beside them; an attribute takes half of what is left at the most.
+        redactors: are called with each text, one after the other. Where one fails the text is withheld.
+    """
+
+    def __init__(
+        self,
+        *,
+        attribute_bytes: int = DEFAULT_ROOM,
+        budget: Budget | None = None,
+        redactors: Sequence[Redactor] = (),
+    ) -> None:
+        self._attribute_bytes = attribute_bytes
+        self._budget = budget
+        self._redactors = redactors
+
+    def json(self, name: str, value: object) -> PlainAttributes:
+        """Return a value of any kind as JSON under a name; nothing if there is no room."""
+        room = self._room()
+        return self._spend(name, to_json(value, room, self._redact(name)) if room > 1 else "")
+
+    def json_text(self, name: str, text: str, parsed: object) -> PlainAttributes:
+        """Return a text that is JSON under a name, digit for digit unless it has to be cut or redacted."""
+        text = without_media(text)
+        if self._redactors or _size(text) > self._room():
+            return self.json(name, parsed)
+        return self._spend(name, text)
+
+    def again(self, name: str, text: str) -> PlainAttributes:
+        """Return a text, or JSON, that was written under another name."""
+        room = self._room()
+        if _size(text) <= room:
+            return self._spend(name, text)
+        if (parsed := _json_in(text, room)) is not None:
+            return self._spend(name, to_json(parsed, room) if room > 1 else "")
+        return self._spend(name, fitted(text, room, size=_size))
+
+    def text(self, name: str, value: object) -> PlainAttributes:
+        """Return a text as it is under a name, anything else as JSON; nothing if there is no room for any of it."""
+        if not is_text(value):
+            return self.json(name, value)
+        value = without_media(value)
+        room = self._room()
+        if len(value) > room and (parsed := _json_in(value, room)) is not None:
+            return self.json(name, parsed)
+        return self._spend(name, fitted(value, room, self._redact(name), _size))
+
+    def _room(self) -> int:
+        if self._budget is None:
+            return self._attribute_bytes
+        return max(min(self._attribute_bytes, self._budget.room() // 2), 0)
+
+    def _spend(self, name: str, text: str) -> PlainAttributes:
+        if self._budget is not None:
+            self._budget.take(_size(text))
+        return {name: text} if text else {}
+
+    def _redact(self, name: str) -> Redact | None:
+        return (lambda text: self._redacted(text, name)) if self._redactors else None
+
+    def _redacted(self, text: str, name: str) -> str:
+        if text in _WORDS:
+            return text
+        for redactor in self._redactors:
+            text = attempt(_checked, redactor, text, name, default=WITHHELD)
+        return text
+
+
+UNLIMITED: Final = Writer()
+"""Writes all, up to some megabytes for each attribute."""
+
+
+def _checked(redactor: Redactor, text: str, name: str) -> str:
+    redacted = redactor(text, name)
+    if type(redacted) is not str:
+        raise TypeError(f"a redactor returned {type(redacted).__name__}; it has to return str")
+    return redacted
+
+
+def _json_in(text: str, room: int) -> object:
+    """Return the list or dictionary that a text is as JSON, None if it is none, or too long to find out."""
+    if len(text) > _MOST_TO_PARSE * room or not text[:20].lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
