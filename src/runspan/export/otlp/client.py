@@ -55,11 +55,7 @@ def _client_class(target: OtlpTarget) -> Callable[[OtlpTarget], Client]:
 
 
 class OnDemandClient:
-    """Builds a client at the first request, and another one in a forked child: two processes can't share a connection.
-
-    Args:
-        target: where requests go.
-    """
+    """Builds a client at the first request, and a new one in a forked child: two processes can't share a connection."""
 
     def __init__(self, target: OtlpTarget) -> None:
         self._target = target
