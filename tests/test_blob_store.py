@@ -104,7 +104,7 @@ def test_media_in_texts_and_events(tracing, tmp_path):
     stream.close()
     assert handler.force_flush()
     (path,) = tmp_path.iterdir()
-    assert tracing.one("body").attributes["langchain.outputs"] == f'"![a](file://{path})"'
+    assert tracing.one("body").attributes["output.value"] == f"![a](file://{path})"
     assert f"file://{path}" in str(logs.events)
     assert not holds_data(str(logs.events))
 
