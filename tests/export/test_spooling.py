@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from runspan.export.encoding.requests import Request
 from runspan.export.otlp.result import Rejected, Success, TooLarge
 from runspan.export.spool import Spool, SpoolFolder
 from runspan.export.stats import Stats
@@ -144,6 +145,16 @@ def test_what_is_too_large_on_disk_goes_in_pieces(delivery, path):
         tracer.start_span(str(number), attributes={"text": "x" * 15_000}).end()
     assert processor.force_flush(5_000) is True
     assert (client.names, spooled(path)) == ([*map(str, range(8))], 0)
+
+
+def test_what_is_too_large_and_no_request_is_refused(delivery, path):
+    """What can't be taken apart is not sent again and again: it is lost, and counted."""
+    assert SpoolFolder(Spool(path), DESTINATION).put([Request(b"no protobuf" * 10_000, 3)]) == []
+    client = Memory()
+    client.send = lambda _: TooLarge("413", limit=40_000)
+    processor, _ = delivery(client, spool=Spool(path))
+    wait_until(lambda: processor.stats().dropped == {"refused": 3})
+    assert spooled(path) == 0
 
 
 @pytest.mark.parametrize("durability", ["on-failure", "write-ahead"])

@@ -115,10 +115,9 @@ class Sending:
         if self._folder is not None and self.may_send():
             self._send_from(self._folder)
         self._send(self._requests)
-        if self._requests:
+        if self._folder is not None and self._requests:
             with self._settling:
-                self._requests = deque(self._stored(self._requests))
-                self._count()
+                self._keep_only(self._stored(self._requests))
 
     def abort(self) -> None:
         """Have the client let go of what it sends, and begin no more."""
@@ -131,8 +130,7 @@ class Sending:
         with self._settling:
             self._is_over = True
             lost = self._stored(self._requests)
-            self._requests = deque()
-            self._count()
+            self._keep_only(())
         self._log.note(DropReason.GIVEN_UP, _spans_in(lost), reason)
 
     def _encoded(self, spans: Sequence[ReadableSpan]) -> Sequence[Request]:
@@ -150,14 +148,20 @@ class Sending:
         self._log.note("spooled", _spans_in(requests) - _spans_in(left))
         return left
 
-    def _keep(self, requests: Iterable[Request]) -> None:
+    def _keep(self, requests: Sequence[Request]) -> None:
         with self._settling:
             self._requests.extend(requests)
-            self._count()
+            self._count(requests)
 
-    def _count(self) -> None:
-        self.waiting = _spans_in(self._requests)
-        self.waiting_bytes = sum(len(request.body) for request in self._requests)
+    def _keep_only(self, requests: Sequence[Request]) -> None:
+        self._requests = deque(requests)
+        self.waiting = self.waiting_bytes = 0
+        self._count(requests)
+
+    def _count(self, requests: Iterable[Request], sign: int = 1) -> None:
+        for request in requests:
+            self.waiting += sign * request.spans
+            self.waiting_bytes += sign * len(request.body)
 
     def _send_from(self, folder: SpoolFolder) -> None:
         for claim in folder.claims():
@@ -186,7 +190,9 @@ class Sending:
                 else:
                     left.extendleft(reversed(instead))
                 self._failed = request if isinstance(result, Retryable) else None
-                self._count()
+                if left is self._requests:
+                    self._count([request], -1)
+                    self._count(instead)
             self._note(request, result, instead)  # without the lock, for who logs may have to wait
 
     def _result(self, request: Request) -> Result:
@@ -211,7 +217,9 @@ class Sending:
         if limit < _SMALLEST_LIMIT:
             return []
         self._most_bytes = limit
-        return split(request, limit)
+        pieces = split(request, limit)
+        is_smaller = all(len(piece.body) < len(request.body) for piece in pieces)
+        return pieces if is_smaller else []  # else it would be sent again for ever
 
     def _note(self, request: Request, result: Result, instead: Sequence[Request]) -> None:
         match result:
