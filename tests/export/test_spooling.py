@@ -154,7 +154,7 @@ def test_what_is_too_large_and_no_request_is_refused(delivery, path):
     client.send = lambda _: TooLarge("413", limit=40_000)
     processor, _ = delivery(client, spool=Spool(path))
     wait_until(lambda: processor.stats().dropped == {"refused": 3})
-    assert spooled(path) == 0
+    wait_until(lambda: spooled(path) == 0)
 
 
 @pytest.mark.parametrize("durability", ["on-failure", "write-ahead"])
