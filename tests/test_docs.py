@@ -20,7 +20,8 @@ def test_every_name_stands_in_the_table():
     table = {each.name for each in semconv.NAMES}
     constants = {value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)}
     assert {each for each in constants if each.startswith(("gen_ai.", "langchain.", "langgraph."))} - table == {
-        semconv.METADATA
+        semconv.METADATA,
+        semconv.PROMPT_VARIABLE,
     }
     assert len(table) == len(semconv.NAMES)
     for path in (ROOT / "src" / "runspan").rglob("*.py"):

@@ -5,7 +5,7 @@ from typing import Final, TypeGuard
 
 from opentelemetry.util.types import AnyValue
 
-from runspan.semconv import CONTENT
+from runspan.semconv import CONTENT, PROMPT_VARIABLE
 
 Attributes = Mapping[str, AnyValue]
 """Attributes of a span, an event or a log record."""
@@ -19,12 +19,16 @@ _MOST_TOKENS: Final = 2**32
 
 def without_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that may go anywhere."""
-    return {name: value for name, value in attributes.items() if name not in CONTENT}
+    return {name: value for name, value in attributes.items() if not _is_content(name)}
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that are content."""
-    return {name: value for name, value in attributes.items() if name in CONTENT}
+    return {name: value for name, value in attributes.items() if _is_content(name)}
+
+
+def _is_content(name: str) -> bool:
+    return name in CONTENT or name.startswith(PROMPT_VARIABLE)
 
 
 def is_int64(value: object) -> TypeGuard[int]:

@@ -129,6 +129,27 @@ REASONING_LEVEL: Final = _attribute("gen_ai.request.reasoning.level", Level.RECO
 PREVIOUS_RESPONSE_ID: Final = _attribute(
     "gen_ai.request.previous_response.id", Level.RECOMMENDED, _MODELS, "OpenAI's Responses API"
 )
+PROMPT_NAME: Final = _attribute(
+    "gen_ai.prompt.name",
+    Level.CONDITIONAL,
+    _MODELS,
+    "`lc_hub_repo` of the prompt's metadata, else its name",
+)
+PROMPT_VERSION: Final = _attribute(
+    "gen_ai.prompt.version", Level.CONDITIONAL, _MODELS, "`lc_hub_commit_hash` of the prompt's metadata"
+)
+PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
+"""Before the names of the variables of a prompt, which are content."""
+NAMES.append(
+    Name(
+        f"{PROMPT_VARIABLE}*",
+        NameKind.ATTRIBUTE,
+        Level.CONTENT,
+        _GENAI,
+        _MODELS,
+        "texts and numbers in the prompt",
+    )
+)
 OUTPUT_TYPE: Final = _attribute("gen_ai.output.type", Level.CONDITIONAL, _MODELS, "`json` for structured output")
 OPENAI_SERVICE_TIER: Final = _attribute(
     "openai.request.service_tier", Level.CONDITIONAL, "models of openai", "if it is not `auto`"

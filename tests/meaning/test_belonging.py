@@ -85,3 +85,37 @@ def test_the_keys_of_a_session(metadata, session):
     tracing = Tracing()
     Model(answer=AIMessage("b")).invoke("a", tracing.config | {"metadata": metadata})
     assert tracing.one("chat").attributes.get("session.id") == session
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+@pytest.mark.parametrize("kind", ["chain", "model", "graph", "tool", "retriever"])
+async def test_ids_of_configurable(kind, way):
+    """A session and a user under ``configurable`` count, too, on everything within, whatever the way to call."""
+    tracing = Tracing()
+    runnable, given = {
+        "chain": lambda: (RunnableLambda(str) | Model(), "a"),
+        "model": lambda: (Model(), "a"),
+        "graph": lambda: (straight_graph(first=lambda _: {"values": [Model().invoke("a").content]}), {"values": []}),
+        "tool": lambda: (tool(tracing), {"x": 1}),
+        "retriever": lambda: (Retriever(), "b"),
+    }[kind]()
+    config = tracing.config | {"configurable": {"session_id": "s1", "user_id": "u1", "other": "x"}}
+    if way == "invoke":
+        runnable.invoke(given, config)
+    elif way == "stream":
+        list(runnable.stream(given, config))
+    elif way == "ainvoke":
+        await runnable.ainvoke(given, config)
+    else:
+        [_ async for _ in runnable.astream(given, config)]
+    assert {(each.get("session.id"), each.get("user.id")) for each in belongings(tracing)} == {("s1", "u1")}
+    with_operation = [span for span in tracing.spans if "gen_ai.operation.name" in span.attributes]
+    assert {span.attributes.get("gen_ai.conversation.id") for span in with_operation} == {"s1"}
+
+
+def test_metadata_go_before_configurable():
+    """A session that the metadata name is the session."""
+    tracing = Tracing()
+    config = {"configurable": {"session_id": "s1", "user_id": "u1"}, "metadata": {"thread_id": "t1"}}
+    Model().invoke("a", tracing.config | config)
+    assert belongings(tracing) == [{"session.id": "t1"}]

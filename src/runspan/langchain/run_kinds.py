@@ -15,7 +15,7 @@ from runspan.payload.writer import Writer
 from runspan.runs.starting_frame import starting_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
 
@@ -89,7 +89,7 @@ class StartEvent:
         self.name: str | None = get("name")
         self.run_type: str | None = get("run_type")
         """LangChain's word for prompts and parsers."""
-        self.metadata: dict[str, Any] | None = get("metadata")
+        self.metadata: Mapping[str, Any] | None = get("metadata")
         self.tags: list[str] | None = get("tags")
         self.invocation_params: dict[str, Any] | None = get("invocation_params")
         self.options: dict[str, Any] | None = get("options")

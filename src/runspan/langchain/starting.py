@@ -1,6 +1,7 @@
 """Starts runs: makes a run and its span of LangChain's start event, and notifies callback handlers."""
 
 import inspect
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
@@ -17,16 +18,19 @@ from runspan.langchain.content import span_writer, takes_attributes
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.history import new_messages
 from runspan.langchain.links import link_run, links_to
+from runspan.langchain.prompts import note_prompt, prompt_of, prompt_variables
 from runspan.langchain.run_kinds import CHAT, TOOL, StartEvent
 from runspan.langchain.trace_policy import dispatch_as_recorded
 from runspan.listeners.dispatch import outbox_here
 from runspan.payload import Start
+from runspan.payload.metadata import with_configured
 from runspan.payload.providers import legacy_names
 from runspan.payload.request_content import request_content
 from runspan.payload.stored import stored_items
 from runspan.payload.writer import Writer
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
+from runspan.runs.starting_frame import configurable_at
 from runspan.runs.tracing import SpanStart, Tracing
 
 if TYPE_CHECKING:
@@ -138,12 +142,16 @@ class RunStarter:
         if at_start is not attributes and captures:
             run.record.add(only_content(attributes))  # for events
         attempt(link_run, run, event, default=None)
+        attempt(note_prompt, run, event, default=None)
         self._bridge.reading(self._record_content, run, event)
         return run
 
     def _attributes(self, event: StartEvent, start: Start) -> Attributes:
         """Return what the span has from its start, so that samplers see it."""
         metadata = event.metadata
+        if event.parent_run_id is None:
+            find = partial(configurable_at, event.caller)
+            metadata = event.metadata = attempt(with_configured, metadata, find, default=metadata)
         origin = attempt(payload.origin, event.run_id, metadata, event.tags, default=_NOTHING)
         attributes = {**start.attributes, **origin}
         if metadata is not None and semconv.OPERATION in start.attributes:
@@ -165,8 +173,12 @@ class RunStarter:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
         allowed = None if captures else self._settings.metadata_keys
         own = attempt(payload.belonging, event.metadata, allowed, default=_NOTHING)
-        agent = executing_agent(run) if event.kind is TOOL else _NOTHING
-        return {**shared, **own, **attributes, **agent}
+        special = executing_agent(run) if event.kind is TOOL else _NOTHING
+        if event.kind.is_model and (prompt := prompt_of(run, attributes)) is not None:
+            special = prompt.attributes
+        if semconv.OPERATION in attributes and semconv.SESSION_ID in shared:
+            shared[semconv.CONVERSATION_ID] = shared[semconv.SESSION_ID]
+        return {**shared, **own, **attributes, **special}
 
     def _is_hidden(self, event: StartEvent, start: Start) -> bool:
         """Return whether a run gets no span at the level of detail that is set."""
@@ -182,7 +194,8 @@ class RunStarter:
         if (write := span_writer(run, self._settings)) is not None:
             content = attempt(self._content, run, event, write, default=_NOTHING)
             beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
-            run.record.add(self._bridge.formatted({**content, **beside} if beside else content))
+            variables = attempt(prompt_variables, run, write, default=_NOTHING) if run.is_model else _NOTHING
+            run.record.add(self._bridge.formatted({**content, **beside, **variables} if run.is_model else content))
 
     def _content(self, run: Run, event: StartEvent, write: Writer) -> Attributes:
         if event.kind is CHAT and self._settings.history == "new" and "span" in run.record.captures:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from runspan.payload.text import describe, is_text, text_at
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
+_CONFIGURED_KEYS: Final = (*_SESSION_KEYS, "user_id")
 _CONTENT_KEYS: Final = {semconv.USER_ID: ("user_id",), semconv.RELEASE: ("release", "revision_id")}
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
@@ -37,6 +38,21 @@ def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
     conversation_id = _first(metadata, _CONVERSATION_KEYS)
     return {semconv.CONVERSATION_ID: conversation_id} if conversation_id is not None else {}
+
+
+def with_configured(
+    metadata: Mapping[str, Any] | None, find_configurable: Callable[[], Mapping[str, object]]
+) -> Mapping[str, Any] | None:
+    """Return metadata with the ids of ``configurable``, which LangChain once copied there, if it names no session.
+
+    Args:
+        metadata: the metadata of a run that nothing is around.
+        find_configurable: returns what it was called with under ``configurable``.
+    """
+    if metadata is None or any(map(metadata.get, _SESSION_KEYS)):
+        return metadata
+    configurable = find_configurable()
+    return {**{key: configurable[key] for key in _CONFIGURED_KEYS if key in configurable}, **metadata}
 
 
 def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | None) -> PlainAttributes:

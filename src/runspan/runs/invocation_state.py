@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.trace import Link, Span, SpanContext
 
 from runspan import semconv
+from runspan.attributes import Attributes
 from runspan.runs.execution import ExecutionSite
 from runspan.runs.message_history import MessageHistory
 
@@ -37,6 +38,15 @@ class Failed(NamedTuple):
     """The model that was asked, None if it is none."""
     fallback: int
     """The number of the fallback that it was."""
+
+
+class Prompt(NamedTuple):
+    """A prompt that ran in a chain."""
+
+    attributes: Attributes
+    """Its name and version, as far as they are known."""
+    variables: Attributes
+    """What was put into it."""
 
 
 class AgentUsage:
@@ -101,7 +111,16 @@ class ToolCallLinks:
 class InvocationState:
     """What a run has to do with others of its invocation."""
 
-    __slots__ = ("agent_usage", "attempt_key", "budget", "failed", "fallback", "message_history", "tool_call_links")
+    __slots__ = (
+        "agent_usage",
+        "attempt_key",
+        "budget",
+        "failed",
+        "fallback",
+        "message_history",
+        "prompt",
+        "tool_call_links",
+    )
 
     def __init__(self) -> None:
         self.tool_call_links: ToolCallLinks | None = None
@@ -114,6 +133,8 @@ class InvocationState:
         """The runs directly within it that failed, the last of them."""
         self.attempt_key: object = None
         """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
+        self.prompt: Prompt | None = None
+        """The last prompt that ran directly within it."""
         self.fallback = 0
         """The number of the fallback that it is, 0 if it is none."""
         self.budget: TraceBudget | None = None
@@ -137,6 +158,10 @@ class InvocationState:
         """Note which fallback the run is, 0 if it is none."""
         self.fallback = number
 
+    def note_prompt(self, prompt: Prompt) -> None:
+        """Remember a prompt that ran directly within the run."""
+        self.prompt = prompt
+
     def add_failed(self, failed: Failed) -> None:
         """Remember a run directly within this one that failed."""
         if self.failed is None:
@@ -145,7 +170,7 @@ class InvocationState:
 
     def clear(self) -> None:
         """Let go of what only an open run needs; what is done later within it still counts."""
-        self.tool_call_links = self.message_history = self.failed = self.attempt_key = None
+        self.tool_call_links = self.message_history = self.failed = self.attempt_key = self.prompt = None
 
 
 def _links(call_ids: Iterable[str], spans: dict[str, SpanContext], kind: str) -> Sequence[Link]:

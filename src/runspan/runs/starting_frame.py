@@ -1,5 +1,6 @@
 """Which function of LangChain's starts the run that a handler is notified of, and for which object."""
 
+from collections.abc import Mapping
 from types import FrameType
 from typing import Final
 
@@ -8,6 +9,7 @@ from langchain_core.callbacks import manager as langchain_manager
 GRAPH_MODULE: Final = "langgraph.pregel.main"
 """The module whose functions start the run of a graph."""
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
+_MOST_FRAMES: Final = 5  # from the function that starts a run to the one that was called with its config
 
 
 def starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
@@ -24,6 +26,21 @@ def starting_frame(caller: FrameType) -> tuple[FrameType, object | None]:
     while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
     return frame or manager, manager.f_locals.get("self")
+
+
+def configurable_at(caller: FrameType) -> Mapping[str, object]:
+    """Return what the run being announced was called with under ``configurable``, if that is found on the stack."""
+    frame: FrameType | None
+    frame, _ = starting_frame(caller)
+    for _ in range(_MOST_FRAMES):
+        if frame is None or not str(frame.f_globals.get("__name__")).startswith(("langchain", "langgraph")):
+            break
+        config = frame.f_locals.get("config")
+        found = config.get("configurable") if isinstance(config, dict) else None
+        if isinstance(found, dict):
+            return found
+        frame = frame.f_back
+    return {}
 
 
 def starting_in_langgraph(caller: FrameType) -> tuple[object | None, bool]:
