@@ -22,6 +22,8 @@ BASE = {
     "attributes",
     "callback_event",
     "cost",
+    "redaction",
+    "secret_patterns",
     "semconv",
     "settings",
 }

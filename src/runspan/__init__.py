@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runspan.processors.keeping import KeepingSpanProcessor
     from runspan.processors.one_call import OneCallSpanProcessor
     from runspan.recording.replay import replay
+    from runspan.redaction import redact_secrets
     from runspan.signals.evaluation import record_evaluation
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "invocation",
     "link_resumes",
     "record_evaluation",
+    "redact_secrets",
     "replay",
     "trace_embeddings",
 ]
@@ -65,6 +67,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "invocation": "runspan._invocation",
     "link_resumes": "runspan.langchain.checkpoints",
     "record_evaluation": "runspan.signals.evaluation",
+    "redact_secrets": "runspan.redaction",
     "replay": "runspan.recording.replay",
     "trace_embeddings": "runspan.langchain.embeddings",
 }

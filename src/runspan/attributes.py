@@ -19,15 +19,16 @@ _MOST_TOKENS: Final = 2**32
 
 def without_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that may go anywhere."""
-    return {name: value for name, value in attributes.items() if not _is_content(name)}
+    return {name: value for name, value in attributes.items() if not is_content(name)}
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that are content."""
-    return {name: value for name, value in attributes.items() if _is_content(name)}
+    return {name: value for name, value in attributes.items() if is_content(name)}
 
 
-def _is_content(name: str) -> bool:
+def is_content(name: str) -> bool:
+    """Return whether an attribute of that name is content."""
     return name in CONTENT or name.startswith(PROMPT_VARIABLE)
 
 

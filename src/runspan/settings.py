@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
@@ -20,6 +20,8 @@ _logger = logging.getLogger("runspan")
 CaptureContent: TypeAlias = Literal["none", "span", "event", "span_and_event"]
 Destination: TypeAlias = Literal["span", "event"]
 CaptureChains: TypeAlias = Literal["none", "root", "all", True, False]
+Redactor: TypeAlias = Callable[[str, str], str]
+"""Returns what may be seen of a text, given the text and the name of the attribute that it goes into."""
 ContentForm: TypeAlias = Literal["json", "structured"]
 Detail: TypeAlias = Literal["minimal", "normal", "all"]
 Semconv: TypeAlias = Literal["latest", "latest_and_legacy"]
@@ -96,6 +98,11 @@ class Settings(_OneLineErrors):
             much that was. Its default is what Jaeger with Badger holds.
         max_span_bytes: the most that the content of one span takes.
         max_trace_bytes: the most that the content of an invocation takes, all its spans together.
+        redact: is called with each text of content, of tags and of metadata that would be recorded, and the name of the
+            attribute that it is for (``exception.message`` for texts of errors); returns what is recorded instead. It
+            gets what is kept of a long text and a margin. If it raises, or returns no text, ``[withheld]`` is recorded.
+            ``runspan.redact_secrets`` is ready-made; in the variable it is ``secrets``. Of several handlers of one run
+            all redact.
         content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
             backends read today, or ``structured`` values, which the conventions prefer. Events always have the latter.
         detail: which runs have spans: ``minimal`` are models, tools, retrievers, agents, graphs and what is at the top;
@@ -143,6 +150,7 @@ class Settings(_OneLineErrors):
     )
     max_span_bytes: PositiveInt = Field(default=240_000, validation_alias=AliasChoices("RUNSPAN_MAX_SPAN_BYTES"))
     max_trace_bytes: PositiveInt = Field(default=4_000_000, validation_alias=AliasChoices("RUNSPAN_MAX_TRACE_BYTES"))
+    redact: Redactor | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_REDACT"))
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
     detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
     metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -207,6 +215,17 @@ class Settings(_OneLineErrors):
         except ValueError:
             raise ValueError('give a list of texts, such as ("user_id",); in the variable JSON: ["user_id"]') from None
 
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _read_redact(cls, value: object) -> object:
+        if isinstance(value, str) and value.strip().lower() == "secrets":
+            from runspan.redaction import redact_secrets  # noqa: PLC0415  few need it, and it compiles many patterns
+
+            return redact_secrets
+        if value is not None and not callable(value):
+            raise ValueError("Give a function of a text and the name of its attribute; in the variable: secrets")
+        return value
+
     @field_validator("blob_store")
     @classmethod
     def _check_blob_store(cls, value: str | None) -> str | None:
@@ -234,6 +253,11 @@ class Settings(_OneLineErrors):
     def content_destinations(self) -> frozenset[Destination]:
         """Where content may go."""
         return _DESTINATIONS[self.capture_content]
+
+    @property
+    def redactors(self) -> tuple[Redactor, ...]:
+        """What gets content before it is recorded."""
+        return (self.redact,) if self.redact is not None else ()
 
     def describe(self) -> dict[str, Option]:
         """Return each option with the value in force and where that comes from.

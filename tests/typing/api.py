@@ -171,3 +171,5 @@ def wrap(embeddings: Embeddings, saver: InMemorySaver, meters: MeterProvider) ->
     traced = runspan.trace_embeddings(embeddings, tracer_provider=None, meter_provider=meters, settings=settings())
     assert_type(traced, Embeddings)
     assert_type(runspan.link_resumes(saver), InMemorySaver)
+    assert_type(runspan.redact_secrets("a text"), str)
+    runspan.Settings(redact=runspan.redact_secrets)

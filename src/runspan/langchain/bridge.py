@@ -43,6 +43,7 @@ class Bridge:
         self.signals = signals
         self.settings = settings
         self.captures = settings.content_destinations
+        self.redactors = settings.redactors
         self.is_shut_down = False
         self._store = _store(settings.blob_store)
         self._is_structured = settings.content_form == "structured" and is_structure_recorded()

@@ -26,7 +26,9 @@ def span_writer(run: Run, settings: Settings) -> Writer | None:
     """Return what writes the content of a run; None if none of it is recorded anywhere."""
     if not _wants_content(run, settings):
         return None
-    return Writer(attribute_bytes=_attribute_bytes(settings), budget=_budget(run, settings))
+    return Writer(
+        attribute_bytes=_attribute_bytes(settings), budget=_budget(run, settings), redactors=run.record.redactors
+    )
 
 
 def error_writer(run: Run, settings: Settings) -> Writer | None:
@@ -35,12 +37,14 @@ def error_writer(run: Run, settings: Settings) -> Writer | None:
         return None
     budget = _budget(run, settings)
     budget.is_reserved = True
-    return Writer(attribute_bytes=_attribute_bytes(settings), budget=budget)
+    return Writer(attribute_bytes=_attribute_bytes(settings), budget=budget, redactors=run.record.redactors)
 
 
 def event_writer(run: Run, settings: Settings) -> Writer | None:
     """Return what writes content of a run into events alone; None if they may have none."""
-    return Writer(attribute_bytes=settings.max_attribute_bytes) if "event" in run.record.captures else None
+    if "event" not in run.record.captures:
+        return None
+    return Writer(attribute_bytes=settings.max_attribute_bytes, redactors=run.record.redactors)
 
 
 def _wants_content(run: Run, settings: Settings) -> bool:

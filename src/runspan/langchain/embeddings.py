@@ -20,6 +20,7 @@ from runspan.payload import failure
 from runspan.payload.constructed import server
 from runspan.payload.providers import embeddings_provider
 from runspan.payload.text import text_in
+from runspan.payload.writer import Writer
 from runspan.settings import Settings, checked_settings
 from runspan.signals.metrics import RunMetrics, run_metrics
 
@@ -69,18 +70,18 @@ def trace_embeddings(
         embeddings,
         trace.get_tracer("runspan", __version__, tracer_provider),
         run_metrics(meter_provider or metrics.get_meter_provider()),
-        captures="span" in checked_settings(settings).content_destinations,
+        checked_settings(settings),
     )
 
 
 class _TracedEmbeddings(Embeddings):
     """Embeddings whose calls are spans."""
 
-    def __init__(self, embeddings: Embeddings, tracer: Tracer, run_metrics: RunMetrics, *, captures: bool) -> None:
+    def __init__(self, embeddings: Embeddings, tracer: Tracer, run_metrics: RunMetrics, settings: Settings) -> None:
         self._embeddings = embeddings
         self._tracer = tracer
         self._metrics = run_metrics
-        self._captures = captures
+        self._settings = settings
 
     def __getattr__(self, name: str) -> Any:
         # While it is being copied or unpickled there is nothing yet to ask.
@@ -116,19 +117,19 @@ class _TracedEmbeddings(Embeddings):
         tracer = NoOpTracer() if is_suppressed else self._tracer
         nothing: dict[str, AnyValue] = {semconv.OPERATION: "embeddings"}
         attributes = attempt(_describe, self._embeddings, texts, default=nothing)
-        return _EmbeddingSpan(tracer, self._metrics, attributes, captures=self._captures)
+        return _EmbeddingSpan(tracer, self._metrics, attributes, self._settings)
 
 
 class _EmbeddingSpan:
     """A call as a span, which is current within."""
 
     def __init__(
-        self, tracer: Tracer, run_metrics: RunMetrics, attributes: dict[str, AnyValue], *, captures: bool
+        self, tracer: Tracer, run_metrics: RunMetrics, attributes: dict[str, AnyValue], settings: Settings
     ) -> None:
         model = attributes.get(semconv.REQUEST_MODEL)
         self._attributes = attributes
         self._metrics = run_metrics
-        self._captures = captures
+        self._settings = settings
         self._block = tracer.start_as_current_span(
             f"embeddings {model}" if model else "embeddings",
             kind=SpanKind.CLIENT,
@@ -167,10 +168,18 @@ class _EmbeddingSpan:
             return
         self._attributes[semconv.ERROR_TYPE] = described.error_type
         self._span.set_attribute(semconv.ERROR_TYPE, described.error_type)
-        self._span.set_status(StatusCode.ERROR, described.message if self._captures else None)
+        self._span.set_status(StatusCode.ERROR, _shown(described.message, self._settings))
 
     def _record(self, seconds: float) -> None:
         self._metrics.record(self._attributes, seconds, span=self._span)
+
+
+def _shown(message: str, settings: Settings) -> str | None:
+    """Return what may be seen of the text of an error."""
+    if "span" not in settings.content_destinations:
+        return None
+    write = Writer(attribute_bytes=settings.max_attribute_bytes, redactors=settings.redactors)
+    return str(write.text(semconv.EXCEPTION_MESSAGE, message).get(semconv.EXCEPTION_MESSAGE, ""))
 
 
 def _describe(embeddings: Embeddings, texts: Sequence[str]) -> dict[str, AnyValue]:

@@ -32,6 +32,7 @@ from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
 from runspan.runs.starting_frame import configurable_at
 from runspan.runs.tracing import SpanStart, Tracing
+from runspan.settings import Redactor
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
@@ -107,6 +108,8 @@ class RunStarter:
             content = only_content(run.start_attributes)
             run.span.set_attributes({name: "" if isinstance(value, str) else [] for name, value in content.items()})
         run.record.captures &= bridge.captures
+        if not all(any(each is known for known in run.record.redactors) for each in bridge.redactors):
+            _redact(run, bridge.redactors)
         new = run.audience.join(bridge, bridge.scope)
         if new is not NOBODY and run.table.router is not None:
             run.table.router.join(run, new)
@@ -116,7 +119,8 @@ class RunStarter:
         """Start a run, which becomes current, and record what it is given."""
         kind = event.kind
         start = attempt(kind.describe_start, event, default=None) or payload.unknown_start(kind.run_type)
-        captures, attributes = self._bridge.captures, self._attributes(event, start)
+        captures, redactors = self._bridge.captures, self._bridge.redactors
+        attributes = Writer(redactors=redactors).redacted(self._attributes(event, start))
         at_start = attributes if "span" in captures else without_content(attributes)
         run = tracing.begin(
             event.caller,
@@ -136,6 +140,7 @@ class RunStarter:
         run.audience.join(self._bridge)
         run.record.begin(
             captures=captures,
+            redactors=redactors,
             describe_abandoned=self._ender.describe_abandoned,
             transform_outputs=event.transform_outputs,
         )
@@ -173,6 +178,7 @@ class RunStarter:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
         allowed = None if captures else self._settings.metadata_keys
         own = attempt(payload.belonging, event.metadata, allowed, default=_NOTHING)
+        own = Writer(redactors=self._bridge.redactors).redacted(own)
         special = executing_agent(run) if event.kind is TOOL else _NOTHING
         if event.kind.is_model and (prompt := prompt_of(run, attributes)) is not None:
             special = prompt.attributes
@@ -202,6 +208,18 @@ class RunStarter:
             (messages,) = event.content
             return new_messages(run, messages, write)
         return event.kind.describe_content(event, write)
+
+
+def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
+    """Have another handler redact what is recorded of a run already; its span keeps none of what that changes."""
+    run.record.redactors += redactors
+    write = Writer(redactors=redactors)
+    run.record.attributes = write.redacted(run.record.attributes)
+    content = write.redacted(run.start_attributes)
+    changed = {name: value for name, value in content.items() if value != run.start_attributes[name]}
+    run.start_attributes = content
+    if changed and takes_attributes(run):
+        run.span.set_attributes(changed)
 
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:

@@ -1,17 +1,16 @@
 """Writes the content of runs as attributes: JSON and text within budgets of bytes, redacted."""
 
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 import orjson
 
 from runspan._guard import attempt
-from runspan.attributes import PlainAttributes
+from runspan.attributes import Attributes, PlainAttributes, is_content
 from runspan.payload.serialize import DEFAULT_ROOM, WITHHELD, Redact, fitted, to_json, without_media
 from runspan.payload.text import is_text
-
-Redactor = Callable[[str, str], str]
-"""Returns what may be seen of a text, given the name of the attribute that it goes into."""
+from runspan.semconv import METADATA
+from runspan.settings import Redactor
 
 # A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
 _MOST_TO_PARSE: Final = 8
@@ -123,6 +122,22 @@ class Writer:
         if len(value) > room and (parsed := _json_in(value, room)) is not None:
             return self.json(name, parsed)
         return self._spend(name, fitted(value, room, self._redact(name), _size))
+
+    def redacted(self, attributes: Attributes) -> Attributes:
+        """Return attributes that were written before, as the redactors leave the texts in them."""
+        if not self._redactors:
+            return attributes
+        return {name: self._redact_value(name, value) for name, value in attributes.items()}
+
+    def _redact_value(self, name: str, value: Any) -> Any:
+        if not is_content(name) and not name.startswith(METADATA):
+            return value
+        parsed = _json_in(value, DEFAULT_ROOM) if is_text(value) else None
+        if parsed is not None:
+            return to_json(parsed, redact=self._redact(name))
+        if is_text(value):
+            return self._redacted(value, name)
+        return orjson.loads(to_json(value, redact=self._redact(name)))
 
     def _room(self) -> int:
         if self._budget is None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from runspan.attributes import Attributes, without_content
-from runspan.settings import Destination
+from runspan.settings import Destination, Redactor
 
 if TYPE_CHECKING:
     from runspan.runs.budget import SpanBudget
@@ -40,7 +40,7 @@ class Stream:
 class Record:
     """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
 
-    __slots__ = ("attributes", "budget", "captures", "describe_abandoned", "transform_outputs")
+    __slots__ = ("attributes", "budget", "captures", "describe_abandoned", "redactors", "transform_outputs")
 
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
@@ -50,6 +50,8 @@ class Record:
         """What its content may take; None if nothing is recorded of it."""
         self.describe_abandoned: _DescribeAbandoned | None = None
         """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
+        self.redactors: tuple[Redactor, ...] = ()
+        """Those of all handlers of the run; they get content before it is recorded."""
         self.transform_outputs: Callable[[Any], Any] | None = None
         """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
 
@@ -57,11 +59,12 @@ class Record:
         self,
         *,
         captures: frozenset[Destination],
+        redactors: tuple[Redactor, ...],
         describe_abandoned: _DescribeAbandoned,
         transform_outputs: Callable[[Any], Any] | None = None,
     ) -> None:
         """Take what the handler that started the run decides."""
-        self.captures, self.describe_abandoned = captures, describe_abandoned
+        self.captures, self.redactors, self.describe_abandoned = captures, redactors, describe_abandoned
         self.transform_outputs = transform_outputs
 
     def add(self, attributes: Attributes) -> None:
@@ -74,5 +77,5 @@ class Record:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.attributes, self.budget = _NOTHING, None
+        self.attributes, self.budget, self.redactors = _NOTHING, None, ()
         self.describe_abandoned = self.transform_outputs = None
