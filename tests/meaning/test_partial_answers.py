@@ -44,11 +44,28 @@ class Fails(Model):
         raise RefusedError
 
 
+class Whole(Model):
+    """A model whose last chunk is not marked, and says nothing of why it ended."""
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        for chunk in self.answer:
+            yield ChatGenerationChunk(message=AIMessageChunk(chunk))
+
+
 def said(tracing):
     """Return the text of the answer on the only model's span, None if there is no message."""
     (span,) = (each for each in tracing.spans if each.name == "chat")
     messages = span.attributes.get("gen_ai.output.messages")
     return None if messages is None else [part["content"] for each in json.loads(messages) for part in each["parts"]]
+
+
+def test_why_a_stream_ended(tracing):
+    """The message of a stream that failed ends in an error; that of a whole one does not, also if nothing says why."""
+    with pytest.raises(RefusedError):
+        list(Fails(answer=("a", "b")).stream("?", tracing.config))
+    list(Whole(answer=("a", "b")).stream("?", tracing.config))
+    messages = [json.loads(span.attributes["gen_ai.output.messages"])[0] for span in tracing.named("chat")]
+    assert [message["finish_reason"] for message in messages] == ["error", "stop"]
 
 
 def test_a_call_that_failed_has_no_answer(tracing):

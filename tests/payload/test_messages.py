@@ -476,8 +476,8 @@ def test_prompts_are_user_text():
         ),
         pytest.param(
             [ChatGenerationChunk(message=AIMessageChunk("a"))],
-            [{"role": "assistant", "parts": [text("a")], "finish_reason": "error"}],
-            id="stream-that-was-left",
+            [{"role": "assistant", "parts": [text("a")], "finish_reason": "stop"}],
+            id="whole-stream-without-a-mark",
         ),
         pytest.param([], [], id="none"),
     ],
@@ -486,3 +486,13 @@ def test_each_generation_is_a_message(generations, answers):
     """An answer has one message for each generation, with why it ended; where nobody knows, it did."""
     attributes = output_messages(LLMResult(generations=[generations]))
     assert {name: json.loads(found) for name, found in attributes.items()} == {"gen_ai.output.messages": answers}
+
+
+def test_what_came_of_an_answer_ends_in_an_error():
+    """What came before a stream was left, or broke off, ends in an error, unless a reason had come, too."""
+    for reason, told in ((None, "error"), ("length", "length")):
+        info = {"finish_reason": reason} if reason else None
+        chunk = ChatGenerationChunk(message=AIMessageChunk("a"), generation_info=info)
+        attributes = output_messages(LLMResult(generations=[[chunk]]), is_whole=False)
+        (message,) = json.loads(attributes["gen_ai.output.messages"])
+        assert message["finish_reason"] == told

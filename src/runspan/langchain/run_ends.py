@@ -1,8 +1,8 @@
 """The attributes of a span when its run ends: the answer, the failure, the stream so far."""
 
-import functools
 import operator
 from collections.abc import Callable, Mapping
+from functools import partial, reduce
 from typing import Any, Final
 
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
@@ -83,7 +83,8 @@ def _partial(run: Run, response: object, write: Writer | None) -> Attributes:
         return with_stream(run, _NOTHING)
     answer = attempt(payload.response_attributes, response, default=_NOTHING)
     answered = attempt(came_before_failure, response, default=None) if write is not None else None
-    messages = attempt(payload.output_messages, answered, write, default=_NOTHING) if answered is not None else _NOTHING
+    describe = partial(payload.output_messages, is_whole=False)
+    messages = attempt(describe, answered, write, default=_NOTHING) if answered is not None else _NOTHING
     return with_stream(run, {**answer, **messages})
 
 
@@ -91,7 +92,7 @@ def _streamed(run: Run) -> LLMResult | None:
     """Return the chunks that a model streamed so far as one answer, None if there are none."""
     streamed = run.stream.chunks if run.stream is not None else ()
     chunks = [chunk for chunk in streamed if isinstance(chunk, ChatGenerationChunk | GenerationChunk)]
-    whole = attempt(functools.reduce, operator.add, chunks, default=None) if chunks else None
+    whole = attempt(reduce, operator.add, chunks, default=None) if chunks else None
     return LLMResult(generations=[[whole]]) if whole is not None else None
 
 

@@ -7,7 +7,7 @@ costs more than all the rest of a run's telemetry.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, InvalidToolCall, ToolCall
+from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
@@ -56,16 +56,21 @@ def input_prompts(prompts: Sequence[str], write: Writer = UNLIMITED) -> PlainAtt
     return input_messages(prompts, write, _prompt)
 
 
-def output_messages(response: LLMResult, write: Writer = UNLIMITED) -> PlainAttributes:
-    """Return the messages from a model, one for each generation."""
+def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole: bool = True) -> PlainAttributes:
+    """Return the messages from a model, one for each generation.
+
+    Args:
+        response: the model's answer.
+        write: writes it.
+        is_whole: whether the call came to its end, so that an answer without a reason is no error.
+    """
     generations = [generation for batch in response.generations for generation in batch]
     reasons = list(map(finish_reason, generations))
-    missing = "error" if any(reasons) else "stop"
+    missing = "stop" if is_whole and not any(reasons) else "error"
 
     def message(index: int) -> MessageDict:
-        reason = reasons[index] or ("error" if _is_cut(generations[index]) else missing)
         # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.
-        return {**_output_message(generations[index]), "finish_reason": reason}
+        return {**_output_message(generations[index]), "finish_reason": reasons[index] or missing}
 
     return write.json(semconv.OUTPUT_MESSAGES, Items(list(range(len(generations))), message, note=_note))
 
@@ -86,12 +91,6 @@ def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
         return message_dict(generation.message)
     return {"role": "assistant", "parts": _content(generation.text)}
-
-
-def _is_cut(generation: Generation) -> bool:
-    """Return whether a stream was left or broke off: LangChain marks the last chunk."""
-    message = generation.message if isinstance(generation, ChatGeneration) else None
-    return isinstance(message, AIMessageChunk) and message.chunk_position != "last"
 
 
 def message_dict(message: BaseMessage) -> MessageDict:
