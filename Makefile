@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e e2e-compose sizes content soak build coverage clean
+.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose sizes content soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -111,6 +111,10 @@ backends:  ## bring the real Jaeger and Collector: out of Docker's images, else 
 
 e2e: $(VENV)/.dev backends  ## send traces through the real Collector to the real Jaeger and read them back
 	@$(BIN)/python $(PYTEST) tests/e2e
+
+scale: $(VENV)/.dev backends  ## send traces through Kafka, a balancer and two samplers, the real programs, a broker killed meanwhile
+	@$(PYTHON) e2e/scale.py
+	@$(BIN)/python $(PYTEST) tests/scale
 
 e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Docker engine that runs or (as root) one of Debian's
 	@$(BIN)/python $(PYTEST) tests/e2e_compose

@@ -91,7 +91,7 @@ def _has_engine() -> bool:
 
 
 def _pull(work: Path, programs: Path) -> None:
-    _step("Pulling the images of docker-compose.yml", work, ["docker", "compose", "pull"], cwd=HERE.parent)
+    step("Pulling the images of docker-compose.yml", work, ["docker", "compose", "pull"], cwd=HERE.parent)
     images = _output(["docker", "compose", "config", "--images"]).split()
     for part, (path, name) in IN_IMAGES.items():
         image = next(image for image in images if part in image)
@@ -112,34 +112,34 @@ def _build_jaeger(work: Path, program: Path) -> None:
     build_module(HERE / "jaeger.mod", f"{JAEGER}/cmd/jaeger", program, work=work, what=what)
 
 
-def build_module(pin: Path, package: str, program: Path, *, work: Path, what: str) -> None:
-    """Build a package of the module that a go.mod requires."""
+def build_module(pin: Path, package: str, program: Path, *, work: Path, what: str, tags: str = "") -> None:
+    """Build a package of the module that a go.mod requires; ``tags`` choose among its parts."""
     (module,) = re.findall(r"^require (\S+)", pin.read_text(), re.MULTILINE)
     source = work / pin.stem
     source.mkdir()
     shutil.copy(pin, source / "go.mod")
-    _step(f"Downloading {module}", work, ["go", "mod", "download", module], cwd=source)
+    step(f"Downloading {module}", work, ["go", "mod", "download", module], cwd=source)
     # The public checksum database lacks some dependencies: the module's own list of checksums is the start of ours.
     folder_of_module = Path(_output(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=source))
     (source / "go.sum").write_bytes((folder_of_module / "go.sum").read_bytes())
-    _step(what, work, _compile(package, program), cwd=source)
+    step(what, work, _compile(package, program, tags), cwd=source)
 
 
 def _build_collector(work: Path, program: Path) -> None:
     manifest = HERE / "collector.yaml"
     (version,) = re.findall(r"^  version: (\S+)$", manifest.read_text(), re.MULTILINE)
     generate = ["go", "run", f"{BUILDER}@v{version}", "--skip-compilation", f"--config={manifest}"]
-    _step("Generating the Collector (a minute or two the first time)", work, ["nice", *generate], cwd=work)
+    step("Generating the Collector (a minute or two the first time)", work, ["nice", *generate], cwd=work)
     what = "Building the Collector (5 minutes on 2 cores the first time)"
-    _step(what, work, _compile(".", program), cwd=work / "collector")
+    step(what, work, _compile(".", program), cwd=work / "collector")
 
 
-def _compile(package: str, program: Path) -> list[str]:
-    options = ["-v", "-mod=mod", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"]
+def _compile(package: str, program: Path, tags: str = "") -> list[str]:
+    options = ["-v", "-mod=mod", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", f"-tags={tags}"]
     return ["nice", "go", "build", *options, "-o", str(program), package]
 
 
-def _step(what: str, work: Path, command: list[str], cwd: Path) -> None:
+def step(what: str, work: Path, command: list[str], cwd: Path) -> None:
     """Run a command; print its last line now and then, or its last lines if it fails."""
     print(what, flush=True)
     log, begun = work / "log", time.monotonic()

@@ -1,49 +1,18 @@
 """Jaeger away for a minute, and a Collector killed, while applications go on: nothing is lost."""
 
-import json
 import time
-from collections import defaultdict
 
 import pytest
 
-from tests.e2e.application import Application
 from tests.e2e.collector import Collector
 from tests.e2e.jaeger import Jaeger
+from tests.e2e.load import Load
 from tests.e2e.program import wait_until
 
 SPANS = 100_000
-PACE = 1_100  # a second: the load begins before the outage and goes on after it
+LOAD = {"spans": SPANS, "pace": 1_100}  # it begins before the outage and goes on after it
 OUTAGE_SECONDS = 60
 SECONDS_TO_RECOVER = 90
-
-
-class Load:
-    """An application that ends 100,000 spans, and what came of them."""
-
-    def __init__(self, folder, name, endpoint, **environment):
-        self.name = name
-        self._record = folder / f"{name}.txt"
-        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
-        self.program = Application(folder, "steady.py", SPANS, PACE, self._record, **environment)
-        self.program.log = folder / f"application of {name}.log"
-
-    def ended(self):
-        """Return the ids of the spans that have ended, by the ids of their traces."""
-        traces = defaultdict(set)
-        text = self._record.read_text() if self._record.exists() else ""
-        for line in text.splitlines()[: text.count("\n")]:
-            trace_id, span_id = line.split()
-            traces[trace_id].add(span_id)
-        return traces
-
-    def count(self):
-        return sum(map(len, self.ended().values()))
-
-    def stats(self):
-        """Return what it told at its end."""
-        code = self.program.wait(SECONDS_TO_RECOVER + 60)
-        assert code == 0, f"{self.name} ended with {code}:\n{self.program.last_words()}"
-        return json.loads(self.program.last_words(1))
 
 
 class Arrivals:
@@ -81,9 +50,9 @@ def loads(start, tmp_path, jaeger, collectors):
     """Run an application for each way to Jaeger."""
     whole, killed = collectors
     loads = [
-        Load(tmp_path, "collector", whole.grpc),
-        Load(tmp_path, "killed collector", killed.grpc, SPOOL=tmp_path / "beside-collector.db"),
-        Load(tmp_path, "no collector", f"http://{jaeger.otlp}", SPOOL=tmp_path / "spool.db"),
+        Load(tmp_path, "collector", whole.grpc, **LOAD),
+        Load(tmp_path, "killed collector", killed.grpc, **LOAD, SPOOL=tmp_path / "beside-collector.db"),
+        Load(tmp_path, "no collector", f"http://{jaeger.otlp}", **LOAD, SPOOL=tmp_path / "spool.db"),
     ]
     for load in loads:
         start(load.program)
@@ -105,7 +74,7 @@ def test_nothing_is_lost_while_jaeger_is_down(jaeger, collectors, loads):
     jaeger.start()
     assert all(0 < before[name] < after[name] < SPANS for name in after), f"no load: {before} to {after} spans"
 
-    stats = {load.name: load.stats() for load in loads}
+    stats = {load.name: load.stats(SECONDS_TO_RECOVER + 60) for load in loads}
     arrivals = Arrivals(jaeger, loads)
     wait_until(
         lambda: not any(arrivals.missing().values()),

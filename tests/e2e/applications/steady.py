@@ -1,7 +1,7 @@
-"""Ends spans at a steady pace in traces of 1,000, and prints what became of them when all are delivered.
+"""Ends spans at a steady pace, and prints what became of them when all are delivered.
 
-Arguments: how many spans, how many a second, a file for a line ``trace_id span_id`` for each. The environment may name
-a SPOOL.
+Arguments: how many spans, how many a second, a file for a line ``trace_id span_id`` for each, how many a trace has. The
+environment may name a SPOOL.
 """
 
 import dataclasses
@@ -17,10 +17,9 @@ from opentelemetry.trace import set_span_in_context
 
 import runspan
 
-SPANS_IN_A_TRACE = 1_000
 SPANS_AT_ONCE = 50
 
-total, pace = map(int, sys.argv[1:3])
+total, pace, in_a_trace = map(int, (*sys.argv[1:3], sys.argv[4]))
 handle = runspan.configure(service_name="steady", protocol="grpc", spool=os.environ.get("SPOOL"))
 tracer = trace.get_tracer("steady")
 begun = time.monotonic()
@@ -37,10 +36,10 @@ def end(span, record):
 
 
 with Path(sys.argv[3]).open("w", buffering=1) as record:
-    for _ in range(total // SPANS_IN_A_TRACE):
+    for _ in range(total // in_a_trace):
         root = tracer.start_span("root")
         below = set_span_in_context(root)
-        for number in range(SPANS_IN_A_TRACE - 1):
+        for number in range(in_a_trace - 1):
             end(tracer.start_span("child", below, attributes={"number": number}), record)
         end(root, record)
 
