@@ -14,6 +14,7 @@ from runspan import _worker as worker
 from runspan.export.otlp.result import Success
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.spool import Spool
+from runspan.export.stats import by_destination
 from tests.export.memory import FAILS, Memory, end_spans
 from tests.otlp_receivers import HttpReceiver
 from tests.programs import run_python
@@ -313,6 +314,23 @@ def test_a_processor_that_was_thrown_away_delivers_and_is_garbage():
     del processor, provider, client
     collect_until(lambda: kept() is None)
     assert batches == [["a", "b"]]
+
+
+def test_a_processor_that_was_thrown_away_is_given_up_where_delivery_fails(monkeypatch, caplog):
+    """It is tried for some time; then its spans are lost and counted, and nothing is left of it."""
+    monkeypatch.setattr("runspan.export.delivery._ATTEMPTS_AFTER_ABANDONED_SECONDS", 0.1)
+    client = Memory()
+    client.answer = FAILS
+    kept, batches = weakref.ref(client), client.batches
+    processor = DeliveringSpanProcessor(client, destination="given up", schedule_delay_seconds=0.05)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    end_spans(provider.get_tracer("test"), "a")
+    del processor, provider, client
+    collect_until(lambda: kept() is None)
+    assert batches[0] == ["a"]
+    assert [record.getMessage().split(": ")[1].split(".")[0] for record in caplog.records] == ["it fails"]
+    assert by_destination["given up"].stats().dropped == {"given_up": 1}
 
 
 def test_a_processor_that_was_flushed_is_garbage_before_its_schedule():

@@ -82,7 +82,7 @@ class Delivery:
         self.closed = False
         self.finished = Event()
         self._given_up = ""
-        self._abandoned_at: float | None = None
+        self._give_up_at = inf  # a time once the processor was thrown away
         self.reset_after_fork()
         _deliveries[next(_numbers)] = self
         if self._folder is not None:  # what an earlier process left there is to be sent
@@ -108,8 +108,8 @@ class Delivery:
 
     def abandon(self) -> None:
         """Note that nobody refers to the processor any more; safe in a finalizer."""
-        self._abandoned_at = time.monotonic()
-        if self._queue and not self._taker.wake(self._abandoned_at + self._delay_seconds):
+        self._give_up_at = time.monotonic() + _ATTEMPTS_AFTER_ABANDONED_SECONDS
+        if self._queue and not self._taker.wake(time.monotonic() + self._delay_seconds):
             _stranded.append(self)
 
     def stats(self) -> Stats:
@@ -249,8 +249,8 @@ class Delivery:
             self._put_queue_aside()
         self._log.note_overflow()
         self._reach_marks()
-        if not self._given_up and self._is_abandoned_for_long():
-            self._given_up = _ABANDONED
+        if time.monotonic() > self._give_up_at and not self._sending.may_send():
+            self._given_up = self._given_up or _ABANDONED
         if self._given_up or (self.closed and self._is_done()):
             self.finish()
             return inf
@@ -273,7 +273,7 @@ class Delivery:
             left -= len(spans) + (mark is not None)
 
     def _next_attempt(self) -> float:
-        if self._sending.is_empty() or (self._abandoned_at is not None and self._sending.is_own_gone()):
+        if self._sending.is_empty() or (self._give_up_at < inf and self._sending.is_own_gone()):
             return inf
         if not self._sending.backoff.is_over():
             return self._sending.backoff.until
@@ -293,11 +293,6 @@ class Delivery:
         if self._folder and not self._sending.may_send():
             return True  # what is left waits on disk
         return not self._queue and self._is_own_gone()
-
-    def _is_abandoned_for_long(self) -> bool:
-        since = self._abandoned_at
-        is_long_ago = since is not None and time.monotonic() > since + _ATTEMPTS_AFTER_ABANDONED_SECONDS
-        return is_long_ago and not self._sending.may_send()
 
     def _reach_marks(self) -> None:
         marks = len(self._marks)  # those before the next line: another thread may be about to put aside more
