@@ -7,6 +7,7 @@ and logged once for each function and kind of error; the run goes on and its spa
 import asyncio
 import itertools
 import logging
+import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -20,6 +21,7 @@ _counters: defaultdict[tuple[str, str], "itertools.count[int]"] = defaultdict(la
 _faults: dict[tuple[str, str], int] = {}
 # Functions and errors may be made as the application runs, each with a name of its own.
 _MOST_KINDS: Final = 1000
+_MOST_FRAMES: Final = -100  # the last ones, where it was raised
 _OTHERS: Final = ("One more function", "an error of one more kind")
 # What somebody throws into a greenlet to end or to time out what it does, whatever that is; no Exceptions either.
 _GREENLETS: Final = ("greenlet", "gevent", "eventlet")
@@ -75,8 +77,15 @@ def _note(function: Callable[..., object], error: BaseException) -> None:
         is_ours = (getattr(function, "__module__", None) or "").startswith("runspan")
         _logger.warning(
             "%s failed with %s; the run and its span go on without what it would have done, and further failures like"
-            " it are only counted. %s (The traceback: logger 'runspan', level DEBUG.)",
+            " it are only counted. %s (Where it happened: logger 'runspan', level DEBUG.)",
             *key,
             "If the payload looks ordinary, please report it." if is_ours else "It is not runspan's own.",
         )
-        _logger.debug("The first failure of %s", where, exc_info=error)
+        # Without the message and the lines of source: both may have what the user keeps out of traces.
+        _logger.debug("The first failure of %s:\n%s", where, frames_of(error))
+
+
+def frames_of(error: BaseException) -> str:
+    """Return where an error was raised: file, line and function of each frame, a line each."""
+    frames = traceback.extract_tb(error.__traceback__, limit=_MOST_FRAMES)
+    return "".join(f'  File "{each.filename}", line {each.lineno}, in {each.name}\n' for each in frames)

@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from runspan import semconv
-from runspan._guard import attempt
+from runspan._guard import attempt, frames_of
 from runspan._version import __version__
 from runspan.arguments import shown
 from runspan.attributes import Attributes, is_int64
@@ -168,17 +168,12 @@ def _exception(error: BaseException, write: Writer | None) -> Attributes:
     description = failure(error)
     attributes = {semconv.EXCEPTION_TYPE: description.error_type}
     if write is None:
-        # Without messages: they stand in the last line of a trace, and in those of the causes. Lines of source have
-        # literals.
-        frames = "".join(map(_frame, traceback.extract_tb(error.__traceback__)))
-        return attributes | {semconv.EXCEPTION_STACKTRACE: _last_of(f"{frames}{description.error_type}")}
+        # Without messages: they stand in the last line of a trace, and in those of the causes.
+        stacktrace = _last_of(f"{frames_of(error)}{description.error_type}")
+        return attributes | {semconv.EXCEPTION_STACKTRACE: stacktrace}
     stacktrace = _last_of("".join(traceback.format_exception(error)))
     message = write.text(semconv.EXCEPTION_MESSAGE, description.message)
     return attributes | message | write.text(semconv.EXCEPTION_STACKTRACE, stacktrace)
-
-
-def _frame(frame: traceback.FrameSummary) -> str:
-    return f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n'
 
 
 def _last_of(stacktrace: str) -> str:
