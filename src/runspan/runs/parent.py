@@ -41,8 +41,9 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
     if type(base) is not RunSpanProxy:
         base = _without_handlers(base, proxy_in(here))
     if type(base) is RunSpanProxy:
-        if base.run is named and _is_nearest(named, site):
-            return Parent(named, named.span, base, None)
+        innermost = _without_ended(base)
+        if named is not None and _is_nearest(named, innermost, site):
+            return Parent(named, named.span, innermost, None)
         is_sibling = functools.partial(_is_sibling, table, site, named)
         current = find_current(base, table, is_sibling)
         base = _without_past(base, is_sibling)
@@ -86,9 +87,17 @@ def _spans_down_from(span: Span) -> Iterator[Span]:
     yield span
 
 
-def _is_nearest(run: Run, site: ExecutionSite) -> bool:
-    """Return whether the run is an open chain in which nothing can be nearer to what starts: the usual case."""
+def _is_nearest(run: Run, innermost: Span, site: ExecutionSite) -> bool:
+    """Return whether the innermost run is this one, and a chain in which nothing can be nearer: the usual case."""
+    if type(innermost) is not RunSpanProxy or innermost.run is not run:
+        return False
     return run.is_chain and run.site.style is Style.ORDINARY and run.site.frame_id != site.frame_id and not run.is_over
+
+
+def _without_ended(span: Span) -> Span:
+    while type(span) is RunSpanProxy and span.run.is_over:
+        span = span.base
+    return span
 
 
 def _is_sibling(table: RunTable, site: ExecutionSite, named: Run | None, run: Run) -> bool:
