@@ -26,6 +26,7 @@ Every attribute, event and metric that runspan writes. This file is made from
 | agent of `create_agent` | `invoke_agent {{name}}` | INTERNAL | `invoke_agent` |
 | compiled graph | `invoke_workflow {{name}}`, the name only if its user gave one | INTERNAL | `invoke_workflow` |
 | node, chain, prompt, parser | LangChain's name of it | INTERNAL | none |
+| evaluation (`record_evaluation(..., as_span=True)`) | `evaluation {{name}}` | INTERNAL | none |
 
 A tool links to the model that asked for it, a model to the tools whose results it reads for the first time, an attempt
 to the one before it, a resumed graph to the one that was interrupted; `langchain.link.type` says which it is.
