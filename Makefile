@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose sizes content soak build coverage clean
+.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop sizes content soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -118,6 +118,15 @@ scale: $(VENV)/.dev backends  ## send traces through Kafka, a balancer and two s
 
 e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Docker engine that runs or (as root) one of Debian's
 	@$(BIN)/python $(PYTEST) tests/e2e_compose
+
+.venv-phoenix/.phoenix: Makefile
+	$(call venv,.venv-phoenix,arize-phoenix==20.26.1)
+
+.venv-mlflow/.mlflow: Makefile
+	$(call venv,.venv-mlflow,mlflow==3.17.2)
+
+interop: $(VENV)/.dev .venv-phoenix/.phoenix .venv-mlflow/.mlflow  ## send traces to a real Phoenix and MLflow (1.3 GB), read them back, take pictures
+	@PICTURES=docs/pictures $(BIN)/python $(PYTEST) tests/interop
 
 sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py

@@ -1,6 +1,7 @@
 """Programs that tests start, stop and kill."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -19,11 +20,12 @@ _LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Program:
     """A program, its output in a log; whenever it is started it has the same ports, files and log.
 
-    Leaving the ``with`` block ends it.
+    Leaving the ``with`` block ends it, and the processes that it started.
     """
 
-    def __init__(self, command, *, log, **environment):
+    def __init__(self, command, *, log, ready_seconds=60, **environment):
         self.log = log
+        self._ready_seconds = ready_seconds
         self._command = [str(word) for word in command]
         self._environment = {name: str(value) for name, value in environment.items()}
         self._process = None
@@ -38,8 +40,9 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                process_group=0,
             )
-        wait_until(self._is_ready, 60, lambda: f"{self} does not get ready:\n{self.last_words()}")
+        wait_until(self._is_ready, self._ready_seconds, lambda: f"{self} does not get ready:\n{self.last_words()}")
         return self
 
     def stop(self, timeout=60):
@@ -80,7 +83,8 @@ class Program:
 
     def __exit__(self, *_):
         if self.is_running:
-            self.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def __repr__(self):
         return f"{self.log.stem} ({Path(self._command[0]).name})"
@@ -89,8 +93,8 @@ class Program:
 class Server(Program):
     """A program that reports over HTTP when it is ready."""
 
-    def __init__(self, command, *, log, health, **environment):
-        super().__init__(command, log=log, **environment)
+    def __init__(self, command, *, log, health, **more):
+        super().__init__(command, log=log, **more)
         self._health = health
 
     def _is_ready(self):
