@@ -32,7 +32,6 @@ EXPECTED = {
     "mlflow": READ_BY_ALL | MODALITIES | {"cache_write.input_tokens": 600},
     "phoenix": READ_BY_ALL | MODALITIES | {"cache_creation.input_tokens": 600},
 }
-CONFIG = {"metadata": {"release": "2.1"}}
 
 
 def usage_in(attributes):
@@ -62,17 +61,18 @@ class Sent:
 def test_usage_of_a_model(backend):
     """A backend gets what it reads by the name that it reads; Langfuse no parts that it would add to the sum."""
     sent = Sent(backend)
-    Model(usage=USAGE).invoke("a", CONFIG | {"callbacks": [sent.handler]})
+    Model(usage=USAGE).invoke("a", {"callbacks": [sent.handler]})
     assert usage_in(sent.only().attributes) == EXPECTED[backend]
 
 
-def test_the_release_has_langfuses_name():
-    """Langfuse reads the release of a trace by a name of its own; elsewhere it has the conventions'."""
-    for backend, name in (("langfuse", "langfuse.release"), ("phoenix", "service.version")):
+def test_release_and_cost_have_langfuses_names():
+    """Langfuse reads the release of a trace, and the cost of a call, by names of its own; elsewhere they have ours."""
+    names = {"langfuse": {"langfuse.release", "gen_ai.usage.cost"}}
+    for backend in EXPECTED:
         sent = Sent(backend)
-        Model().invoke("a", CONFIG | {"callbacks": [sent.handler]})
-        found = {each: value for each, value in sent.only().attributes.items() if value == "2.1"}
-        assert found == {name: "2.1"}
+        given = {"service.version": "2.1", "gen_ai.usage.cost.amount": 0.5}
+        sent.provider.get_tracer("app").start_span("app", attributes=given).end()
+        assert sent.only().attributes.keys() == names.get(backend, given.keys())
 
 
 @pytest.mark.parametrize(("backend", "name"), [("phoenix", "cache_creation"), ("mlflow", "cache_write")])

@@ -106,6 +106,8 @@ RELEASE: Final = _attribute(
     "service.version", Level.CONTENT, _ALL, "`release` or `revision_id` of the metadata, likewise", _CORE
 )
 INVOCATION_TAGS: Final = _attribute("tag.tags", Level.CONTENT, _ALL, "the tags of the run at the top", _OPENINFERENCE)
+INVOCATION: Final = (SESSION_ID, USER_ID, RELEASE, INVOCATION_TAGS)
+"""What all spans of an invocation have in common; the first alone is no content."""
 SPAN_KIND: Final = _attribute(
     "openinference.span.kind",
     Level.CONDITIONAL,
@@ -358,6 +360,12 @@ HANDOFF_TARGETS: Final = _ours(
     "langgraph.handoff.targets", "what was `handed_off`", "the nodes of the parent graph that go on"
 )
 CHECKPOINT_ID: Final = _ours("langgraph.checkpoint.id", _GRAPHS, "where a graph was interrupted or resumed")
+
+# What Langfuse reads by names of its own, written by ``configure(backend="langfuse")``.
+LANGFUSE_RELEASE: Final = _attribute("langfuse.release", Level.CONTENT, _ALL, "`service.version`", "Langfuse")
+LANGFUSE_COST: Final = _attribute(
+    "gen_ai.usage.cost", Level.OURS, _MODELS, "`gen_ai.usage.cost.amount`, taken as US dollars", "Langfuse"
+)
 
 # Of delivery.
 STARTED: Final = _ours("runspan.started", "markers of what has begun", "True; the span that has begun is the parent")

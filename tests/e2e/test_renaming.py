@@ -5,25 +5,26 @@ import pytest
 from tests.e2e.collector import Collector
 from tests.e2e.spans import tracer
 from tests.otlp_receivers import HttpReceiver
-from tests.test_backend_names import EXPECTED, usage_in
+from tests.test_backend_names import EXPECTED
 
 ENDPOINTS = {
     "langfuse": "LANGFUSE_OTLP_ENDPOINT",
     "mlflow": "MLFLOW_ENDPOINT",
     "phoenix": "PHOENIX_ENDPOINT",
 }
-RELEASES = {"langfuse": "langfuse.release", "mlflow": "service.version", "phoenix": "service.version"}
+OURS = {"service.version": "2.1", "gen_ai.usage.cost.amount": 0.5}
+NAMED = {"langfuse": {"langfuse.release": "2.1", "gen_ai.usage.cost": 0.5}}
 
 
 @pytest.mark.parametrize("backend", ENDPOINTS)
 def test_names(backend, start, tmp_path):
-    """Usage and release of a span arrive by the names that the backend reads, each once."""
+    """Usage, release and cost of a span arrive by the names that the backend reads, each once."""
     usage = {f"gen_ai.usage.{name}": count for name, count in EXPECTED[None].items()}
     with HttpReceiver() as receiver:
         files = ("base.yaml", f"backends/{backend}.yaml")
         collector = start(Collector(tmp_path, files=files, **{ENDPOINTS[backend]: receiver.endpoint}))
         with tracer(collector) as spans:
-            spans.start_span("chat", attributes=usage | {"service.version": "2.1"}).end()
+            spans.start_span("chat", attributes=usage | OURS).end()
         (span,) = receiver.wait_for(1)
-    assert usage_in(span["attributes"]) == EXPECTED[backend]
-    assert [name for name, value in span["attributes"].items() if value == "2.1"] == [RELEASES[backend]]
+    expected = {f"gen_ai.usage.{name}": count for name, count in EXPECTED[backend].items()}
+    assert span["attributes"] == expected | NAMED.get(backend, OURS)

@@ -70,6 +70,39 @@ def test_the_strictest_handler_decides():
     assert belonging == {"session.id": "t1", "user.id": "", "service.version": "", "tag.tags": ()}
 
 
+def test_spans_of_others_within_a_run_say_it_too():
+    """What an SDK or the user starts inside a run belongs to its invocation; what is around and after it does not."""
+    tracing = Tracing()
+    with tracing.span("request"):
+        work(tracing, metadata=METADATA, tags=["beta"])
+        tracing.mark("after")
+    others = {span.name: span.attributes for span in tracing.spans if "langchain.run.id" not in span.attributes}
+    whole = {"session.id": "t1", "user.id": "u1", "service.version": "2.1", "tag.tags": ("beta",)}
+    assert {name: dict(attributes) for name, attributes in others.items()} == {
+        "tool work": whole,
+        "request": {},
+        "after": {},
+    }
+
+
+def test_attributes_of_the_call_count_more():
+    """What a handler is given for all spans of an invocation replaces what its metadata says, everywhere."""
+    tracing = Tracing()
+    given = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, attributes={"session.id": "given"})
+    Model(tracing=tracing).invoke("a", {"callbacks": [given], "metadata": METADATA})
+    assert {span.attributes["session.id"] for span in tracing.spans} == {"given"}
+    assert {span.attributes["user.id"] for span in tracing.spans} == {"u1"}
+
+
+def test_spans_of_others_where_content_is_forbidden():
+    """Where one of the handlers keeps content out, so do the spans of others."""
+    tracing = Tracing()
+    strict = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, settings=Settings(capture_content="none"))
+    config = {"callbacks": [tracing.handler, strict], "metadata": METADATA, "tags": ["beta"]}
+    Model(tracing=tracing).invoke("a", config)
+    assert dict(tracing.one("http").attributes) == {"session.id": "t1"}
+
+
 @pytest.mark.parametrize(
     ("metadata", "session"),
     [

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _NOTHING: Final[Attributes] = {}
-_SHARED: Final = (semconv.SESSION_ID, semconv.USER_ID, semconv.RELEASE, semconv.INVOCATION_TAGS)
-"""What a run has of those around it; of content the first alone."""
 
 
 class RunStarter:
@@ -107,6 +105,7 @@ class RunStarter:
             # An attribute of a span can't be removed, only overwritten.
             content = only_content(run.start_attributes)
             run.span.set_attributes({name: "" if isinstance(value, str) else [] for name, value in content.items()})
+            run.start_attributes = without_content(run.start_attributes)
         run.record.captures &= bridge.captures
         if not all(any(each is known for known in run.record.redactors) for each in bridge.redactors):
             _redact(run, bridge.redactors)
@@ -173,7 +172,7 @@ class RunStarter:
         """Add what a run has of those around it: whose invocation it is, and of a tool the agent that runs it."""
         around = run.parent.start_attributes if run.parent is not None else _NOTHING
         captures = "span" in self._bridge.captures
-        shared = {name: around[name] for name in (_SHARED if captures else _SHARED[:1]) if name in around}
+        shared = {name: around[name] for name in semconv.INVOCATION[: None if captures else 1] if name in around}
         if event.parent_run_id is None and semconv.TAGS in attributes:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
         allowed = None if captures else self._settings.metadata_keys

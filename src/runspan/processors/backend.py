@@ -21,7 +21,8 @@ _NAMES: Final[Mapping[str, Mapping[str, str | None]]] = {
     "jaeger": _LEGACY_CACHE,
     "langfuse": {
         **_LEGACY_CACHE,
-        semconv.RELEASE: "langfuse.release",
+        semconv.RELEASE: semconv.LANGFUSE_RELEASE,
+        semconv.COST_AMOUNT: semconv.LANGFUSE_COST,
         **dict.fromkeys((*INPUT_MODALITIES.values(), *OUTPUT_MODALITIES.values())),
     },
     "mlflow": {semconv.CACHE_CREATION_TOKENS: semconv.CACHE_WRITE_TOKENS},
@@ -44,7 +45,8 @@ class BackendSpanProcessor(DelegatingSpanProcessor):
     """Pass spans on with the names that one backend reads, so that each count is there once.
 
     Tokens written to a cache have two names on spans, since backends differ in which they read. Langfuse adds up what
-    it does not know: these twice, and those of text, images, audio and video beside the sum that they are part of.
+    it does not know: these twice, and those of text, images, audio and video beside the sum that they are part of. It
+    also reads release and cost by names of its own.
 
     Args:
         processor: hears the spans; what its ``on_end`` gets may be a copy.
