@@ -33,6 +33,7 @@ _LEAST_FOR_ITEM: Final = 512
 _BRACKETS: Final = 3  # with a comma
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
+_NOTE_AS_ITEM: Final = _NOTE + 80
 # Beyond what is kept of a text so many characters are redacted, too: a secret that ends there must not be cut in two.
 _MARGIN: Final = 2_000
 WITHHELD: Final = "[withheld]"
@@ -46,16 +47,21 @@ class Items:
 
     values: object
     """A list or tuple."""
-    make: Callable[[Any], object] = lambda item: item
+    make: Callable[[Any], object] | None = None
+    """Makes an item of what is in the list."""
     newest_first: bool = False
     """Whether the last are kept if there is no room for all, with the first, which may be the system's."""
     note: Callable[[str], object] = str
-    """Makes the item that says how many were left out."""
+    """Makes the item that says how many were left out, of 80 bytes at most beside that text."""
 
     def item(self, index: int) -> object:
         """Return one item, made."""
-        base: Any = list if issubclass(type(self.values), list) else tuple
-        return self.make(base.__getitem__(self.values, index))
+        get: Any = list.__getitem__ if issubclass(type(self.values), list) else tuple.__getitem__
+        item = get(self.values, index)
+        if self.make is None:
+            return item
+        made = attempt(self.make, item, default=None)
+        return made if made is not None else unprintable(item)
 
 
 class _FullError(Exception):
@@ -185,13 +191,23 @@ class _Walk:
         return value
 
     def _text(self, text: str) -> object:
+        if len(text) >= SHORTEST_BLOB:
+            text = without_media(text)
+        share = self._room // 2
+        if self._redact is None and len(text) <= share:  # as almost always; the rest costs a few calls more
+            kept = text if text.isascii() else clean(text)
+            if (size := len(orjson.dumps(kept)) + 1) <= share:
+                self._room -= size
+                return kept
+        return self._text_in(text, share)
+
+    def _text_in(self, text: str, share: int) -> object:
+        """Return a text that may have to be cut or redacted."""
         if len(text) <= _SHORT:
-            text = clean(without_media(text))
+            text = clean(text)
             kept = self._redact(text) if self._redact is not None else text
             self._spend(size_in_json(kept) + 1)
             return kept
-        text = without_media(text)
-        share = self._room // 2
         if share < _SHORT:
             raise _FullError
         if len(text) <= share:
@@ -221,12 +237,12 @@ class _Walk:
     def _dictionary(self, value: Any, size: int, depth: int) -> dict[str, object]:
         self._spend(_BRACKETS + _NOTE)
         copies: dict[str, object] = {}
-        pairs = stored_pairs(value, self._room) or []
-        for key, each in pairs:
+        pairs = list(value.items()) if type(value) is dict and size <= self._room else stored_pairs(value, self._room)
+        for key, each in pairs or ():
             before = self._room
             try:
                 name = self._key(key, copies)
-                copies[name] = self.copy(_medium(each, pairs) if name in DATA_KEYS else each, depth)
+                copies[name] = self.copy(_medium(each, pairs or []) if name in DATA_KEYS else each, depth)
             except _FullError:
                 self._room = before
                 copies[_CUT] = _left_out(size - len(copies), "keys")
@@ -235,8 +251,10 @@ class _Walk:
         return copies
 
     def _key(self, key: Any, others: dict[str, object]) -> str:
-        if self._redact is None and type(key) is str and key.isidentifier() and key.isascii() and key not in others:
-            self._spend(len(key) + 4)
+        if type(key) is str and self._redact is None and key.isidentifier() and key.isascii() and key not in others:
+            if (size := len(key) + 4) > self._room:
+                raise _FullError
+            self._room -= size
             return key
         name = first = fitted(key if is_text(key) else describe(key), self._room // 2, self._redact, size_in_json)
         number = 1
@@ -246,34 +264,40 @@ class _Walk:
         self._spend(size_in_json(name) + 2)
         return name
 
-    def _list(self, value: Any, size: int, depth: int) -> list[object]:
-        self._spend(_BRACKETS + _NOTE)
+    def _list(self, value: Any, size: int, depth: int, note: Callable[[str], object] = str) -> list[object]:
+        for_note = _NOTE if note is str else _NOTE_AS_ITEM
+        self._spend(_BRACKETS + for_note)
         copies: list[object] = []
         for item in stored_items(value, self._room) or ():
             before = self._room
+            if copies and note is not str and before < _LEAST_FOR_ITEM:
+                break
             try:
                 copies.append(self.copy(item, depth))
             except _FullError:
                 self._room = before
                 break
         if size > len(copies):
-            copies.append(_left_out(size - len(copies)))
+            copies.append(note(_left_out(size - len(copies))))
         else:
-            self._room += _NOTE
+            self._room += for_note
         return copies
 
     def _items(self, items: Items, depth: int) -> list[object]:
+        """Return items that are made, the newest of them if there is no room for all."""
         size = stored_length(items.values) or 0
-        for_note = len(orjson.dumps(items.note(_left_out(size)))) + 1
-        self._spend(_BRACKETS + for_note)
+        if items.make is None and not items.newest_first:
+            return self._list(items.values, size, depth, items.note)
+        self._spend(_BRACKETS + _NOTE_AS_ITEM)
         kept: dict[int, object] = {}
         for index in _newest_first(size) if items.newest_first else range(size):
             before = self._room
             if kept and before < _LEAST_FOR_ITEM:
                 break
             try:
-                item = attempt(items.item, index, default="<unprintable>")
-                kept[index] = self.copy(item, depth)
+                kept[index] = self.copy(items.item(index), depth)
+            except IndexError:  # another thread took some out
+                break
             except _FullError:
                 self._room = before
                 break
@@ -282,7 +306,7 @@ class _Walk:
             gap = (1 if 0 in kept else 0) if items.newest_first else len(copies)
             copies.insert(gap, items.note(_left_out(size - len(kept))))
         else:
-            self._room += for_note
+            self._room += _NOTE_AS_ITEM
         return copies
 
 
