@@ -226,7 +226,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_told(key: str, value: Any) -> bool:
-    return _is_plain(value) and "key" not in key and key != "metadata"
+    return _is_plain(value) and "key" not in key and key != "metadata" and not key.startswith("_")
 
 
 def _is_plain(value: Any) -> bool:
