@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -91,6 +92,19 @@ def test_every_way_to_name_what_is_judged(tracing, logs, judged):
     )
     assert logs.events == [expected] * 5
     assert len(tracing.spans) == 1
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_span_of_a_recording_is_judged(tracing, logs):
+    """A span that was exported, in protobuf or as the Collector writes JSON, says by itself what is judged."""
+    message = encode_spans(tracing.spans).resource_spans[0].scope_spans[0].spans[0]
+    context = tracing.one("judged").context
+    written = {"traceId": f"{context.trace_id:032X}", "spanId": f"{context.span_id:016x}", "name": "judged"}
+    for named in (message, written):
+        runspan.record_evaluation(named, "a", value=1, logger_provider=logs.provider)
+    assert [event[2:4] for event in logs.events] == [(context.trace_id, context.span_id)] * 2
+    with pytest.raises(TypeError, match=r"^trace is \{'name': 'judged'\}; give the traceparent"):
+        runspan.record_evaluation({"name": "judged"}, "a", value=1)
 
 
 def test_a_run_is_judged_while_it_is_open(tracing, logs):

@@ -11,6 +11,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
@@ -147,6 +148,8 @@ def judge(span: ReadableSpan, run_id: UUID, tracers: AnyTracerProvider, loggers:
     """What can be judged, and all that can be said of it."""
     runspan.record_evaluation(span, "relevance", value=0.5)
     runspan.record_evaluation(span.context, "relevance", label="pass")
+    runspan.record_evaluation(OtlpSpan(), "relevance", label="pass")
+    runspan.record_evaluation({"traceId": "1", "spanId": "2"}, "relevance", label="pass")
     runspan.record_evaluation(trace.get_current_span(), "relevance", explanation="to the point")
     runspan.record_evaluation(run_id, "relevance", value=1, as_span=True, tracer_provider=tracers)
     runspan.record_evaluation(

@@ -3,6 +3,7 @@
 import functools
 import logging
 import math
+from collections.abc import Mapping
 from numbers import Real
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
@@ -34,8 +35,16 @@ class HasSpanContext(Protocol):
         """Return its ids."""
 
 
+@runtime_checkable
+class HasSpanIds(Protocol):
+    """A span of OTLP in protobuf, as a recording has it."""
+
+    trace_id: bytes
+    span_id: bytes
+
+
 def record_evaluation(
-    trace: str | UUID | HasSpanContext | SpanContext,
+    trace: str | UUID | HasSpanContext | SpanContext | HasSpanIds | Mapping[str, object],
     name: str,
     *,
     value: float | None = None,
@@ -56,7 +65,8 @@ def record_evaluation(
 
     Args:
         trace: what is judged: a ``traceparent``, as ``handler.traceparent_for`` returns it; a span, or its
-            ``SpanContext``; or the id of one of the last few thousand runs of this process, a UUID or its str.
+            ``SpanContext``; a span of a recording, of OTLP in protobuf or JSON; or the id of one of the last few
+            thousand runs of this process, a UUID or its str.
         name: the name of the metric, such as ``relevance`` or ``thumbs``.
         value: the score, a finite number; True is 1.0.
         label: the score as a word, such as ``pass``.
@@ -102,9 +112,19 @@ def _judged(trace: object) -> list[_Judged]:
         return [_Judged(trace)]
     if isinstance(trace, HasSpanContext) and isinstance(span := trace.get_span_context(), SpanContext):
         return [_Judged(span)]
-    if isinstance(trace, str) and (span := read_traceparent(trace)) is not None:
-        return [_Judged(span)]
+    header = _header(trace)
+    if header is not None and (recorded := read_traceparent(header)) is not None:
+        return [_Judged(recorded)]
     return _judged_run(trace)
+
+
+def _header(trace: object) -> str | None:
+    """Return a traceparent, also that of a span of OTLP; None of anything else."""
+    if isinstance(trace, Mapping):
+        return f"00-{trace.get('traceId')}-{trace.get('spanId')}-01".lower()
+    if isinstance(trace, HasSpanIds) and isinstance(trace.trace_id, bytes) and isinstance(trace.span_id, bytes):
+        return f"00-{trace.trace_id.hex()}-{trace.span_id.hex()}-01"
+    return trace if isinstance(trace, str) else None
 
 
 def _judged_run(run_id: object) -> list[_Judged]:
