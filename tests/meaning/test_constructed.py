@@ -55,3 +55,26 @@ def test_a_completion_model_is_asked(tracing, way):
     """So are those of completion models."""
     WAYS[way](Text(), tracing.config)
     assert tracing.one("text_completion").attributes["gen_ai.request.max_tokens"] == 9
+
+
+class AzureText(Completion):
+    """A completion model as LangChain describes Azure's: by a deployment, and by the default of a class."""
+
+    @property
+    def _identifying_params(self):
+        return {"deployment_name": "dep", "model_name": "gpt-3.5-turbo-instruct"}
+
+    def _get_ls_params(self, stop=None, **kwargs):
+        return {"ls_provider": "azure"}
+
+    def _generate(self, prompts, stop=None, run_manager=None, **kwargs):
+        result = super()._generate(prompts, stop, run_manager, **kwargs)
+        return result.model_copy(update={"llm_output": {"model_name": "gpt-3.5-turbo-instruct"}})
+
+
+def test_a_deployment_of_azure(tracing):
+    """A completion model of Azure's is the deployment that is asked; which model served LangChain does not know."""
+    AzureText().invoke("?", tracing.config)
+    attributes = tracing.one("text_completion dep").attributes
+    assert attributes["gen_ai.request.model"] == "dep"
+    assert "gen_ai.response.model" not in attributes

@@ -177,6 +177,21 @@ COMPLETION = LLMResult(
 
 
 @pytest.mark.parametrize(
+    ("told", "model"),
+    [
+        ("gpt-4o-2024-08-06-2024-08-06", "gpt-4o-2024-08-06"),
+        ("gpt-35-turbo-0125-0125", "gpt-35-turbo-0125"),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-08-06"),
+        ("phi-3-3", "phi-3-3"),
+    ],
+)
+def test_a_version_that_is_said_twice(told, model):
+    """LangChain adds the version of an Azure model to the name of the one that served, which has it."""
+    response = chat(AIMessage("3", response_metadata={"model_name": told}))
+    assert response_attributes(response)["gen_ai.response.model"] == model
+
+
+@pytest.mark.parametrize(
     ("response", "attributes"),
     [
         pytest.param(

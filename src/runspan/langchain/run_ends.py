@@ -27,7 +27,11 @@ def describe_result(
 ) -> Attributes:
     """Return the attributes of a run's result; ``describe`` reads its content, if that is to be written."""
     if run.is_model:
-        return with_stream(run, _answer(value, write))
+        answer = _answer(value, write)
+        if _is_azure_completion(run):
+            # Not the model that served, but a default of LangChain's class.
+            answer = {name: each for name, each in answer.items() if name != semconv.RESPONSE_MODEL}
+        return with_stream(run, answer)
     if run.start_attributes.get(semconv.RUN_TYPE) in _WITH_STATE:
         describe = payload.state_outputs
     attributes = attempt(describe, value, write, default=_NOTHING) if write is not None else _NOTHING
@@ -116,6 +120,11 @@ def _handoff(run: Run, error: BaseException) -> Attributes:
 
 def _is_tool(run: Run) -> bool:
     return run.start_attributes.get(semconv.OPERATION) == "execute_tool"
+
+
+def _is_azure_completion(run: Run) -> bool:
+    start = run.start_attributes
+    return start.get(semconv.PROVIDER) == "azure.ai.openai" and start.get(semconv.RUN_TYPE) == Kind.COMPLETION
 
 
 def _answer(response: object, write: Writer | None) -> Attributes:

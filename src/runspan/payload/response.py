@@ -1,5 +1,6 @@
 """The response of a model apart from its messages: its id, its model, why it ended, what it used."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from runspan.payload.usage import is_from_cache, usage
 # Ids that LangChain makes from the run's id where the provider gave none.
 _OWN_IDS: Final = ("run-", "lc_")
 _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+# To the name of the model that served LangChain adds the version that an Azure model was constructed with.
+_VERSION_TWICE: Final = re.compile(r"(-\d{4}(?:-\d{2}-\d{2})?)\1$")
 _OF_STATUS: Final = {"completed": "stop", "failed": "error"}
 
 
@@ -27,7 +30,7 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     if response_id := text_at(metadata, "id") or text_at(response.llm_output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id
     if model := _first_text((metadata, response.llm_output, info), "model_name", "model"):
-        attributes[semconv.RESPONSE_MODEL] = model
+        attributes[semconv.RESPONSE_MODEL] = _VERSION_TWICE.sub(r"\1", model)
     reasons = list(map(finish_reason, generations))
     if any(reasons):
         # One for each, in order; where one is missing among others the conventions want "error".

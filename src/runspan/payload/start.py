@@ -124,7 +124,8 @@ def model_start(
         attributes[semconv.PROVIDER] = name
         if name == "openai" and (tier := service_tier(invocation_params)):
             attributes[semconv.OPENAI_SERVICE_TIER] = tier
-    model = text_at(invocation_params, *_MODEL_KEYS) or text_at(metadata, "ls_model_name")
+    # Azure's completion models are asked for by their deployment; a model's name is there by default.
+    model = text_at(invocation_params, "deployment_name", *_MODEL_KEYS) or text_at(metadata, "ls_model_name")
     if model := model or text_at(constructed, *_MODEL_KEYS):
         attributes[semconv.REQUEST_MODEL] = model
     return _start(kind, model, attributes)
