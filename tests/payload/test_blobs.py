@@ -181,6 +181,9 @@ def test_formats_that_are_known(head, kind):
         "data:text/plain,hello%20" + "a" * 100,
         "data:image/png;base64,<the data> " + "b" * 100,
         '{"a": "' + "x" * 5_000 + '"}',
+        '{"a": "AA' + "BC" * 500 + '"}',
+        '{"path": "//' + "cdn/" * 100 + '", "b": "SU' + "x" * 300 + '"}',
+        '["iVBORw0KGgo"]' + " " * 100,
         "GIF89a" + "x" * 100,
         "/9j/" + "words and " * 30,
         "",
@@ -190,6 +193,38 @@ def test_formats_that_are_known(head, kind):
 )
 def test_ordinary_text_stays(text):
     """Long texts, other base64, tokens, and what only begins like a medium are recorded as they are."""
+    assert without_media(text) == text
+
+
+@pytest.mark.parametrize("length", [300, 301, 302])
+def test_json_stays_json(length):
+    """An image in JSON, in JSON within JSON, and with escaped slashes, is replaced so that the text is JSON again."""
+    png = PNG[:length]
+    words = f"<image/png, {length} bytes, sha256:{hashlib.sha256(png).hexdigest()}>"
+    value = {"a": [base64.b64encode(png).decode(), 1]}
+    once = json.dumps(value)
+    twice = json.dumps({"b": once})
+    assert json.loads(without_media(once)) == {"a": [words, 1]}
+    assert json.loads(without_media(once.replace("/", r"\/"))) == {"a": [words, 1]}
+    assert json.loads(json.loads(without_media(twice))["b"]) == {"a": [words, 1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"iV' + "\\" * 300_000,
+        '{"iV' + "\\/" * 300_000,
+        '{"' + '"iV' * 300_000,
+        '{"' + "iV" * 300_000,
+        "data:" * 200_000 + ";base64,",
+        "data:" + ";a" * 300_000 + ";base64,",
+        ("data:a/" + "b" * 100) * 5_000 + ";base64,",
+        ";base64," * 100_000,
+    ],
+    ids=lambda _: "",
+)
+def test_no_text_takes_long(text):
+    """Texts made to keep a search busy are searched once: else the limit of time of all tests would end this one."""
     assert without_media(text) == text
 
 

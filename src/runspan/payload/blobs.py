@@ -27,9 +27,8 @@ _HEAD: Final = re.compile(r"data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,1
 _DATA_URL: Final = re.compile(_HEAD.pattern + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}")
 # A value within a text that is JSON, in which it may be a text of JSON again.
 _QUOTED: Final = re.compile(
-    rf'"(?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})[A-Za-z0-9+/\\_-]{{100,}}=*(?=\\*")'
+    rf'"(?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})(?:[A-Za-z0-9+/_-]++|\\+/)*+=*+(?=\\*")'
 )
-
 _JSON: Final = "{["
 _BEGINNINGS: Final = _JSON + "".join({each[0] for each in FIRST_CHARACTERS})
 
@@ -109,9 +108,9 @@ def without_blobs(text: str) -> str:
     if (blob := blob_of(text)) is not None:
         return blob.in_words()
     if text.find(";base64,", 0, _SEARCHED) >= 0:
-        text = _replace(_DATA_URL, text, lambda url: _of_data_url(url) or Blob(url))
+        text = _replace(_DATA_URL, text, _of_data_url)
     if text[0] in _JSON:
-        text = _replace(_QUOTED, text, lambda quoted: Blob(quoted.replace("\\", "")[1:]), before='"')
+        text = _replace(_QUOTED, text, _of_value, before='"')
     return text
 
 
@@ -149,12 +148,20 @@ def _of_data_url(url: str) -> Blob | None:
     return Blob(data, head.group(1))
 
 
-def _replace(pattern: re.Pattern[str], text: str, read: Callable[[str], Blob], before: str = "") -> str:
+def _of_value(quoted: str) -> Blob | None:
+    """Return what a value in JSON is, given with the quotation mark before it."""
+    data = quoted[1:].replace("\\", "")
+    return blob_of(data) if len(data) >= SHORTEST_BLOB else None
+
+
+def _replace(pattern: re.Pattern[str], text: str, read: Callable[[str], Blob | None], before: str = "") -> str:
+    """Return a text with references in place of what a pattern finds and is a medium; ``before`` stays before each."""
     parts: list[str] = []
     at, left = 0, _SEARCHED
     while left > 0 and (found := pattern.search(text, at, at + left)) is not None:
         found = pattern.match(text, found.start()) or found  # it may go on where the search ends
-        parts += (text[at : found.start()], before, read(found.group()).in_words())
+        blob = read(found.group())
+        parts += (text[at : found.start()], found.group() if blob is None else before + blob.in_words())
         left -= found.start() - at
         at = found.end()
     return "".join((*parts, text[at:])) if parts else text
