@@ -1,27 +1,30 @@
 """What a model was constructed with: parameters, which not every package hands over with a call, and its server."""
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from runspan import semconv
-from runspan.attributes import PlainAttributes
-from runspan.payload.stored import stored_pairs
-from runspan.payload.text import describe, text_at, text_in
+from runspan.attributes import AttributeValue, PlainAttributes
+from runspan.payload.text import text_in
 
 _Mapping = Mapping[str, Any] | None
 
-_ADDRESSES: Final = (
-    "base_url",
-    "azure_endpoint",
-    "endpoint_url",
-    "endpoint",
-    "api_endpoint",
-    "anthropic_api_url",
-    "inference_server_url",
-    "api_base",
+_ADDRESSES: Final = frozenset(
+    (
+        "anthropic_api_url",
+        "api_base",
+        "api_endpoint",
+        "azure_endpoint",
+        "base_url",
+        "endpoint",
+        "endpoint_url",
+        "inference_server_url",
+    )
 )
+# Of a name after the provider: ``openai_api_base``, ``groq_api_base``.
 _ADDRESS_SUFFIX: Final = "_api_base"
 _PORTS: Final = {"http": 80, "https": 443}
 _NESTED_MODEL: Final = "llm"
@@ -52,21 +55,15 @@ def _fields(model: object) -> Mapping[str, Any]:
 def server(*sources: _Mapping) -> PlainAttributes:
     """Return address and port of the server that a model was given; sources before others win."""
     for source in sources:
-        url = text_at(source, *_ADDRESSES) or _by_suffix(source)
-        if url and (found := _address(url)):
-            return found
+        for key, value in source.items() if isinstance(source, dict) else ():
+            is_address = type(key) is str and (key in _ADDRESSES or key.endswith(_ADDRESS_SUFFIX))
+            if is_address and (url := text_in(value)) and (found := _address(url)):
+                return dict(found)
     return {}
 
 
-def _by_suffix(source: _Mapping) -> str | None:
-    """Return the address that a package names after its provider: ``openai_api_base``, ``groq_api_base``."""
-    pairs = stored_pairs(source) or ()
-    return next(
-        (text for key, value in pairs if describe(key).endswith(_ADDRESS_SUFFIX) and (text := text_in(value))), None
-    )
-
-
-def _address(url: str) -> PlainAttributes:
+@functools.lru_cache(maxsize=256)
+def _address(url: str) -> Mapping[str, AttributeValue]:
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
         host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme or "https")
