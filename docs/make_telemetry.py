@@ -31,8 +31,8 @@ Every attribute, event and metric that runspan writes. This file is made from
 A tool links to the model that asked for it, a model to the tools whose results it reads for the first time, an attempt
 to the one before it, a resumed graph to the one that was interrupted; `langchain.link.type` says which it is.
 
-Where each chunk of a stream has the counts of all so far (vLLM's `continuous_usage_stats`), those of the last one count;
-that is known by equal input in each of them. An answer from LangChain's own cache has no counts.
+Where each chunk of a stream has the counts of all so far (vLLM's `continuous_usage_stats`), those of the last one
+count; that is known by equal input in each of them. An answer from LangChain's own cache has no counts.
 """
 
 
