@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import LLMResult
@@ -16,7 +17,7 @@ from runspan import payload, semconv
 from runspan.callback_event import Event
 from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, start_event
-from tests.fakes import Completion, Model, Retriever, body, straight_graph
+from tests.fakes import ASKED, AgentModel, Completion, Model, Retriever, body, straight_graph
 from tests.rebuild.span_events import Notes, rebuilt, span_data_of
 from tests.tracing import Tracing
 
@@ -152,6 +153,31 @@ def test_tool(given):
     live, again = live_and_rebuilt(look, given, metadata={"thread_id": "t"})
 
     assert again == live
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"thread_id": "t"}, {"thread_id": "t", "session_id": "s"}, {"thread_id": "t", "user_id": "u"}]
+)
+def test_whose_invocation_it_is(metadata):
+    """Conversation, session and user come back by LangChain's usual keys."""
+    tracing = Tracing()
+    Retriever(found=DOCUMENTS).invoke("q", tracing.config | {"metadata": metadata})
+
+    start, _ = rebuilt(span_data_of(tracing.one("retrieval")))
+
+    assert start.kwargs["metadata"] == metadata
+
+
+@pytest.mark.newest
+def test_an_agent_at_the_top_has_its_messages():
+    """The messages of an agent come back, and not their text alone, which its span has for lists of traces."""
+    tracing = Tracing()
+    create_agent(AgentModel(), [look], name="helper").invoke(ASKED, tracing.config)
+
+    start, end = rebuilt(span_data_of(tracing.one("invoke_agent helper")))
+
+    (question,), (answer,) = start.args[1]["messages"], end.args[0]["messages"]
+    assert (question.type, question.content, answer.type, answer.content) == ("human", "look", "ai", "three")
 
 
 def test_retriever():

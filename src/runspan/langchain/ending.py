@@ -137,6 +137,7 @@ class RunEnder:
 
 
 def _plain_values(run: Run, attributes: Attributes, write: Writer) -> Attributes:
-    content = {**run.record.attributes, **attributes}
-    values = payload.retrieval_values(content, write)
-    return payload.root_values(content, write) | values if is_root(run) else values
+    """Return what went in and came out as values, where backends read no other names."""
+    if run.start_attributes.get(semconv.OPERATION) == "retrieval":
+        return payload.retrieval_values({**run.record.attributes, **attributes}, write)
+    return payload.root_values({**run.record.attributes, **attributes}, write) if is_root(run) else _NOTHING

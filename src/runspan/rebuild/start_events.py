@@ -142,9 +142,11 @@ def _serialized(kind: Kind, span: SpanData) -> dict[str, Any]:
 
 def _metadata(kind: Kind, span: SpanData) -> dict[str, Any]:
     """Return the metadata of a run: its conversation, its graph, and for a model what LangChain adds of it."""
+    thread, session = text(span, NAMES.thread_id), text(span, NAMES.session_id)
     return _recorded(span, NAMES.metadata) | without_none(
-        thread_id=text(span, NAMES.thread_id),
-        session_id=text(span, NAMES.session_id),
+        thread_id=thread,
+        session_id=session if session != thread else None,  # one id has both names
+        user_id=text(span, NAMES.user_id),
         langgraph_node=text(span, NAMES.graph_node),
         langgraph_step=count(span, NAMES.graph_step),
         **(_model_metadata(kind, span) if kind in _MODEL_TYPES else {}),

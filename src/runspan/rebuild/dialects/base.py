@@ -18,6 +18,7 @@ class AttributeNames(NamedTuple):
     """A JSON object."""
     thread_id: Names = ()
     session_id: Names = ()
+    user_id: Names = ()
     graph_node: Names = ()
     graph_step: Names = ()
 

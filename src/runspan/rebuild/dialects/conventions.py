@@ -26,6 +26,7 @@ _KINDS: Final = {
 NAMES: Final = AttributeNames(
     chain_name=("gen_ai.agent.name", "gen_ai.workflow.name"),
     thread_id=("gen_ai.conversation.id",),
+    user_id=("user.id",),
     provider=(semconv.PROVIDER,),
     request_model=(semconv.REQUEST_MODEL,),
     temperature=("gen_ai.request.temperature",),
