@@ -467,6 +467,17 @@ def test_prompts_are_user_text():
             id="completion",
         ),
         pytest.param(
+            [ChatGeneration(message=AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "1"}]))],
+            [
+                {
+                    "role": "assistant",
+                    "parts": [{"type": "tool_call", "id": "1", "name": "look", "arguments": {}}],
+                    "finish_reason": "tool_call",
+                }
+            ],
+            id="tool",
+        ),
+        pytest.param(
             [GenerationChunk(text="")], [{"role": "assistant", "parts": [], "finish_reason": "stop"}], id="empty"
         ),
         pytest.param(

@@ -66,9 +66,10 @@ def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole:
     """
     generations = [generation for batch in response.generations for generation in batch]
     reasons = list(map(finish_reason, generations))
-    missing = "stop" if is_whole and not any(reasons) else "error"
+    is_failed = not is_whole or any(reasons)
 
     def message(index: int) -> MessageDict:
+        missing = "error" if is_failed else _likely_reason(generations[index])
         # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.
         return {**_output_message(generations[index]), "finish_reason": reasons[index] or missing}
 
@@ -91,6 +92,11 @@ def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
         return message_dict(generation.message)
     return {"role": "assistant", "parts": _content(generation.text)}
+
+
+def _likely_reason(generation: Generation) -> str:
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    return "tool_call" if isinstance(message, AIMessage) and message.tool_calls else "stop"
 
 
 def message_dict(message: BaseMessage) -> MessageDict:
