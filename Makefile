@@ -44,7 +44,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 # The lowest of what runspan needs; the rest is what its tests need there.
 LOWEST := -e . $$($(ASK) lowest) langchain==1.0.0 langchain-anthropic==1.0.0 anthropic jsonschema trustme numpy starlette \
 	uvicorn gunicorn opentelemetry-instrumentation-httpx langgraph-checkpoint-sqlite hypothesis \
-	pytest pytest-asyncio pytest-timeout
+	pytest pytest-asyncio pytest-timeout fsspec
 .venv-lowest/.lowest: pyproject.toml Makefile
 	$(call venv,.venv-lowest,$(LOWEST))
 
