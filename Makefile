@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop sizes content soak build coverage clean
+.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -137,6 +137,10 @@ content: $(VENV)/.dev  ## measure what content weighs: the tables of docs/conten
 RUNS ?= 30000
 soak: $(VENV)/.dev  ## put one handler through 30,000 runs, or RUNS=3000: nothing may grow (10 minutes)
 	@SOAK_RUNS=$(RUNS) $(BIN)/python $(PYTEST) tests/soak -s -p no:logging
+
+EXAMPLES ?= 5000
+fuzz: $(VENV)/.dev  ## run payloads of any kind under any limit, 5,000 or EXAMPLES=500 (some minutes)
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python $(PYTEST) tests/test_hostile_runs.py -q --timeout 3600
 
 .venv-release/.release: pyproject.toml
 	$(call venv,.venv-release,build twine)

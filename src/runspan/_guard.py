@@ -38,6 +38,17 @@ def attempt(function: Callable[..., _T], *args: object, default: _D) -> _T | _D:
         return default
 
 
+def attempt_quietly(function: Callable[..., _T], *args: object, default: _D) -> _T | _D:
+    """Call what runs a value's own code, as ``attempt`` does; that a value can't be read is logged at DEBUG alone."""
+    try:
+        return function(*args)
+    except BaseException as error:
+        if _is_for_the_application(error):
+            raise
+        _note(function, error, logging.DEBUG)
+        return default
+
+
 async def attempt_async(
     function: Callable[..., Awaitable[_T]], *args: object, default: _D, **keywords: object
 ) -> _T | _D:
@@ -66,7 +77,7 @@ def _is_for_the_application(error: BaseException) -> bool:
     return any(base.__module__.partition(".")[0] in _GREENLETS for base in type(error).__mro__)
 
 
-def _note(function: Callable[..., object], error: BaseException) -> None:
+def _note(function: Callable[..., object], error: BaseException, level: int = logging.WARNING) -> None:
     function = getattr(function, "func", function)  # of a partial
     where = getattr(function, "__qualname__", type(function).__name__)
     key = (where, type(error).__qualname__)
@@ -75,7 +86,8 @@ def _note(function: Callable[..., object], error: BaseException) -> None:
     _faults[key] = count = next(_counters[key])
     if count == 1:
         is_ours = (getattr(function, "__module__", None) or "").startswith("runspan")
-        _logger.warning(
+        _logger.log(
+            level,
             "%s failed with %s; the run and its span go on without what it would have done, and further failures like"
             " it are only counted. %s (Where it happened: logger 'runspan', level DEBUG.)",
             *key,

@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, TypeVar
 
 import orjson
 from langchain_core.documents import Document
@@ -17,6 +17,7 @@ from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import is_text, unprintable
 from runspan.payload.writer import UNLIMITED, Writer
 
+_T = TypeVar("_T")
 # The limit of a document keeps the list readable, that of the list keeps the span below what receivers accept (4 MiB is
 # gRPC's usual limit).
 _MOST_DOCUMENTS: Final = 100
@@ -36,7 +37,7 @@ def tool_arguments(inputs: Mapping[str, Any] | None, input_str: str, write: Writ
 
 def tool_result(output: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return a tool's result: text as it is, also the text of a ``ToolMessage``; all else as JSON."""
-    result = output.content if isinstance(output, ToolMessage) else output
+    result = output.content if _is(output, ToolMessage) else output
     return write.text(semconv.TOOL_RESULT, result)
 
 
@@ -53,11 +54,11 @@ def returned_tool_error(output: object) -> str | None:
 def _tool_messages(output: object) -> Iterator[ToolMessage]:
     """Yield a tool's messages: the output itself, those of a list, those in the update of a ``Command``."""
     for each in first_items(output):
-        if isinstance(each, ToolMessage):
+        if _is(each, ToolMessage):
             yield each
         elif is_command(each):
             for channel in _channels(getattr(each, "update", None)):
-                yield from (message for message in first_items(channel) if isinstance(message, ToolMessage))
+                yield from (message for message in first_items(channel) if _is(message, ToolMessage))
 
 
 def _channels(update: object) -> Iterator[object]:
@@ -70,12 +71,19 @@ def _channels(update: object) -> Iterator[object]:
 
 def inputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the inputs of a chain, prompt, parser, graph or node."""
-    return write.text(semconv.INPUTS, value) | {semconv.INPUTS_TYPE: _type_of(value)}
+    written = write.text(semconv.INPUTS, value)
+    return written | {semconv.INPUTS_TYPE: _type_of(value)} if written else {}
 
 
 def outputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the outputs of a chain, prompt, parser, graph or node."""
-    return write.text(semconv.OUTPUTS, value) | {semconv.OUTPUTS_TYPE: _type_of(value)}
+    written = write.text(semconv.OUTPUTS, value)
+    return written | {semconv.OUTPUTS_TYPE: _type_of(value)} if written else {}
+
+
+def _is(value: object, kind: type[_T]) -> TypeGuard[_T]:
+    """Return whether a value is of a class by its type: it may have another ``__class__``, or one that raises."""
+    return issubclass(type(value), kind)
 
 
 def _type_of(value: object) -> str:
@@ -101,8 +109,8 @@ def documents(documents: Sequence[Document], write: Writer = UNLIMITED) -> Plain
 
 
 def _document(found: object) -> object:
-    document, score = found if isinstance(found, tuple) and len(found) == 2 else (found, None)  # noqa: PLR2004  a pair
-    if not isinstance(document, Document):
+    document, score = found if _is(found, tuple) and len(found) == 2 else (found, None)  # noqa: PLR2004  a pair
+    if not _is(document, Document):
         return found
     content = without_media(document.page_content)
     entry: dict[str, object] = {"content": content[:_LONGEST_DOCUMENT], "metadata": document.metadata}

@@ -19,7 +19,7 @@ def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttri
     values: PlainAttributes = {}
     for messages, name, type_name in _SIDES:
         if text := _last_text(attributes.get(messages)):
-            values |= write.again(name, text) | {type_name: "text/plain"}
+            values |= _typed(write.again(name, text), type_name, "text/plain")
     return values
 
 
@@ -30,10 +30,14 @@ def retrieval_values(attributes: Attributes, write: Writer = UNLIMITED) -> Plain
     """
     values: PlainAttributes = {}
     if isinstance(query := attributes.get(semconv.QUERY), str):
-        values |= write.again(semconv.INPUTS, query) | {semconv.INPUTS_TYPE: "text/plain"}
+        values |= _typed(write.again(semconv.INPUTS, query), semconv.INPUTS_TYPE, "text/plain")
     if isinstance(documents := attributes.get(semconv.DOCUMENTS), str):
-        values |= write.again(semconv.OUTPUTS, documents) | {semconv.OUTPUTS_TYPE: "application/json"}
+        values |= _typed(write.again(semconv.OUTPUTS, documents), semconv.OUTPUTS_TYPE, "application/json")
     return values
+
+
+def _typed(written: PlainAttributes, name: str, media_type: str) -> PlainAttributes:
+    return written | {name: media_type} if written else {}
 
 
 def _last_text(messages: Any) -> str:

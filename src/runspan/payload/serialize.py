@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 from langchain_core.messages import BaseMessage
 
-from runspan._guard import attempt
+from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
@@ -105,9 +105,9 @@ def fitted(text: str, room: int, redact: Redact | None = None, size: Callable[[s
     if size(note) > room:
         return _CUT if size(_CUT) <= room else ""
     # What is redacted may be shorter, so the margin may come into what is kept, a secret cut in two at its end.
-    kept = (kept if is_whole else kept[:-_MARGIN])[: room - size(note)]
-    while (excess := size(kept) + size(note) - room) > 0:
-        kept = kept[: len(kept) - max(1, excess // 6)]  # no character takes more than six bytes
+    kept = (kept if is_whole else kept[:-_MARGIN])[:room]
+    while kept and (excess := size(kept + note) - room) > 0:
+        kept = kept[: max(0, len(kept) - max(1, excess // 6))]  # no character takes more than six bytes
     return f"{kept}{_CUT} [{len(text) - len(kept):,} characters left out]"
 
 
@@ -227,7 +227,7 @@ class _Walk:
         if kind is Items:
             return self._items(value, depth)
         if (size := stored_length(value)) is None:
-            return self.copy(attempt(simplified, value, default=unprintable(value)), depth)
+            return self.copy(attempt_quietly(simplified, value, default=unprintable(value)), depth)
         if issubclass(kind, dict):
             return self._dictionary(value, size, depth)
         if issubclass(kind, list) and size and issubclass(type(list.__getitem__(value, -1)), BaseMessage):

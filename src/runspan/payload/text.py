@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, TypeGuard
 
-from runspan._guard import attempt
+from runspan._guard import attempt_quietly
 
 # The limit of a repr, a name or an id. Content is not cut.
 _LONGEST_DESCRIPTION: Final = 10_000  # characters
@@ -52,7 +52,7 @@ def describe(value: object, by: Callable[[object], str] = str) -> str:
     """Return any value as a text of bounded length; a placeholder if its own code fails."""
     if is_text(value):
         return clean(str.__str__(value)[:_LONGEST_DESCRIPTION])
-    text = str.__str__(attempt(by, value, default=unprintable(value)))  # of a text that may be a subclass's
+    text = str.__str__(attempt_quietly(by, value, default=unprintable(value)))  # of a text that may be a subclass's
     return clean(text[:_LONGEST_DESCRIPTION])
 
 
