@@ -6,9 +6,10 @@ import json
 import pytest
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
+from numpy import arange
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import format_span_id
 
@@ -209,6 +210,127 @@ def test_a_changed_message_is_new():
     RunnableLambda(edit).invoke(1, tracing.config)
     _, second = map(read, models(tracing))
     assert (second[0], len(second[2])) == (1, 2)
+
+
+class Incomparable(dict):
+    """A block that can't be compared."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise ArithmeticError
+
+
+def read_two(first, second, change=lambda message: None, **options):
+    """Return what two calls in one trace have of a message each, and of one more in the second."""
+    tracing = Tracing(Settings(history="new", **options))
+
+    def twice(_):
+        model = Model()
+        model.invoke([SystemMessage("Be brief."), first])
+        change(first)
+        model.invoke([SystemMessage("Be brief."), second, HumanMessage("next")])
+
+    RunnableLambda(twice).invoke(1, tracing.config)
+    _, (count, _, messages) = map(read, models(tracing))
+    return count, [first_part.get("content") for _, first_part in messages]
+
+
+def set_content(message):
+    message.content = "edited"
+
+
+def set_text(message):
+    message.content[0]["text"] = "edited"
+
+
+@pytest.mark.parametrize(("content", "change"), [("text", set_content), ([{"type": "text", "text": "a"}], set_text)])
+def test_a_message_that_is_edited_itself_is_new(content, change):
+    """A message that the application changes after a call is recorded again, though it is the same object."""
+    message = HumanMessage(content)
+    assert read_two(message, message, change) == (1, ["edited", "next"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (HumanMessage("a", name="one"), HumanMessage("a", name="two")),
+        (ChatMessage("a", role="critic"), ChatMessage("a", role="judge")),
+        (
+            AIMessage("", additional_kwargs={"reasoning_content": "a"}),
+            AIMessage("", additional_kwargs={"reasoning_content": "b"}),
+        ),
+        (
+            AIMessage("", invalid_tool_calls=[{"name": "a", "args": "{", "id": "1", "error": None}]),
+            AIMessage("", invalid_tool_calls=[{"name": "a", "args": "[", "id": "1", "error": None}]),
+        ),
+    ],
+)
+def test_what_is_compared_is_what_spans_have(first, second):
+    """A message that differs in anything that is recorded of it is new."""
+    assert read_two(first, second)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Incomparable(type="text", text="a", x=1), lambda: {"type": "x", "x": arange(3)}]
+)
+def test_messages_that_cannot_be_compared(make):
+    """Blocks whose ``==`` raises, or is no truth value, are recorded, and known again."""
+    first, second = HumanMessage(""), HumanMessage("")
+    first.content, second.content = [make()], [make()]
+    assert read_two(first, second) == (2, ["next"])
+
+
+def test_messages_that_there_was_no_room_for_are_not_referred_to():
+    """Where a span had to leave messages out, nothing counts on the others: their numbers would be wrong."""
+    tracing = Tracing(Settings(history="new", max_attribute_bytes=3000))
+    messages = [HumanMessage(f"{number}" * 300) for number in range(30)]
+
+    def twice(_):
+        model = Model()
+        model.invoke(messages)
+        model.invoke([*messages[:5], HumanMessage("next")])
+
+    RunnableLambda(twice).invoke(1, tracing.config)
+    first, second = map(read, models(tracing))
+    assert (first[0], second[0]) == (0, 0)
+    assert len(first[2]) < len(messages)
+    assert len(second[2]) == 6
+
+
+def test_messages_that_another_handler_forbids_are_not_referred_to():
+    """Where a handler without content joined a call, the next one has what that one lost."""
+    tracing = Tracing(Settings(history="new"))
+    forbids = runspan.OpenTelemetryCallbackHandler(
+        tracer_provider=tracing.provider, settings=Settings(capture_content="none")
+    )
+
+    def twice(_, config):
+        Model().with_config(callbacks=[forbids]).invoke([HumanMessage("one")], config)
+        Model().invoke([HumanMessage("one"), HumanMessage("two")], config)
+
+    RunnableLambda(twice).invoke(1, tracing.config)
+    first, second = models(tracing)
+    assert "gen_ai.input.messages" not in first.attributes
+    assert [part["content"] for _, part in read(second)[2]] == ["one", "two"]
+
+
+def test_a_recording_without_an_earlier_span_puts_nothing_wrong_together():
+    """A span whose earlier messages are missing is none whose first messages are known."""
+    tracing = Tracing(Settings(history="new"))
+
+    def converse(_):
+        model, messages = Model(), [HumanMessage("one"), HumanMessage("two")]
+        model.invoke(messages)
+        messages += [HumanMessage("three"), HumanMessage("four")]
+        model.invoke(messages)
+        model.invoke([*messages[:3], HumanMessage("other")])
+
+    RunnableLambda(converse).invoke(1, tracing.config)
+    _, *later = models(tracing)
+    replayed = Heard()
+    runspan.replay(later, callbacks=[replayed])
+    assert [[text for _, text in messages] for messages in replayed.read] == [["three", "four"], ["other"]]
 
 
 def test_a_trace_of_its_own_has_all():

@@ -19,16 +19,15 @@ from runspan.runs.run import Run
 def new_messages(run: Run, messages: list[BaseMessage], write: Writer) -> Attributes:
     """Return what the span of a model gets of the messages that it reads: at least the last one."""
     history = _history(run)
-    known, span = history.known(messages)
-    history.begin(Call(run.run_id, run.span.get_span_context(), list(messages)))
-    known = min(known, len(messages) - 1)
-    if span is None or known < 1:
-        return payload.input_messages(messages, write)
-    return {
-        **payload.input_messages(messages[known:], write),
-        semconv.HISTORY_SPAN: format_span_id(span.span_id),
-        semconv.HISTORY_MESSAGES: known,
-    }
+    hashes = tuple(map(_hash, messages))
+    known, span = history.known(hashes)
+    known = max(min(known, len(messages) - 1), 0)
+    attributes = payload.input_messages(messages[known:], write)
+    if payload.has_all_messages(attributes):  # else nobody could count on it
+        history.begin(Call(run.run_id, run.span.get_span_context(), hashes))
+    if span is None or not known:
+        return attributes
+    return {**attributes, semconv.HISTORY_SPAN: format_span_id(span.span_id), semconv.HISTORY_MESSAGES: known}
 
 
 def note_answer(run: Run, response: Any) -> None:
@@ -36,8 +35,18 @@ def note_answer(run: Run, response: Any) -> None:
     if isinstance(response, LLMResult) and len(response.generations) == 1 and len(response.generations[0]) == 1:
         (generation,) = response.generations[0]
         if isinstance(generation, ChatGeneration):
-            _history(run).answer(run.run_id, generation.message)
+            _history(run).answer(run.run_id, _hash(generation.message))
+
+
+def forget_messages(run: Run) -> None:
+    """Let no other span refer to that of a run, which has lost its messages."""
+    _history(run).forget(run.run_id)
 
 
 def _history(run: Run) -> MessageHistory:
     return run.invocation.message_history or MessageHistory()
+
+
+def _hash(message: BaseMessage) -> int:
+    # Of what spans have of it: what else it has may differ, and two that are compared may raise.
+    return hash(payload.message_json(message))

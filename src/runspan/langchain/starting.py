@@ -16,7 +16,7 @@ from runspan.langchain.agents import executing_agent
 from runspan.langchain.bridge import Bridge
 from runspan.langchain.content import span_writer, takes_attributes
 from runspan.langchain.ending import RunEnder
-from runspan.langchain.history import new_messages
+from runspan.langchain.history import forget_messages, new_messages
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.prompts import note_prompt, prompt_of, prompt_variables
 from runspan.langchain.run_kinds import CHAT, TOOL, StartEvent
@@ -106,6 +106,7 @@ class RunStarter:
             content = only_content(run.start_attributes)
             run.span.set_attributes({name: "" if isinstance(value, str) else [] for name, value in content.items()})
             run.start_attributes = without_content(run.start_attributes)
+            forget_messages(run)
         run.record.captures &= bridge.captures
         if not all(any(each is known for known in run.record.redactors) for each in bridge.redactors):
             _redact(run, bridge.redactors)

@@ -12,18 +12,19 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
 from runspan._guard import attempt
-from runspan.attributes import PlainAttributes
+from runspan.attributes import Attributes, PlainAttributes
 from runspan.payload.beside import Beside, blocks_beside
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
 from runspan.payload.response import finish_reason
-from runspan.payload.serialize import Items
+from runspan.payload.serialize import Items, to_json
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import describe, text_in
 from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
+_ROLE_OF_NOTE: Final = "…"
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -49,6 +50,22 @@ def input_messages(
         make: returns a message in the conventions' form; by default of LangChain's.
     """
     return write.json(semconv.INPUT_MESSAGES, Items(messages, make or message_dict, newest_first=True, note=_note))
+
+
+def has_all_messages(attributes: Attributes) -> bool:
+    """Return whether there was room for each message that a model reads, be it cut."""
+    written = attributes.get(semconv.INPUT_MESSAGES)
+    return isinstance(written, str) and f'"role":"{_ROLE_OF_NOTE}"' not in written
+
+
+def message_json(message: BaseMessage) -> str:
+    """Return a message in the conventions' form as JSON, of a model's without a name: agents give it one later."""
+    return to_json(Items([message], _without_late_name))
+
+
+def _without_late_name(message: BaseMessage) -> MessageDict:
+    made = message_dict(message)
+    return {"role": made["role"], "parts": made["parts"]} if isinstance(message, AIMessage) else made
 
 
 def input_prompts(prompts: Sequence[str], write: Writer = UNLIMITED) -> PlainAttributes:
@@ -77,7 +94,7 @@ def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole:
 
 
 def _note(text: str) -> MessageDict:
-    return {"role": "…", "parts": [_text_part(text)]}
+    return {"role": _ROLE_OF_NOTE, "parts": [_text_part(text)]}
 
 
 def _text_part(text: str) -> MessagePart:

@@ -18,10 +18,11 @@ class Conversations:
     def whole(self, trace_id: int, span_id: str, attributes: Attributes) -> Attributes:
         """Return the attributes of a span with all messages that its model read, if they are known."""
         read = _messages(attributes, semconv.INPUT_MESSAGES)
-        before = text_in(attributes.get(semconv.HISTORY_SPAN))
-        count = attributes.get(semconv.HISTORY_MESSAGES)
-        known = self._messages.get((trace_id, before or ""))
-        if known is not None and isinstance(count, int) and 0 < count <= len(known):
+        if before := text_in(attributes.get(semconv.HISTORY_SPAN)):
+            known = self._messages.get((trace_id, before), ())
+            count = attributes.get(semconv.HISTORY_MESSAGES)
+            if not isinstance(count, int) or not 0 < count <= len(known):
+                return attributes  # nor is it known what later spans refer to by numbers
             read = [*known[:count], *read]
             attributes = {**attributes, semconv.INPUT_MESSAGES: read}
         if read:

@@ -1,15 +1,12 @@
 """What the models of an invocation have read and answered, so that no message need be recorded twice."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage
 from opentelemetry.trace import SpanContext
 
 # The conversations that may go on side by side in one invocation.
 _MOST_CALLS = 16
-_COMPARED = ("content", "tool_calls", "tool_call_id")
 
 
 class Call(NamedTuple):
@@ -17,12 +14,12 @@ class Call(NamedTuple):
 
     run_id: UUID
     span: SpanContext
-    messages: Sequence[BaseMessage]
-    """Those that it read, then the one that it answered."""
+    messages: tuple[int, ...]
+    """Hashes of those that it read, then of the one that it answered: messages themselves may be changed later."""
 
 
 class MessageHistory:
-    """The latest calls of models in an invocation; a list that is replaced, since runs work in many threads."""
+    """The latest calls of models in an invocation; a tuple that is replaced, since runs work in many threads."""
 
     __slots__ = ("_calls",)
 
@@ -33,13 +30,17 @@ class MessageHistory:
         """Remember a call by what it reads."""
         self._calls = (*self._calls[1 - _MOST_CALLS :], call)
 
-    def answer(self, run_id: UUID, message: BaseMessage) -> None:
+    def answer(self, run_id: UUID, message: int) -> None:
         """Add the answer of a call."""
         self._calls = tuple(
-            call._replace(messages=[*call.messages, message]) if call.run_id == run_id else call for call in self._calls
+            call._replace(messages=(*call.messages, message)) if call.run_id == run_id else call for call in self._calls
         )
 
-    def known(self, messages: Sequence[BaseMessage]) -> tuple[int, SpanContext | None]:
+    def forget(self, run_id: UUID) -> None:
+        """Refer to a call no more: its span has lost its messages."""
+        self._calls = tuple(call for call in self._calls if call.run_id != run_id)
+
+    def known(self, messages: tuple[int, ...]) -> tuple[int, SpanContext | None]:
         """Return how many of the first messages a call had, and the span of the call that had the most."""
         most, span = 0, None
         for call in reversed(self._calls):
@@ -48,19 +49,10 @@ class MessageHistory:
         return most, span
 
 
-def _common(one: Sequence[BaseMessage], other: Sequence[BaseMessage]) -> int:
+def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
     count = 0
     for mine, its in zip(one, other, strict=False):
-        if not _is_same(mine, its):
+        if mine != its:
             break
         count += 1
     return count
-
-
-def _is_same(one: BaseMessage, other: BaseMessage) -> bool:
-    # A streamed answer is of another class than the message that goes on.
-    if one is other:
-        return True
-    return one.type.removesuffix("MessageChunk").lower() == other.type.removesuffix("MessageChunk").lower() and all(
-        getattr(one, name, None) == getattr(other, name, None) for name in _COMPARED
-    )
