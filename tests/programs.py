@@ -15,24 +15,24 @@ import json, logging, os, time
 from opentelemetry import trace
 from runspan._configure import configure
 
-def tell(value): print(json.dumps(value), flush=True)
+def emit(value): print(json.dumps(value), flush=True)
 def end(name): trace.get_tracer("test").start_span(name).end()
 """
 
 
 @dataclass
 class Ended:
-    """A process that ended well: what it told, what it logged, and how long its exit took after the last line."""
+    """A process that ended well: what it emitted, what it logged, and how long its exit took after the last line."""
 
-    told: list[Any]
+    emitted: list[Any]
     stderr: list[str]
     exit_seconds: float
 
 
-def run_python(code: str, *, told: bool = True, **environment: str) -> Ended:
+def run_python(code: str, *, as_json: bool = True, **environment: str) -> Ended:
     """Run code in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + dedent(code) + "\ntell(time.time())"],
+        [sys.executable, "-c", PREAMBLE + dedent(code) + "\nemit(time.time())"],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -42,5 +42,5 @@ def run_python(code: str, *, told: bool = True, **environment: str) -> Ended:
     ended_at = time.time()
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    said = [json.loads(line) for line in lines] if told else [*lines[:-1], json.loads(lines[-1])]
-    return Ended(said[:-1], done.stderr.splitlines(), ended_at - said[-1])
+    emitted = [json.loads(line) for line in lines] if as_json else [*lines[:-1], json.loads(lines[-1])]
+    return Ended(emitted[:-1], done.stderr.splitlines(), ended_at - emitted[-1])

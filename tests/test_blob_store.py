@@ -185,12 +185,12 @@ def test_what_became_of_media_is_a_metric():
         for url in ("memory://media", "nowhere://media"):
             store = store_at(url)
             store.put(Blob(b"some data"))
-            tell(store.force_flush())
+            emit(store.force_flush())
         (resource,) = reader.get_metrics_data().resource_metrics
         ((metric,),) = [scope.metrics for scope in resource.scope_metrics]
-        tell([metric.name, sorted([*point.attributes.values(), point.value] for point in metric.data.data_points)])
+        emit([metric.name, sorted([*point.attributes.values(), point.value] for point in metric.data.data_points)])
     """)
-    assert ended.told == [True, False, ["runspan.blobs", [["failed", 1], ["stored", 1]]]]
+    assert ended.emitted == [True, False, ["runspan.blobs", [["failed", 1], ["stored", 1]]]]
 
 
 def test_each_handler_has_its_own_store(tracing, tmp_path):
@@ -246,13 +246,13 @@ def test_a_forked_child_uploads_its_own(tmp_path):
         store.put(Blob(b"of the parent"))
         if (child := os.fork()) == 0:
             store.put(Blob(b"of the child"))
-            tell(store.force_flush())
+            emit(store.force_flush())
             os._exit(0)
         os.waitpid(child, 0)
         del store._worker.wake
-        tell(store.force_flush())
+        emit(store.force_flush())
     """
-    assert run_python(program).told == [True, True]
+    assert run_python(program).emitted == [True, True]
     assert sorted(path.read_bytes() for path in (tmp_path / "media").iterdir()) == [b"of the child", b"of the parent"]
 
 

@@ -27,12 +27,12 @@ def test_one_call_delivers_and_a_second_says_so():
                 resource_attributes={{"team": "blue"}},
             )
             end("first")
-            tell(handle.force_flush(5))
-            tell(configure(endpoint={second.endpoint!r}) is handle)
-            tell(handle.tracer_provider is trace.get_tracer_provider())
+            emit(handle.force_flush(5))
+            emit(configure(endpoint={second.endpoint!r}) is handle)
+            emit(handle.tracer_provider is trace.get_tracer_provider())
             handle.shutdown()
             with configure(endpoint={second.endpoint!r}, protocol="grpc") as other:
-                tell([other is handle, other.tracer_provider is handle.tracer_provider])
+                emit([other is handle, other.tracer_provider is handle.tracer_provider])
                 end("second")
             end("after shutdown")
             """,
@@ -40,7 +40,7 @@ def test_one_call_delivers_and_a_second_says_so():
             OTEL_RESOURCE_ATTRIBUTES="team=red,stage=test",
         )
         (span,) = first.received()
-        assert ended.told == [True, True, True, [False, True]]
+        assert ended.emitted == [True, True, True, [False, True]]
         assert ended.stderr == [
             (
                 "configure() was called again: the first call stays in force and its handle is returned."
@@ -95,9 +95,9 @@ def test_the_exporter_variable_chooses():
             case("console alone", "", None, True)
             case("console and endpoint", "", {receiver.endpoint!r}, True)
             """,
-            told=False,
+            as_json=False,
         )
-        printed = [line.split("  ")[0] for line in ended.told if not line.startswith("trace ")]
+        printed = [line.split("  ")[0] for line in ended.emitted if not line.startswith("trace ")]
         assert printed == ["console", "both", "argument adds", "console alone", "console and endpoint"]
         assert names(receiver) == ["both", "console and endpoint", "otlp"]
         assert ended.stderr == []
@@ -113,11 +113,11 @@ def test_nothing_leaves_when_it_is_turned_off(variable):
             f"""
             handle = configure(endpoint={receiver.endpoint!r}, console=True)
             end("unseen")
-            tell(handle.force_flush(1))
+            emit(handle.force_flush(1))
             """,
             **variable,
         )
-        assert (ended.told, ended.stderr, receiver.attempts) == ([True], [], 0)
+        assert (ended.emitted, ended.stderr, receiver.attempts) == ([True], [], 0)
 
 
 def test_the_provider_of_the_application_stays():
@@ -137,12 +137,12 @@ def test_the_provider_of_the_application_stays():
             trace.set_tracer_provider(own)
             handle = configure(endpoint={receiver.endpoint!r}, service_name="ours")
             end("both")
-            tell([handle.tracer_provider is own, trace.get_tracer_provider() is own])
-            tell([span.name for span in memory.get_finished_spans()])
+            emit([handle.tracer_provider is own, trace.get_tracer_provider() is own])
+            emit([span.name for span in memory.get_finished_spans()])
             """
         )
         (span,) = receiver.received()
-        assert ended.told == [[True, True], ["both"]]
+        assert ended.emitted == [[True, True], ["both"]]
         assert (span["name"], span["resource"]) == ("both", {"service.name": "own"})
         assert ended.stderr == [
             (
@@ -163,11 +163,11 @@ def test_a_provider_that_takes_no_processors():
         try:
             configure()
         except RuntimeError as error:
-            tell(str(error))
-        tell(type(trace.get_tracer_provider()).__name__)
+            emit(str(error))
+        emit(type(trace.get_tracer_provider()).__name__)
         """
     )
-    assert ended.told == [
+    assert ended.emitted == [
         (
             "The tracer provider in place, Foreign, has no add_span_processor, so spans can't be taken from it. Either"
             " export with that provider and leave out configure(), or set no provider and let configure() make one."
@@ -188,14 +188,14 @@ def test_a_process_without_collector_ends_soon(protocol):
             handle = configure(endpoint={endpoint!r}, protocol={protocol!r})
             end("lost")
             began = time.monotonic()
-            tell(handle.force_flush(0.5))
-            tell(time.monotonic() - began)
+            emit(handle.force_flush(0.5))
+            emit(time.monotonic() - began)
             end("lost too")
             """
         )
     assert ended.exit_seconds < 4 + MARGIN_SECONDS
-    assert ended.told[0] is False
-    assert ended.told[1] < 0.5 + MARGIN_SECONDS
+    assert ended.emitted[0] is False
+    assert ended.emitted[1] < 0.5 + MARGIN_SECONDS
     waiting, lost = ended.stderr
     assert waiting.startswith(f"could not deliver 1 span to {endpoint}")
     assert waiting.endswith(" Until it answers up to 2,048 spans wait, further ones are dropped.")
@@ -238,19 +238,19 @@ def test_who_configures_again_loses_nothing():
             for number in range(3):
                 handle = configure(endpoint={receiver.endpoint!r})
                 end(f"span {{number}}")
-                tell(handle.shutdown())
+                emit(handle.shutdown())
             end("lost")
             data = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
-            tell({{
+            emit({{
                 each.name.rpartition(".")[2]: [point.value for point in each.data.data_points]
                 for each in data if each.name.startswith("runspan.spans")
             }})
-            tell([handle.stats().taken, handle.stats().dropped])
-            tell(handle.shutdown())
+            emit([handle.stats().taken, handle.stats().dropped])
+            emit(handle.shutdown())
             """
         )
         assert names(receiver) == ["span 0", "span 1", "span 2"]
-    *shut_down, counted, last, again = ended.told
+    *shut_down, counted, last, again = ended.emitted
     assert (shut_down, last, again) == ([True] * 3, [2, {"shutdown": 1}], True)
     assert {name: counted[name] for name in ("taken", "sent", "dropped")} == {
         "taken": [4],
@@ -270,12 +270,12 @@ def test_a_shutdown_tells_whether_all_arrived(tmp_path):
             for options in [{{"endpoint": {dead!r}}}, {{"endpoint": {dead!r}, "spool": {str(tmp_path / "spool")!r}}}]:
                 handle = configure(**options)
                 end("lost or spooled")
-                tell(handle.shutdown(1))
+                emit(handle.shutdown(1))
             handle = configure(console=True)
-            tell(handle.shutdown())
+            emit(handle.shutdown())
             """
         )
-    assert ended.told == [False, False, True]
+    assert ended.emitted == [False, False, True]
 
 
 @pytest.mark.parametrize("protocol", RECEIVERS)
@@ -288,20 +288,20 @@ def test_a_forked_child_delivers_too(protocol):
 
             def child():
                 end("child")
-                tell(handle.force_flush(10))
+                emit(handle.force_flush(10))
 
             handle = configure(endpoint={receiver.endpoint!r}, protocol={protocol!r})
             end("before")
-            tell(handle.force_flush(5))
+            emit(handle.force_flush(5))
             end("queued in the parent")
             process = multiprocessing.get_context("fork").Process(target=child)
             process.start()
             process.join()
             end("after")
-            tell([process.exitcode, handle.force_flush(5)])
+            emit([process.exitcode, handle.force_flush(5)])
             """
         )
-        assert (ended.told, ended.stderr) == ([True, True, [0, True]], [])
+        assert (ended.emitted, ended.stderr) == ([True, True, [0, True]], [])
         assert names(receiver) == ["after", "before", "child", "queued in the parent"]
 
 
@@ -364,15 +364,15 @@ def test_a_handler_made_before_the_provider_is_set():
             from runspan import OpenTelemetryCallbackHandler
 
             handler = OpenTelemetryCallbackHandler()
-            tell(handler.force_flush(1))
+            emit(handler.force_flush(1))
             configure(endpoint={receiver.endpoint!r})
-            tell(handler.force_flush(5))
+            emit(handler.force_flush(5))
             RunnableLambda(lambda x: x, name="one").invoke("x", {{"callbacks": [handler]}})
-            tell(handler.force_flush(5))
+            emit(handler.force_flush(5))
             """
         )
         assert names(receiver) == ["one"]
-    assert ended.told == [False, True, True]
+    assert ended.emitted == [False, True, True]
 
 
 def test_who_names_a_spool_wants_delivery(tmp_path):
@@ -385,7 +385,7 @@ def test_who_names_a_spool_wants_delivery(tmp_path):
         end("a")
         handle.force_flush(0.5)
         sys.stdout = out
-        tell(handle.stats().taken)
+        emit(handle.stats().taken)
         """
     )
-    assert ended.told == [1]
+    assert ended.emitted == [1]

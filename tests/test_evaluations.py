@@ -145,10 +145,10 @@ def test_another_process_judges(tracing, judged):
         logs = Logs()
         _logs.set_logger_provider(logs.provider)
         runspan.record_evaluation({tracing.handler.traceparent_for(judged)!r}, "thumbs", value=-1)
-        tell(logs.events)
+        emit(logs.events)
     """)
     attributes = {"gen_ai.evaluation.name": "thumbs", "gen_ai.evaluation.score.value": -1.0}
-    assert ended.told == [
+    assert ended.emitted == [
         [["gen_ai.evaluation.result", 9, span.trace_id, span.span_id, int(span.trace_flags), attributes]]
     ]
 
@@ -256,12 +256,12 @@ def test_without_providers_nothing_happens_but_a_warning():
         handler = runspan.OpenTelemetryCallbackHandler()
         RunnableLambda(lambda x: x).invoke("x", {{"callbacks": [handler], "run_id": run_id}})
         runspan.record_evaluation(run_id, "a", value=1)
-        tell(handler.traceparent_for(run_id))
+        emit(handler.traceparent_for(run_id))
         for _ in range(2):
             runspan.record_evaluation("00-{1:032x}-{1:016x}-01", "a", value=1)
         runspan.record_evaluation("00-{1:032x}-{1:016x}-01", "a", value=1, as_span=True)
     """)
-    assert ended.told == [None]
+    assert ended.emitted == [None]
     (line,) = ended.stderr
     assert "no OpenTelemetry logger provider is set" in line
     assert "as_span=True" in line
@@ -282,7 +282,7 @@ def test_a_processor_that_raises_disturbs_nobody(tracing, judged):
 
 @given(st.text(min_size=1), st.text(), st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_and_number_is_recorded(name, explanation, value):
-    """Whatever is said arrives as text that can be encoded, and whatever number as a float."""
+    """Whatever is emitted arrives as text that can be encoded, and whatever number as a float."""
     logs = Logs()
     runspan.record_evaluation(
         f"00-{1:032x}-{1:016x}-01", name, value=value, explanation=explanation, logger_provider=logs.provider
@@ -318,8 +318,8 @@ def test_the_console_prints_the_link():
         except ValueError as error:
             print(error)
     """
-    lines = run_python(program, told=False, RUNSPAN_TRACE_URL="http://localhost:16686/trace/{trace_id}").told
+    lines = run_python(program, as_json=False, RUNSPAN_TRACE_URL="http://localhost:16686/trace/{trace_id}").emitted
     trace_id = lines[0].split()[1]
     assert lines[0] == f"trace {trace_id}  http://localhost:16686/trace/{trace_id}"
-    (line,) = run_python(program, told=False, RUNSPAN_TRACE_URL="http://localhost:16686").told
+    (line,) = run_python(program, as_json=False, RUNSPAN_TRACE_URL="http://localhost:16686").emitted
     assert line.startswith("Settings: RUNSPAN_TRACE_URL = 'http://localhost:16686' is not allowed. Write {trace_id}")

@@ -261,13 +261,13 @@ def test_a_forked_child_repeats_nothing():
         if (child := os.fork()) == 0:
             end(kept.start("in the fork", root), error=True)
             kept.processor.shutdown()
-            tell(kept.names)
+            emit(kept.names)
             os._exit(0)
         os.waitpid(child, 0)
         end(root, error=True)
-        tell(kept.names)
+        emit(kept.names)
     """)
-    assert ended.told == [["in the fork"], ["child", "root"]]
+    assert ended.emitted == [["in the fork"], ["child", "root"]]
 
 
 def test_a_graph_whose_tool_failed_once():

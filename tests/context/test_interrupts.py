@@ -190,11 +190,11 @@ def test_a_thread_that_exits_in_a_run_delivers_it():
             for each in threads: each.start()
             for each in threads: each.join()
             RunnableLambda(lambda x: x, name="after").invoke(1, {{"callbacks": [handler]}})
-            tell([handler.open_runs, handle.force_flush(10)])
+            emit([handler.open_runs, handle.force_flush(10)])
             """
         )
         spans = receiver.received()
-    assert (ended.told, ended.stderr) == ([[0, True]], [])
+    assert (ended.emitted, ended.stderr) == ([[0, True]], [])
     assert sorted(span["name"] for span in spans) == ["after", *["leaves"] * 5, *["outer"] * 5]
     assert {span["attributes"].get("error.type") for span in spans} == {None, "SystemExit"}
 

@@ -52,16 +52,16 @@ def test_a_thousand_tenants():
                 return [len(sys._current_frames()) - 1, len(os.listdir("/proc/self/fd")), sys.getallocatedblocks()]
 
             deliver(["warm"])
-            tell(measured())
-            tell(deliver(range(1000)))
+            emit(measured())
+            emit(deliver(range(1000)))
             deadline = time.monotonic() + 10
             while measured()[1] > 10 and time.monotonic() < deadline:
                 time.sleep(0.05)
-            tell(measured())
+            emit(measured())
             """
         )
         (_, files, blocks), (delivered, (threads, _, blocks_during)), (threads_after, files_after, blocks_after) = (
-            ended.told
+            ended.emitted
         )
         assert (delivered, ended.stderr) == (True, [])
         assert (threads, threads_after) == (0, 0)

@@ -155,8 +155,8 @@ def test_a_forked_child_has_a_connection_of_its_own(receiver_class, protocol):
                 os._exit(0)
             os.waitpid(child, 0)
             answers.append(str(client.send(request_of("parent again"))))
-            tell(answers)
+            emit(answers)
             """
         )
-        assert ended.told == [["Success(rejected=0, reason='')"] * 2]
+        assert ended.emitted == [["Success(rejected=0, reason='')"] * 2]
         assert [span["name"] for span in receiver.received()] == ["parent", "child", "parent again"]

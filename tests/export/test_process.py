@@ -130,21 +130,21 @@ def child():
     used[0].on_start(span)
     span.end()
     used[0].on_end(span)
-    tell(used[0].force_flush(10_000))
+    emit(used[0].force_flush(10_000))
     del used
     gc.collect()
-    tell(send("child, new processor", {receiver.endpoint!r}, protocol={protocol!r}).force_flush(10_000))
+    emit(send("child, new processor", {receiver.endpoint!r}, protocol={protocol!r}).force_flush(10_000))
 
 used = [send("before", {receiver.endpoint!r}, protocol={protocol!r}) for _ in range(3)]
-tell([each.force_flush(10_000) for each in used])
+emit([each.force_flush(10_000) for each in used])
 queued = send("queued in the parent", {receiver.endpoint!r}, protocol={protocol!r})
 process = multiprocessing.get_context("fork").Process(target=child)
 process.start()
 process.join()
-tell([process.exitcode, queued.force_flush(10_000), used[0].force_flush(10_000)])
+emit([process.exitcode, queued.force_flush(10_000), used[0].force_flush(10_000)])
 """
         )
-        assert (ended.told, ended.stderr) == ([[True] * 3, True, True, [0, True, True]], [])
+        assert (ended.emitted, ended.stderr) == ([[True] * 3, True, True, [0, True, True]], [])
         assert names(receiver) == [
             "before",
             "before",
@@ -164,19 +164,19 @@ def test_a_child_forked_while_all_workers_hang_starts_afresh():
 import multiprocessing
 
 def child():
-    tell(send("child", {receiver.endpoint!r}).force_flush(10_000))
+    emit(send("child", {receiver.endpoint!r}).force_flush(10_000))
 
 hung = [send("hangs", f"{endpoint}/{{n}}") for n in range(8)]
-tell([each.force_flush(10) for each in hung])
+emit([each.force_flush(10) for each in hung])
 process = multiprocessing.get_context("fork").Process(target=child)
 process.start()
 process.join()
-tell(process.exitcode)
+emit(process.exitcode)
 for each in hung:
     each.shutdown(0)
 """
         )
-        assert ended.told == [[False] * 8, True, 0]
+        assert ended.emitted == [[False] * 8, True, 0]
         assert names(receiver) == ["child"]
 
 
@@ -188,19 +188,19 @@ def test_children_forked_while_an_exporter_is_imported_can_import_it():
 import multiprocessing
 
 def child():
-    tell(send("child", {receiver.endpoint!r}).force_flush(10_000))
+    emit(send("child", {receiver.endpoint!r}).force_flush(10_000))
 
 first = send("parent", {receiver.endpoint!r})
-tell(first.force_flush(1))
+emit(first.force_flush(1))
 for _ in range(3):
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     process.join(20)
-    tell(process.exitcode)
-tell(first.force_flush(10_000))
+    emit(process.exitcode)
+emit(first.force_flush(10_000))
 """
         )
-        assert ended.told[1:] == [True, 0, True, 0, True, 0, True]
+        assert ended.emitted[1:] == [True, 0, True, 0, True, 0, True]
         assert names(receiver) == ["child", "child", "child", "parent"]
 
 

@@ -23,18 +23,18 @@ from tests.export.spools import bodies, folder
 path, name = sys.argv[1:]
 spool = folder(path)
 
-def tell(*what):
+def emit(*what):
     print(json.dumps(what), flush=True)
 
 def wait_for_the_others():
-    tell("ready")
+    emit("ready")
     sys.stdin.readline()
 
 """
 
 
 class Program:
-    """A process of its own that uses a spool and tells what it did."""
+    """A process of its own that uses a spool and emits what it did."""
 
     def __init__(self, path, code, name=""):
         command = [sys.executable, "-c", PREAMBLE + dedent(code), str(path), name]
@@ -47,22 +47,22 @@ class Program:
     def __exit__(self, *_):
         self.kill()
 
-    def heard(self):
-        """Return the next thing it tells."""
+    def next_line(self):
+        """Return the next thing that it emits."""
         return json.loads(self._process.stdout.readline())
 
     def go_on(self):
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def told(self):
-        """Wait for its end and return all that it told."""
-        said = self._rest()
+    def emitted(self):
+        """Wait for its end and return all that it emitted."""
+        emitted = self._rest()
         assert self._process.returncode == 0
-        return [json.loads(line) for line in said.splitlines()]
+        return [json.loads(line) for line in emitted.splitlines()]
 
     def kill(self):
-        """Kill it at once; return what it had told in whole lines."""
+        """Kill it at once; return what it had emitted in whole lines."""
         self._process.kill()
         return [json.loads(line) for line in self._rest().splitlines(keepends=True) if line.endswith("\n")]
 
@@ -74,9 +74,9 @@ class Program:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         with self._process.stdout as pipe:
-            said = pipe.read()
+            emitted = pipe.read()
         self._process.wait(60)
-        return said
+        return emitted
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ def together(path, code, count=4):
     """Run the same code in several processes that begin at once; return what each told."""
     programs = [Program(path, code, str(number)) for number in range(count)]
     for program in programs:
-        assert program.heard() == ["ready"]
+        assert program.next_line() == ["ready"]
     for program in programs:
         program.go_on()
-    return [program.told() for program in programs]
+    return [program.emitted() for program in programs]
 
 
 def test_processes_share_a_spool(path):
@@ -106,7 +106,7 @@ def test_processes_share_a_spool(path):
                 if number % 3 == 0:
                     spool.free(claim)
                     break
-                tell(claim.request.body.decode())
+                emit(claim.request.body.decode())
                 spool.done(claim)
         """,
     )
@@ -120,19 +120,19 @@ def test_what_is_put_before_a_kill_is_there(path):
     code = """
         for number in range(10_000):
             assert spool.put([Request(f"{name} {number}".encode() + bytes(50_000), 1)]) == []
-            tell(f"{name} {number}")
+            emit(f"{name} {number}")
         """
     acknowledged = []
     for name in range(6):
         with Program(path, code, str(name)) as program:
-            acknowledged += [program.heard()[0] for _ in range(1 + name * 3)]
+            acknowledged += [program.next_line()[0] for _ in range(1 + name * 3)]
             acknowledged += [line[0] for line in program.kill()]
     assert set(acknowledged) <= {body.decode().rstrip("\0") for body in bodies(folder(path))}
 
 
 HOLD = """
     claim = next(spool.claims())
-    tell(claim.request.body.decode())
+    emit(claim.request.body.decode())
     time.sleep(60)
     """
 
@@ -142,7 +142,7 @@ def test_a_claim_dies_with_its_process(path):
     spool = folder(path)
     spool.put([Request(b"a prompt", 1)])
     with Program(path, HOLD) as holder:
-        assert holder.heard() == ["a prompt"]
+        assert holder.next_line() == ["a prompt"]
         os.kill(holder.pid, signal.SIGSTOP)
         assert (bodies(spool), len(spool.entries())) == ([], 1)
         holder.kill()
@@ -161,11 +161,11 @@ def test_a_claim_does_not_live_on_in_a_child(path):
             os.close(1)  # which the test waits for
             time.sleep(60)
             os._exit(0)
-        tell(child)
+        emit(child)
         time.sleep(60)
         """
     with Program(path, code) as holder:
-        (child,) = holder.heard()
+        (child,) = holder.next_line()
         try:
             assert bodies(spool) == []
             holder.kill()
@@ -179,20 +179,20 @@ def test_two_hundred_requests_survive_kills(path):
     folder(path).put([Request(str(number).encode(), 1) for number in range(200)])
     code = """
         for claim in spool.claims():
-            tell(claim.request.body.decode())
+            emit(claim.request.body.decode())
             spool.done(claim)
-        tell("all")
+        emit("all")
         time.sleep(60)
         """
     sent, kills = Counter(), 0
     while folder(path).entries():
         with Program(path, code) as one, Program(path, code) as other:
-            said = [one.heard()]
-            while said[-1] != ["all"] and len(said) < 20:
-                said.append(one.heard())
-            said += [line for program in (one, other) for line in program.kill()]
+            emitted = [one.next_line()]
+            while emitted[-1] != ["all"] and len(emitted) < 20:
+                emitted.append(one.next_line())
+            emitted += [line for program in (one, other) for line in program.kill()]
             kills += 2
-        sent.update(line[0] for line in said if line != ["all"])
+        sent.update(line[0] for line in emitted if line != ["all"])
         assert kills < 100
     assert set(sent) == {str(number) for number in range(200)}
     assert sum(sent.values()) <= 200 + kills
@@ -227,10 +227,10 @@ def test_forked_children_use_the_spool(path):
         busy = False
         for thread in threads:
             thread.join()
-        tell(codes, sum(totals))
+        emit(codes, sum(totals))
         """,
     ) as program:
-        ((codes, total),) = program.told()
+        ((codes, total),) = program.emitted()
     assert codes == [0] * 8
     found = [body.decode() for body in bodies(folder(path))]
     assert len(found) == total + 8
