@@ -20,15 +20,13 @@ from runspan._process_exit import at_exit
 from runspan._threads import Event
 from runspan._version import __version__
 from runspan._worker import Worker
-from runspan.payload.blobs import Blob
+from runspan.payload.blobs import Blob, BlobKey
 
 _logger = logging.getLogger("runspan")
 _MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 _REMEMBERED_BLOBS: Final = 4_096
 _EXIT_SECONDS: Final = 4.0
 _EXTENSIONS: Final = mimetypes.MimeTypes()
-
-_Key = tuple[int, int]
 
 
 class BlobStore:
@@ -43,12 +41,12 @@ class BlobStore:
         """How many were ``stored``, ``failed``, or ``dropped`` since too much was waiting."""
         self._lost_before = 0
         self._url = url.rstrip("/")
-        self._uris: dict[_Key, str] = {}
+        self._uris: dict[BlobKey, str] = {}
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
         """Leave what waits to the parent process."""
-        self._waiting: deque[tuple[str, Blob, _Key] | Event] = deque()
+        self._waiting: deque[tuple[str, Blob, BlobKey] | Event] = deque()
         self._waiting_bytes = 0
         self._file_system: Any = None
         self._worker = Worker(self._step)
@@ -56,7 +54,7 @@ class BlobStore:
     def put(self, blob: Blob) -> str | None:
         """Have a blob uploaded and return where it is going to be; None if too much waits already."""
         # To hash a text once is all that is done here; what is decoded or digested is the thread's work.
-        key = hash(blob.data), len(blob.data)
+        key = blob.key
         if (known := self._uris.get(key)) is not None:
             return known
         if self._waiting_bytes + len(blob.data) > _MOST_WAITING_BYTES:
@@ -94,7 +92,7 @@ class BlobStore:
                 self._store(*item)
         return 0.0 if self._waiting else inf
 
-    def _store(self, uri: str, blob: Blob, key: _Key) -> None:
+    def _store(self, uri: str, blob: Blob, key: BlobKey) -> None:
         is_stored = attempt(self._upload, uri, blob, default=False)
         self._waiting_bytes -= len(blob.data)
         self._count("stored" if is_stored else "failed")

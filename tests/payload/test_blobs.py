@@ -27,6 +27,7 @@ from runspan.payload import (
     tool_arguments,
     tool_result,
 )
+from runspan.payload.blobs import Blob
 from runspan.payload.serialize import without_media
 from tests.fakes import Model
 from tests.test_evaluations import Logs
@@ -281,6 +282,13 @@ def test_the_same_image_is_decoded_once(monkeypatch):
     for _ in range(3):
         input_messages([HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])])
     assert len(decoded) == 1
+
+
+def test_a_text_is_not_taken_for_the_same_bytes():
+    """Base64 and bytes of the same characters, whose hashes are equal, have each its own digest."""
+    blobs = Blob(DATA), Blob(DATA.encode())
+    assert hash(blobs[0].data) == hash(blobs[1].data)
+    assert [blob.digest() for blob in blobs] == [DIGEST, hashlib.sha256(DATA.encode()).hexdigest()]
 
 
 def test_nothing_of_an_image_leaves_a_graph(tracing):

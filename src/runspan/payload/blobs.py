@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from runspan.payload.media_types import FIRST_CHARACTERS, HEAD_BYTES, media_type
 from runspan.payload.text import text_in
@@ -32,7 +32,9 @@ _QUOTED: Final = re.compile(
 _JSON: Final = "{["
 _BEGINNINGS: Final = _JSON + "".join({each[0] for each in FIRST_CHARACTERS})
 
-_digests: dict[tuple[int, int], str] = {}
+BlobKey: TypeAlias = tuple[type, int, int]
+
+_digests: dict[BlobKey, str] = {}
 
 
 class Blob:
@@ -46,6 +48,11 @@ class Blob:
     def __init__(self, data: str | bytes, mime_type: str | None = None) -> None:
         self.data = data
         self.mime_type = mime_type or media_type(_head_of(data))
+
+    @property
+    def key(self) -> BlobKey:
+        """What the data are known by; a text has its hash once it was computed."""
+        return type(self.data), hash(self.data), len(self.data)  # a text and bytes may have the same hash
 
     @property
     def size(self) -> int:
@@ -68,7 +75,7 @@ class Blob:
 
     def digest(self) -> str:
         """Return the SHA-256 of the bytes, in hex. Of one that came before it is known: messages come in every turn."""
-        key = hash(self.data), len(self.data)  # of a text, the hash is kept in it
+        key = self.key
         digest = _digests.get(key)
         if digest is None:
             if len(_digests) >= _REMEMBERED_DIGESTS:
