@@ -139,12 +139,12 @@ def test_attributes_of_every_kind(tracing):
     Retriever(tracing=tracing).invoke("who", tracing.config)
     assert tracing.one("first").attributes["langchain.tags"] == ("seq:step:1", "mine")
 
-    def told(name):
+    def attributes_of(name):
         attributes = dict(tracing.one(name).attributes)
         assert uuid.UUID(attributes.pop("langchain.run.id"))
         return attributes
 
-    assert told("RunnableSequence") == {
+    assert attributes_of("RunnableSequence") == {
         "langchain.run.type": "chain",
         "langchain.tags": ("mine",),
         "input.value": '{"x":1}',
@@ -154,7 +154,7 @@ def test_attributes_of_every_kind(tracing):
         "openinference.span.kind": "CHAIN",
         "tag.tags": ("mine",),
     }
-    assert told("execute_tool look") == {
+    assert attributes_of("execute_tool look") == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "look",
         "gen_ai.tool.type": "function",
@@ -165,7 +165,7 @@ def test_attributes_of_every_kind(tracing):
         "langchain.tags": ("seq:step:2", "mine"),
         "tag.tags": ("mine",),
     }
-    assert told("retrieval") == {
+    assert attributes_of("retrieval") == {
         "gen_ai.operation.name": "retrieval",
         "gen_ai.retrieval.query.text": "who",
         "gen_ai.retrieval.documents": '[{"content":"a","metadata":{}}]',

@@ -80,10 +80,10 @@ def test_a_hostile_block_costs_no_other_block():
     message.content.insert(1, {"type": "image", "source": Panicking(), "data": Panicking()})
     GenericFakeChatModel(messages=iter([AIMessage("x")])).invoke([message], tracing.config)
     (span,) = tracing.spans
-    told = span.attributes["gen_ai.input.messages"]
-    assert "before" in told
-    assert "<unprintable Panicking>" in told
-    assert "after" in told
+    recorded = span.attributes["gen_ai.input.messages"]
+    assert "before" in recorded
+    assert "<unprintable Panicking>" in recorded
+    assert "after" in recorded
 
 
 def test_absurd_parameters_cost_no_others():
@@ -191,5 +191,5 @@ def test_endless_parameters_of_a_model_end():
 def test_a_hostile_document_costs_no_other():
     """A document whose metadata can't be read is named; the others are there."""
     found = [Document("one"), Document("two", metadata={"score": Panicking()}), (Document("three"), Panicking())]
-    told = payload.documents(found)["gen_ai.retrieval.documents"]
-    assert all(text in told for text in ("one", "two", "three"))
+    recorded = payload.documents(found)["gen_ai.retrieval.documents"]
+    assert all(text in recorded for text in ("one", "two", "three"))

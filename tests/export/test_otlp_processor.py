@@ -89,7 +89,7 @@ def test_what_cannot_be_used_is_an_error_at_once(monkeypatch, variable, argument
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_what_cannot_be_built_is_a_failure_with_its_reason(monkeypatch, tracer_of, caplog, protocol):
-    """A certificate that can't be read is an error of ``check``, and told with the spans that wait for it."""
+    """A certificate that can't be read is an error of ``check``, and logged with the spans that wait for it."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem")
     processor = OtlpSpanProcessor("https://127.0.0.1:1", protocol=protocol)
     with pytest.raises(ValueError, match=r"nowhere\.pem.*Name a readable PEM file"):

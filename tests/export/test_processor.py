@@ -98,7 +98,7 @@ def test_a_full_queue_drops_new_spans_and_says_so_once(delivery, caplog):
             " sample (OTEL_TRACES_SAMPLER), or give it a spool. Further ones are only counted."
         )
     ]
-    assert processor.force_flush(5_000) is True, "the loss was told, nothing else was lost"
+    assert processor.force_flush(5_000) is True, "the loss was reported, nothing else was lost"
 
 
 def test_the_application_never_waits_for_the_client(delivery):
@@ -259,7 +259,7 @@ def test_what_the_receiver_refuses_is_lost(delivery, caplog):
 
 
 def test_a_partial_success_is_told(delivery, caplog):
-    """Spans that the receiver rejects out of a request are lost, counted, and told once with its reason."""
+    """Spans that the receiver rejects out of a request are lost, counted, and logged once with its reason."""
     client = Memory()
     client.answer = Success(rejected=1, reason="too old")
     processor, tracer = delivery(client, max_batch_size=2)

@@ -85,7 +85,7 @@ def path(tmp_path):
 
 
 def together(path, code, count=4):
-    """Run the same code in several processes that begin at once; return what each told."""
+    """Run the same code in several processes that begin at once; return what each emitted."""
     programs = [Program(path, code, str(number)) for number in range(count)]
     for program in programs:
         assert program.next_line() == ["ready"]
@@ -96,7 +96,7 @@ def together(path, code, count=4):
 
 def test_processes_share_a_spool(path):
     """Four processes that put and take at once, from the first moment of the folder on, get each request once."""
-    told = together(
+    emitted = together(
         path,
         """
         wait_for_the_others()
@@ -110,7 +110,7 @@ def test_processes_share_a_spool(path):
                 spool.done(claim)
         """,
     )
-    got = Counter(line[0] for program in told for line in program)
+    got = Counter(line[0] for program in emitted for line in program)
     got.update(body.decode() for body in bodies(folder(path)))
     assert got == {f"{name} {number}": 1 for name in range(4) for number in range(40)}
 
