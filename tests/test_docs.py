@@ -1,13 +1,39 @@
-"""The documents that are made from the code."""
+"""The documents: what is made from the code is not stale, and the files that they name exist."""
 
 import ast
 import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 from runspan import semconv
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "SECURITY")),
+    *(ROOT / "docs").rglob("*.md"),
+    ROOT / "e2e" / "README.md",
+]
+# What documents name a file by, if not from the top: its place below one of these, or its name alone.
+TOPS = [ROOT / each for each in ("src", "tests", "docs", "e2e", "collector-config")]
+NO_FILES_OF_OURS = {"gunicorn.conf.py"}
+FILE = re.compile(r"\w[\w./-]*(?:\.(?:py|md|yaml|yml|toml|txt|json|mod|xml)|/)")
+
+
+def exists(name):
+    """Return whether a document may mean a file or folder by a name."""
+    return (ROOT / name).exists() or any(next(top.rglob(name), None) for top in TOPS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_files_that_a_document_names_exist(document):
+    """Each path between backticks leads to a file or folder, each relative link to what is there."""
+    text = document.read_text()
+    named = {each for each in re.findall(r"`([^`\s]+)`", text) if FILE.fullmatch(each)} - NO_FILES_OF_OURS
+    assert [name for name in sorted(named) if not exists(name)] == []
+    links = re.findall(r"\]\((?!http)([^)#\s]+)\)", text)
+    assert [link for link in links if not (document.parent / link).exists()] == []
 
 
 def test_the_page_of_names_is_not_stale():
@@ -25,7 +51,8 @@ def test_every_name_is_written_by_live_spans():
         if path.name != "semconv.py" and "rebuild" not in path.parts
     )
     constants = {name for name, value in vars(semconv).items() if name.isupper() and str(value) in table}
-    assert [name for name in constants if not re.search(rf"\b{name}\b", code)] == []
+    unused = [name for name in constants if not re.search(rf"\b{name}\b", code)]
+    assert unused == [], "nothing writes these: take them out of semconv.py"
 
 
 def test_every_name_stands_in_the_table():
@@ -47,5 +74,5 @@ def test_every_name_stands_in_the_table():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not node.value.startswith(("gen_ai.", "langchain.run", "langgraph.node")), (
-                    f"{path}: {node.value}"
+                    f"{path} writes {node.value!r} by hand: give it a constant in semconv.py"
                 )

@@ -115,7 +115,7 @@ def test_public_docstrings(documented):
     assert "Example" in found
     listed = entries(found.get("Args", ""))
     if documented is not runspan.Handle:  # nobody makes one
-        assert set(listed) == parameters(documented)
+        assert set(listed) == parameters(documented), "its Args have to list these, no more and no fewer"
     if inspect.isfunction(documented) and inspect.signature(documented).return_annotation not in {None, "None"}:
         assert "Returns" in found
 

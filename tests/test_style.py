@@ -83,7 +83,8 @@ def test_the_readme_lists_every_setting():
     """Each option stands in the README's table with its variable and default."""
     readme = (ROOT / "README.md").read_text()
     for name, field in Settings.model_fields.items():
-        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
+        row = next((line for line in readme.splitlines() if line.startswith(f"| `{name}`")), "")
+        assert row, f"{name} needs a row in the README's table of settings"
         assert all(f"`{variable}`" in row for variable in field.validation_alias.choices)
         assert f"`{field.default}`" in row
 
