@@ -117,11 +117,11 @@ class BlobStore:
                 "A medium was not stored at %s (%s): %s Further ones are only counted.",
                 self._url,
                 outcome,
-                _WHY[outcome],
+                _REMEDIES[outcome],
             )
 
 
-_WHY: Final = {
+_REMEDIES: Final = {
     "failed": "spans refer to a file that is not there. Check that the place exists, that its package is installed and"
     " that this process may write there.",
     "dropped": "more than 64 MB were waiting, so its span has the digest alone. Is the place slow?",

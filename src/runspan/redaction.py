@@ -1,4 +1,4 @@
-"""A redactor for what anybody wants out of traces: keys, tokens, cards, addresses of e-mail, telephone numbers."""
+"""A redactor for what nobody wants in traces: keys, tokens, cards, e-mail addresses, telephone numbers."""
 
 import re
 from itertools import chain
@@ -18,7 +18,7 @@ _SECRETS: Final = [
 _CARD: Final = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w|\.\d)", re.ASCII)
 
 
-def redact_secrets(text: str, place: str = "") -> str:  # noqa: ARG001  what redactors are given
+def redact_secrets(text: str, attribute: str = "") -> str:  # noqa: ARG001  what redactors are given
     """Return a text with ``****`` in place of keys, tokens, passwords, cards, e-mail addresses and telephone numbers.
 
     Known by their looks: names, addresses of houses and the like are not. The Collector of this project masks keys,
@@ -26,7 +26,7 @@ def redact_secrets(text: str, place: str = "") -> str:  # noqa: ARG001  what red
 
     Args:
         text: any text.
-        place: the name of the attribute that it is from; it is the same everywhere.
+        attribute: the name of the attribute that it is for; the same is masked in all.
 
     Returns:
         The text, as it is if there is none of these in it.

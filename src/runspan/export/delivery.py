@@ -30,7 +30,7 @@ MAX_REQUEST_BYTES: Final = 4_000_000
 """Below the 4 MiB that a gRPC server takes by default."""
 MAX_QUEUE_BYTES: Final = 256_000_000
 """About how much memory the spans of a processor may take while they wait; new ones are dropped beyond it."""
-_ABANDONED: Final = "it failed for a minute after the processor was thrown away"
+_ABANDONED: Final = "it failed for a minute after nobody referred to the processor any more"
 _ATTEMPTS_AFTER_ABANDONED_SECONDS: Final = 60.0
 # A burst may fill the queue faster than the disk takes it: with a spool it may grow so many times over.
 _BURST: Final = 16
@@ -44,8 +44,8 @@ class Delivery:
 
     With a spool a second thread puts spans on disk while the first one waits for the receiver. Either thread makes a
     step when it was woken for one, which does all that is to be done, and returns when it has to be done again.
-    Between the two nothing but the processor refers to it. While spans wait a thread does, so a processor that was
-    thrown away still delivers.
+    Between the two nothing but the processor refers to it. While spans wait a thread does, so what a processor
+    that nobody refers to any more has taken is still delivered.
 
     Args:
         client: sends requests. Called by one thread at a time, except for ``close``.
@@ -82,7 +82,7 @@ class Delivery:
         self.closed = False
         self.finished = Event()
         self._given_up = ""
-        self._give_up_at = inf  # a time once the processor was thrown away
+        self._give_up_at = inf  # a time once nobody refers to the processor
         self.reset_after_fork()
         _deliveries[next(_numbers)] = self
         if self._folder is not None:  # what an earlier process left there is to be sent

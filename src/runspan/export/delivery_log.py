@@ -10,18 +10,18 @@ from runspan.export.stats import Counted, Counters, DropReason
 _logger = logging.getLogger("runspan")
 # What is logged when delivery begins to fail, and what is final at its end: what happened, and the remedy.
 _FAILURES: Final[Mapping[Counted, str]] = {
-    "retried": "{why}. Is a collector listening there? Until it answers {meanwhile}.",
-    DropReason.REFUSED: "{why}. They are lost, since it would refuse them again. Check endpoint and headers.",
-    DropReason.GIVEN_UP: "{why}. Is a collector listening there? They are lost.",
+    "retried": "{reason}. Is a collector listening there? Until it answers {meanwhile}.",
+    DropReason.REFUSED: "{reason}. They are lost, since it would refuse them again. Check endpoint and headers.",
+    DropReason.GIVEN_UP: "{reason}. Is a collector listening there? They are lost.",
 }
 # What is logged once.
 _ODDITIES: Final[Mapping[Counted, str]] = {
-    "shortened": "{were} larger than a request may be ({why} bytes) and made shorter; the attribute runspan.shortened"
-    " names what was cut.",
+    "shortened": "{were} larger than a request may be ({reason} bytes) and made shorter; the attribute"
+    " runspan.shortened names what was cut.",
     DropReason.QUEUE_FULL: "{were} dropped: the queue of {queue_size} spans to {destination} is full."
     " Raise OTEL_BSP_MAX_QUEUE_SIZE, sample (OTEL_TRACES_SAMPLER), or give it a spool.",
-    DropReason.REJECTED: "{destination} rejected {spans}: {why}.",
-    DropReason.NOT_ENCODABLE: "{were} dropped, for OTLP can't say what is in them: {why}.",
+    DropReason.REJECTED: "{destination} rejected {spans}: {reason}.",
+    DropReason.NOT_ENCODABLE: "{were} dropped, for OTLP can't say what is in them: {reason}.",
     DropReason.SPOOL_FULL: "{were} dropped from the spool: they were the oldest ones, which made room for new ones.",
     DropReason.SPOOL_TOO_OLD: "{were} dropped from the spool, where they had been for too long.",
     DropReason.SPOOL_DAMAGED: "{were} lost in the spool, for their file is damaged.",
@@ -33,6 +33,7 @@ class DeliveryLog:
 
     Args:
         destination: names the receiver.
+        counters: count it.
         meanwhile: what happens to spans while the receiver doesn't answer, as the end of a sentence.
         queue_size: how many spans may wait.
     """
@@ -58,12 +59,12 @@ class DeliveryLog:
             losses = f"{_were(lost)} lost before" if lost else "nothing was lost"
             _logger.info("delivery to %s works again; %s.", self._names["destination"], losses)
 
-    def note(self, what: Counted, spans: int, why: str = "") -> None:
-        """Note what else became of spans; ``why`` is what the receiver said, or what stood in the way."""
+    def note(self, what: Counted, spans: int, reason: str = "") -> None:
+        """Note what else became of spans; ``reason`` is what the receiver said, or the limit that stood in the way."""
         if spans:
             self._counters.count(what, spans)
             if what in _FAILURES or what in _ODDITIES:
-                self._log(what, spans, why)
+                self._log(what, spans, reason)
 
     def note_overflow(self) -> None:
         """Note how many spans have found the queue full, which were counted then."""
@@ -75,21 +76,26 @@ class DeliveryLog:
         """Note that the spool could not be used."""
         self._log_once("spool", f"the spool can't be used: {reason} Spans wait in memory meanwhile.")
 
-    def _log(self, what: Counted, spans: int, why: str) -> None:
+    def _log(self, what: Counted, spans: int, reason: str) -> None:
         with self._lock:
             lost = spans if isinstance(what, DropReason) else 0
             self.lost += lost
             self._lost_in_streak += lost
             was_failing, self.failing = self.failing, self.failing or what in _FAILURES
-        words = {"spans": _spans(spans), "were": _were(spans), "why": why or "no reason given", **self._names}
+        fields = {
+            "spans": _spans(spans),
+            "were": _were(spans),
+            "reason": reason or "no reason given",
+            **self._names,
+        }
         if what in _FAILURES:
             is_news = lost > 0 if self.is_closing else not was_failing
             if is_news:
                 template = "could not deliver {spans} to {destination}: " + _FAILURES[what]
-                _logger.warning("%s", template.format(**words))
+                _logger.warning("%s", template.format(**fields))
         # While nothing arrives anyway, the line about that has said enough of what found no room.
         elif what != DropReason.QUEUE_FULL or self.is_closing or not was_failing:
-            self._log_once(what, _ODDITIES[what].format(**words))
+            self._log_once(what, _ODDITIES[what].format(**fields))
 
     def _log_once(self, what: str, line: str) -> None:
         with self._lock:

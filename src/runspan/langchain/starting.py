@@ -170,7 +170,7 @@ class RunStarter:
         return attributes
 
     def _with_surroundings(self, run: Run, event: StartEvent, attributes: Attributes) -> Attributes:
-        """Add what a run has of those around it: whose invocation it is, and of a tool the agent that runs it."""
+        """Add what a run has of those around it: whose invocation it is; of a tool its agent, of a model its prompt."""
         around = run.parent.start_attributes if run.parent is not None else _NOTHING
         captures = "span" in self._bridge.captures
         shared = {name: around[name] for name in semconv.INVOCATION[: None if captures else 1] if name in around}

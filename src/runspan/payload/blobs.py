@@ -42,7 +42,7 @@ class Blob:
 
     Args:
         data: in base64, or the bytes.
-        mime_type: the media type, if it is known; else the data tell.
+        mime_type: the media type, if it is known; else it is read from the data.
     """
 
     def __init__(self, data: str | bytes, mime_type: str | None = None) -> None:
@@ -74,7 +74,7 @@ class Blob:
             return self.data.encode(errors="replace")
 
     def digest(self) -> str:
-        """Return the SHA-256 of the bytes, in hex. Of one that came before it is known: messages come in every turn."""
+        """Return the SHA-256 of the bytes, in hex. Computed once: a conversation comes again with each call."""
         key = self.key
         digest = _digests.get(key)
         if digest is None:

@@ -3,7 +3,7 @@
 import base64
 from typing import Final
 
-HEAD_BYTES: Final = 18  # as many as tell, and of base64 24 characters
+HEAD_BYTES: Final = 18  # as many as the formats differ in, and of base64 24 characters
 
 _BEGINNINGS: Final = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -40,7 +40,7 @@ FIRST_CHARACTERS: Final = frozenset(
 
 
 def media_type(head: bytes) -> str | None:
-    """Return the media type of what begins with some bytes, None if that can't be told."""
+    """Return the media type of what begins with some bytes, None if that is not known."""
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12])
     if head[:3] == b"\x00\x00\x00" and head[4:8] == b"ftyp":

@@ -77,7 +77,7 @@ def to_json(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = Non
     Args:
         value: any value; ``Items`` in it are made as they are needed.
         room: in bytes.
-        redact: is called with each text that is kept, keys too, but with no words of the conventions.
+        redact: is called with each text that is kept, keys too, but for those that the conventions prescribe.
     """
     # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
     # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.

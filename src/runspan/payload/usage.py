@@ -28,7 +28,7 @@ OUTPUT_MODALITIES: Final = {
     "video": semconv.VIDEO_OUTPUT_TOKENS,
 }
 _NOTHING: Final[_Counts] = {}
-_PLACES: Final = ("token_usage", "usage", "usage_metadata", "token_count")
+_USAGE_KEYS: Final = ("token_usage", "usage", "usage_metadata", "token_count")
 _PARTS: Final = ("input_token_details", "output_token_details")
 
 
@@ -72,11 +72,11 @@ def _counted(chunk: object) -> _Counts | None:
 
 
 def _beside(*sources: _Counts | None) -> _Counts:
-    """Return the first counts in the places where packages leave those of the provider, as LangChain names them."""
+    """Return the first counts that a package passes on from its provider, as LangChain names them."""
     for source in sources:
         if not isinstance(source, dict):
             continue
-        found = next((raw for name in _PLACES if isinstance(raw := source.get(name), dict) and raw), None)
+        found = next((raw for name in _USAGE_KEYS if isinstance(raw := source.get(name), dict) and raw), None)
         if found is not None:
             return _standard(found) if found.keys().isdisjoint(_PARTS) else found
         if "eval_count" in source:

@@ -14,8 +14,8 @@ from runspan.settings import Redactor
 
 # A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
 _MOST_TO_PARSE: Final = 8
-# Words of the conventions and of LangChain, as keys and as values; no redactor gets them.
-_WORDS: Final = frozenset(
+# Keys and values that the conventions and LangChain prescribe; no redactor gets them.
+_PRESCRIBED: Final = frozenset(
     (
         "role",
         "parts",
@@ -153,7 +153,7 @@ class Writer:
         return (lambda text: self._redacted(text, name)) if self._redactors else None
 
     def _redacted(self, text: str, name: str) -> str:
-        if text in _WORDS:
+        if text in _PRESCRIBED:
             return text
         for redactor in self._redactors:
             text = attempt(_checked, redactor, text, name, default=WITHHELD)

@@ -162,7 +162,7 @@ class DirectSpanProcessor(SpanProcessor):
         return attempt(self._exporter.force_flush, timeout_millis, default=False)
 
     def close(self, timeout_seconds: float) -> bool:
-        """Let the exporter give out what it holds back and shut it down; tell whether it could."""
+        """Let the exporter give out what it holds back and shut it down; return whether it could."""
         is_given_out = self._closed or self.force_flush(int(timeout_seconds * 1000))
         self.shutdown()
         return is_given_out

@@ -19,7 +19,7 @@ _MOST_REMEMBERED: Final = 1000
 
 
 class Usage(NamedTuple):
-    """The tokens of a model's answer."""
+    """The tokens of a model's call, and what they cost."""
 
     input_tokens: int
     output_tokens: int
@@ -67,7 +67,7 @@ class AgentUsage:
         return len(self.model_calls), len(self.tool_calls)
 
     def total(self) -> Usage | None:
-        """Return the tokens of all models within, None if none reported any."""
+        """Return tokens and cost of all models within, None if none reported any tokens."""
         if not self.usages:
             return None
         costs = [each.cost for each in self.usages if each.cost is not None]
