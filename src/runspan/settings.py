@@ -109,7 +109,7 @@ class Settings(_OneLineErrors):
             ``normal`` is what LangChain and LangGraph show; ``all`` are also those that they hide. The children of a
             run without a span move up.
         metadata_keys: the keys of metadata that go onto each span, as ``langchain.metadata.*``; in the variable as
-            JSON, ``["user_id"]``. At most 64, since OpenTelemetry drops what a span was given first beyond 128.
+            JSON, ``["user_id"]``. At most 32, since OpenTelemetry drops what a span was given first beyond 128.
         semconv: which names of the GenAI conventions are written: the ``latest``, or ``latest_and_legacy``, with those
             that older backends read: ``gen_ai.system``, and the metrics ``gen_ai.client.token.usage`` and
             ``gen_ai.client.operation.duration``.
@@ -154,7 +154,7 @@ class Settings(_OneLineErrors):
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
     detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
     metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), max_length=64, validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
+        default=(), max_length=32, validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
     )
     semconv: Semconv = Field(default="latest", validation_alias=AliasChoices("RUNSPAN_SEMCONV"))
     returned_tool_errors: ReturnedToolErrors = Field(

@@ -291,7 +291,7 @@ def test_opentelemetrys_limit_of_a_text_breaks_no_json(monkeypatch, name, limit)
 
 def test_metadata_pushes_out_no_core_attribute(monkeypatch):
     """As many keys of metadata as a setting allows leave what a span is about; more are an error."""
-    keys = tuple(f"key{number}" for number in range(64))
+    keys = tuple(f"key{number}" for number in range(32))
     tracing = Tracing(Settings(metadata_keys=keys))
     Model(tracing=tracing).invoke("q", {**tracing.config, "metadata": dict.fromkeys(keys, "value"), "tags": ["t"]})
     attributes = tracing.one("chat").attributes
@@ -301,5 +301,5 @@ def test_metadata_pushes_out_no_core_attribute(monkeypatch):
         "langchain.metadata.key0",
         "langchain.tags",
     } < attributes.keys()
-    with pytest.raises(ValueError, match=r"^Settings: metadata_keys = .* at most 64"):
+    with pytest.raises(ValueError, match=r"^Settings: metadata_keys = .* at most 32"):
         Settings(metadata_keys=(*keys, "more"))
