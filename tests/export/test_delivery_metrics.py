@@ -32,7 +32,7 @@ def collected():
 
 
 def test_every_fate_of_a_span_is_a_metric(delivery, collected):
-    """What was taken, sent, retried, dropped and waits is reported for each destination, once however often it is asked."""
+    """What was taken, sent, retried, dropped and waits is counted for each destination, however often it is read."""
     client = Memory()
     client.answer = FAILS
     processor, tracer = delivery(client, max_queue_size=3, max_batch_size=2, destination="measured")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from runspan import semconv
 from runspan.attributes import AttributeValue, PlainAttributes
+from runspan.payload.stored import stored_pairs
 from runspan.payload.text import text_in
 
 _Mapping = Mapping[str, Any] | None
@@ -28,6 +29,7 @@ _ADDRESSES: Final = frozenset(
 _ADDRESS_SUFFIX: Final = "_api_base"
 _PORTS: Final = {"http": 80, "https": 443}
 _NESTED_MODEL: Final = "llm"
+_MOST_ARGUMENTS: Final = 1_000
 
 
 def constructor_arguments(serialized: _Mapping, find_model: Callable[[], object]) -> Mapping[str, Any]:
@@ -55,7 +57,7 @@ def _fields(model: object) -> Mapping[str, Any]:
 def server(*sources: _Mapping) -> PlainAttributes:
     """Return address and port of the server that a model was given; sources before others win."""
     for source in sources:
-        for key, value in source.items() if isinstance(source, dict) else ():
+        for key, value in stored_pairs(source, _MOST_ARGUMENTS) or ():
             is_address = type(key) is str and (key in _ADDRESSES or key.endswith(_ADDRESS_SUFFIX))
             if is_address and (url := text_in(value)) and (found := _address(url)):
                 return dict(found)
