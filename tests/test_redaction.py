@@ -10,6 +10,7 @@ from langchain.agents import create_agent
 from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.prompts import PromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool
 
@@ -141,6 +142,62 @@ def test_the_form_of_messages_is_not_redacted():
 def test_keys_that_become_the_same_are_kept_apart():
     """Two keys that are redacted to one text are numbered."""
     assert to_json({"ada": 1, "bob": 2}, redact=lambda _: "****") == '{"****":1,"**** (2)":2}'
+
+
+def own_redactor(text, place):
+    return redact_secrets(text.replace("grace", "****"), place)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    "key", ["password", "API_KEY", "client-secret", "authorization", "db_password", "access_token"]
+)
+def test_the_ready_made_redactor_knows_passwords_by_their_keys(key, wrapped):
+    """A text that is secret by the key that it stands under is masked: in arguments, results, states and prompts."""
+    redact = own_redactor if wrapped else redact_secrets
+    tracing = Tracing(Settings(redact=redact, capture_chains="all", metadata_keys=("config",)))
+    secret, config = "hunter2-and-3", {**tracing.config, "metadata": {"config": {key: "hunter2-and-3"}}}
+    deep = [{"of": {key: secret}, "user": "ada"}]
+    call = {"name": "log_in", "args": {key: secret}, "id": "1"}
+    Model(answer=AIMessage("", tool_calls=[call])).invoke([AIMessage("", tool_calls=[call])], config)
+    StructuredTool.from_function(lambda at: {key: secret, "at": at}, name="log_in", description="x").invoke(
+        {"at": {key: secret}}, config
+    )
+    RunnableLambda(lambda _: deep).invoke(deep, config)
+    (PromptTemplate.from_template("log in") | Model()).invoke({key: secret}, config)
+    spans = "".join(span.to_json() for span in tracing.spans)
+    assert secret not in spans
+    assert "ada" in spans
+    assert spans.count("****") >= 7
+
+
+@pytest.mark.parametrize(
+    ("redact", "left"),
+    [
+        (lambda text: text, 'a "quote"'),
+        (lambda text: text.replace("quote", "*"), 'a "*"'),
+        (lambda text: "gone" if text.startswith('"pass') else text, "[withheld]"),
+        (lambda text: re.sub('"password": ".+"', '"password": "***"', text), "[withheld]"),
+    ],
+)
+def test_what_is_secret_by_its_key_is_withheld_in_doubt(redact, left):
+    """What a redactor changes beside the key, and can't be taken out again, is withheld; other changes count alone."""
+    assert json.loads(to_json({"password": 'a "quote"'}, redact=redact)) == {"password": left}
+
+
+def test_a_redactor_may_call_what_it_redacts():
+    """Where a redactor calls a model that is traced, its texts are withheld, as the redactor can't judge for itself."""
+
+    def redact(text, _):
+        Model(answer=SECRET).invoke(text, tracing.config)
+        return text.replace(SECRET, "****")
+
+    tracing = Tracing(Settings(redact=redact))
+    Model(answer=SECRET).invoke(f"see {SECRET}", tracing.config)
+    spans = "".join(span.to_json() for span in tracing.spans)
+    assert SECRET not in spans
+    assert "see ****" in spans
+    assert len(tracing.spans) < 10
 
 
 @given(st.integers(0, 1_200), st.integers(100, 1_000))

@@ -15,11 +15,10 @@ from langchain_core.messages import BaseMessage
 
 from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
+from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import clean, describe, is_text, unprintable
-
-Redact = Callable[[str], str]
 
 DEFAULT_ROOM: Final = 1_000_000
 """Bytes."""
@@ -36,8 +35,6 @@ _NOTE: Final = 44
 _NOTE_AS_ITEM: Final = _NOTE + 80
 # Beyond what is kept of a text so many characters are redacted, too: a secret that ends there must not be cut in two.
 _MARGIN: Final = 2_000
-WITHHELD: Final = "[withheld]"
-"""What stands for a text whose redactor failed."""
 _CUT: Final = "…"
 
 
@@ -242,6 +239,8 @@ class _Walk:
             before = self._room
             try:
                 name = self._key(key, copies)
+                if self._redact is not None and is_text(each):
+                    each = beside_key(name, each, self._redact)  # noqa: PLW2901  what is copied
                 copies[name] = self.copy(_medium(each, pairs or []) if name in DATA_KEYS else each, depth)
             except _FullError:
                 self._room = before

@@ -1,15 +1,16 @@
 """Writes the content of runs as attributes: JSON and text within budgets of bytes, redacted."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 import orjson
 
-from runspan._guard import attempt
 from runspan.attributes import Attributes, PlainAttributes, is_content
-from runspan.payload.serialize import DEFAULT_ROOM, WITHHELD, Redact, fitted, to_json, without_media
+from runspan.payload.redacting import Redact, beside_key, redacted_by
+from runspan.payload.serialize import DEFAULT_ROOM, fitted, to_json, without_media
 from runspan.payload.text import is_text
-from runspan.semconv import METADATA
+from runspan.semconv import METADATA, PROMPT_VARIABLE
 from runspan.settings import Redactor
 
 # A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
@@ -118,6 +119,8 @@ class Writer:
         if not is_text(value):
             return self.json(name, value)
         value = without_media(value)
+        if self._redactors and name.startswith(PROMPT_VARIABLE):
+            value = beside_key(name.removeprefix(PROMPT_VARIABLE), value, partial(self._redacted, name=name))
         room = self._room()
         if len(value) > room and (parsed := _json_in(value, room)) is not None:
             return self.json(name, parsed)
@@ -150,25 +153,18 @@ class Writer:
         return {name: text} if text else {}
 
     def _redact(self, name: str) -> Redact | None:
-        return (lambda text: self._redacted(text, name)) if self._redactors else None
+        return partial(self._redacted, name=name) if self._redactors else None
 
     def _redacted(self, text: str, name: str) -> str:
         if text in _PRESCRIBED:
             return text
         for redactor in self._redactors:
-            text = attempt(_checked, redactor, text, name, default=WITHHELD)
+            text = redacted_by(redactor, text, name)
         return text
 
 
 UNLIMITED: Final = Writer()
 """Writes all, up to some megabytes for each attribute."""
-
-
-def _checked(redactor: Redactor, text: str, name: str) -> str:
-    redacted = redactor(text, name)
-    if type(redacted) is not str:
-        raise TypeError(f"a redactor returned {type(redacted).__name__}; it has to return str")
-    return redacted
 
 
 def _json_in(text: str, room: int) -> object:
