@@ -146,6 +146,7 @@ async def test_ids_of_configurable(kind, way):
     assert {span.attributes.get("gen_ai.conversation.id") for span in with_operation} == {"s1"}
 
 
+@pytest.mark.newest  # older LangChain copies what is configurable into the metadata
 def test_metadata_go_before_configurable():
     """A session that the metadata name is the session."""
     tracing = Tracing()

@@ -40,6 +40,7 @@ def test_off_by_default():
     assert not [name for span in tracing.spans for name in span.attributes if "cost" in name]
 
 
+@pytest.mark.newest  # older agents are workflows
 def test_a_function_of_model_and_usage():
     """The function gets the model's name and what was used; models have the cost, the agent at the top the sum."""
     seen = []
@@ -75,6 +76,7 @@ def test_a_cost_that_is_unknown_is_absent(cost):
     assert not [name for span in tracing.spans for name in span.attributes if "cost" in name]
 
 
+@pytest.mark.newest
 def test_a_sum_needs_all_costs_in_one_currency():
     """Where the cost of a call is unknown, or of another currency, there is no sum."""
     for second in (None, Cost(1, "EUR")):
@@ -125,6 +127,7 @@ def test_mistakes(monkeypatch):
         Settings(cost="genai-prices")
 
 
+@pytest.mark.newest
 def test_the_variable(monkeypatch):
     """The variable names the package."""
     monkeypatch.setenv("RUNSPAN_COST", "genai-prices")
