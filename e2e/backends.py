@@ -46,7 +46,7 @@ def main() -> None:
 
 @cache
 def folder() -> Path:
-    """Tell where the programs of the pinned versions are, or would be; the environment counts at the first call."""
+    """Return where the programs of the pinned versions are, or would be; the environment counts at the first call."""
     root = Path(os.environ.get("RUNSPAN_BACKENDS") or Path.home() / ".cache/runspan/backends")
     images = re.findall(
         r"\S+:\$\{(?:JAEGER|OTELCOL)_VERSION:-[^}]*\}", (HERE.parent / "docker-compose.yml").read_text()

@@ -1,6 +1,6 @@
 """A Docker engine with Compose and the images of docker-compose.yml: the one that runs, or one of our own.
 
-    python e2e/engine.py          tell what is missing for either, if anything
+    python e2e/engine.py    see whether an engine runs or can be run; as root it installs Debian's docker.io for that
 
 Our own is Debian's engine in a folder that is thrown away. It can pull nothing, so the images are made of the programs
 that `backends.py` built, under the names that docker-compose.yml pins, with the few tools that it calls.
@@ -58,12 +58,12 @@ class Engine:
 
 
 def missing() -> str:
-    """Tell what is missing for an engine, nothing if none is."""
+    """Return what is missing for an engine, nothing if none is."""
     return "" if has_engine() else missing_for_own()
 
 
 def missing_for_own() -> str:
-    """Tell what is missing to run one."""
+    """Return what is missing to run one."""
     if platform.system() != "Linux" or os.geteuid() != 0:
         return "a Docker engine with Compose that runs; or Linux and root, to run one for these tests"
     lacking = [package for program, package in _DEBIAN.items() if not shutil.which(program)]
@@ -75,7 +75,7 @@ def missing_for_own() -> str:
 
 
 def has_engine() -> bool:
-    """Tell whether an engine runs, with Compose."""
+    """Return whether an engine runs, with Compose."""
     if not shutil.which("docker"):
         return False
     calls = (["docker", "info"], ["docker", "compose", "version"])
@@ -189,7 +189,7 @@ def _import(own: Engine, name: str, files: dict[str, Path], entry_point: str) ->
 
 
 def main() -> None:
-    """Tell what is missing; where nothing is, see whether an engine starts on this machine."""
+    """Fail with what is missing; where no engine runs, install Debian's and see whether it starts."""
     if lacking := missing():
         raise SystemExit(f"Missing: {lacking}.")
     if not has_engine():
