@@ -76,7 +76,7 @@ def candidates(version: str) -> Iterator[str]:
 
 
 def is_usable(path: str) -> bool:
-    """Tell whether a Python starts and can make virtual environments; a shim of pyenv may do neither."""
+    """Return whether a Python starts and can make virtual environments; a shim of pyenv may do neither."""
     return subprocess.run([path, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0
 
 

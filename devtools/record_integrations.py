@@ -205,7 +205,7 @@ def record(integration: Integration) -> dict[str, Any]:
         "package": f"{package} {version(package)}",
         "asked": {name: PARAMETERS[name] for name in PARAMETERS if name in integration.names},
         "event": _plain(recorder.event),
-        "fields": {} if has_arguments else {key: each for key, each in vars(model).items() if _is_told(key, each)},
+        "fields": {} if has_arguments else {key: each for key, each in vars(model).items() if _is_recorded(key, each)},
     }
 
 
@@ -225,7 +225,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda each: f"<{type(each).__name__}>"))
 
 
-def _is_told(key: str, value: Any) -> bool:
+def _is_recorded(key: str, value: Any) -> bool:
     return _is_plain(value) and "key" not in key and key != "metadata" and not key.startswith("_")
 
 

@@ -52,7 +52,7 @@ class LoggingHandler(BaseCallbackHandler):
 
 
 def is_real() -> bool:
-    """Tell whether the environment names a key and a model of the real service."""
+    """Return whether the environment names a key and a model of the real service."""
     return bool(os.environ.get("ANTHROPIC_API_KEY") and os.environ.get("RUNSPAN_DEMO_MODEL"))
 
 

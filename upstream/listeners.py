@@ -1,6 +1,6 @@
-"""What is heard during the tests: LangChain's runs, runspan's spans, log lines that tell of a fault.
+"""What is heard during the tests: LangChain's runs, runspan's spans, log lines about faults.
 
-Each is given a function that tells the test that runs now.
+Each is given a function that returns the test that runs now.
 """
 # ruff: noqa: INP001  modules beside a script, no package
 
@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from runspan import OpenTelemetryCallbackHandler, Settings, _guard, semconv
 from runspan.callback_event import IGNORED_BY
 
-# LangChain tells of a handler's exceptions, runspan of its faults, OpenTelemetry of wrong use, in their logs only.
+# A handler's exceptions, faults of runspan and wrong use of OpenTelemetry stand in these logs only.
 _LANGCHAIN: Final = "langchain_core"
 _LOGGERS: Final = (_LANGCHAIN, "runspan", "opentelemetry")
 _OF_OURS: Final = f"Error in {OpenTelemetryCallbackHandler.__name__}"
@@ -69,7 +69,7 @@ class Runs(BaseCallbackHandler):
         if run is None:
             return
         # LangChain ends the inner runs of a closed stream after the outer one, if at all; of a chain's sync stream it
-        # tells an ordinary end. What has inner runs that are not over did not finish either.
+        # reports an ordinary end. What has inner runs that are not over did not finish either.
         inner = [id_ for id_, child in self._open.copy().items() if child.parent_id == run_id]
         if inner or not is_finished:
             self._unfinished.append(run.test)
@@ -88,12 +88,12 @@ class Events(BaseCallbackHandler):
     def note(self, event: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Note one."""
         self.tests.setdefault(keywords["run_id"], self._current_test())
-        told = tuple(map(id, args[1:] if event.endswith("_start") else args))
-        self.by_run.setdefault(keywords["run_id"], []).append((event, *told, *sorted(keywords)))
+        reported = tuple(map(id, args[1:] if event.endswith("_start") else args))
+        self.by_run.setdefault(keywords["run_id"], []).append((event, *reported, *sorted(keywords)))
 
 
 class Watched(OpenTelemetryCallbackHandler):
-    """Notes what LangChain tells runspan's handler, before it hears it."""
+    """Notes what LangChain reports to runspan's handler, before it hears it."""
 
     def __init__(self, current_test: _CurrentTest, **options: Any) -> None:
         super().__init__(**options)
@@ -123,7 +123,7 @@ for _event in IGNORED_BY:
 class Spans(SpanProcessor):
     """Counts, for each test, the spans that runspan's handler starts, and which of them end how.
 
-    The handler drives a callback handler, too, and keeps what LangChain tells, to compare.
+    The handler drives a callback handler, too, and keeps what LangChain reports, to compare.
     """
 
     def __init__(self, current_test: _CurrentTest) -> None:
@@ -164,10 +164,10 @@ class Spans(SpanProcessor):
             "open_runs": self.handler.open_runs,
             "faults": _guard.faults(),
             "events": sum(map(len, natively.values())),
-            "told_otherwise": [
-                f"{self.handler.natively.tests[run_id]}: {_first_difference(told, heard)}"
-                for run_id, told in natively.items()
-                if (heard := self._driven.by_run.get(run_id, [])) != _until_its_end(told) and not _is_two_runs(told)
+            "reported_differently": [
+                f"{self.handler.natively.tests[run_id]}: {_first_difference(events, heard)}"
+                for run_id, events in natively.items()
+                if (heard := self._driven.by_run.get(run_id, [])) != _until_its_end(events) and not _is_two_runs(events)
             ],
         }
 
@@ -177,7 +177,7 @@ class Spans(SpanProcessor):
 
 
 class LogLines(logging.Handler):
-    """Keeps the log lines that tell of a fault of runspan's, whatever the tests do with the log."""
+    """Keeps the log lines about faults of runspan's, whatever the tests do with the log."""
 
     def __init__(self, current_test: _CurrentTest) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ def _until_its_end(events: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 def _is_two_runs(events: list[tuple[Any, ...]]) -> bool:
-    """Tell whether a test gave one id to two runs."""
+    """Return whether a test gave one id to two runs."""
     return sum(event[0].endswith("_start") for event in events) > 1
 
 
@@ -209,7 +209,7 @@ def _first_difference(by_langchain: list[tuple[Any, ...]], by_runspan: list[tupl
     at = next((at for at, pair in enumerate(zip(by_langchain, by_runspan, strict=False)) if pair[0] != pair[1]), None)
     at = min(len(by_langchain), len(by_runspan)) if at is None else at
     started = by_langchain[0][0]
-    return f"after {started} and {at} events LangChain told {by_langchain[at:][:2]}, runspan {by_runspan[at:][:2]}"
+    return f"after {started} and {at} events LangChain reported {by_langchain[at:][:2]}, runspan {by_runspan[at:][:2]}"
 
 
 class _Run(NamedTuple):

@@ -51,7 +51,7 @@ class Notes:
         self.path.write_text(json.dumps(notes))
 
     def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        # The first phase that does not pass tells the outcome.
+        # The first phase that does not pass has the outcome.
         if self.outcomes.get(report.nodeid, "passed") == "passed":
             self.outcomes[report.nodeid] = report.outcome
         if report.failed:

@@ -2,7 +2,7 @@
 
 Exits with 1 if a test fails only with runspan's, if a run gets no span or one that ends otherwise than LangChain says,
 if a span does not end by itself, if a callback handler that runspan drives hears of a run something else than LangChain
-told, or if LangChain, OpenTelemetry or runspan log a fault.
+reported, or if LangChain, OpenTelemetry or runspan log a fault.
 Needs any Python from 3.11 on, and a package index the first time.
 """
 # ruff: noqa: INP001, S603, T201  a script, it prints, and what it calls stands here
@@ -38,7 +38,7 @@ def main() -> int:
     print(
         f"Spans: {_total(ours['began']):,} for {_total(empty['began']):,} runs, {ours['ended']:,} ended,"
         f" {_total(ours['unfinished'])} of them unfinished, {len(ours['left_to_shutdown'])} only by shutdown."
-        f" Events: {ours['events']:,}, {len(ours['told_otherwise'])} runs told otherwise by runspan."
+        f" Events: {ours['events']:,}, {len(ours['reported_differently'])} runs reported differently by runspan."
         f" Open runs: {ours['open_runs']}. Faults: {ours['faults']}. Log lines: {len(ours['log_lines'])}."
     )
     print("\n".join(wrongs) or "Nothing is wrong.")
@@ -75,13 +75,13 @@ def run(folder: Path, chosen: list[str], handler: str, label: str) -> Notes:
 
 
 def find_shortage(*both: Notes) -> list[str]:
-    """Tell if too few tests ran for the comparison to mean anything."""
+    """Say whether too few tests ran for the comparison to mean anything: in a line, none if there were enough."""
     least = min(len(notes["outcomes"]) for notes in both)
     return [f"Only {least} tests were found, at least {_LEAST_TESTS:,} are expected."] if least < _LEAST_TESTS else []
 
 
 def find_lasting_differences(folder: Path, empty: Notes, ours: Notes) -> list[str]:
-    """Tell what is different in a test with runspan's handler, each time that it is run again without the others."""
+    """Return what is different in a test with runspan's handler, each time that it is run again without the others."""
     found = find_differences(empty, ours)
     for _ in range(_REPEATS):
         if not found:
@@ -92,7 +92,7 @@ def find_lasting_differences(folder: Path, empty: Notes, ours: Notes) -> list[st
 
 
 def find_differences(empty: Notes, ours: Notes) -> dict[str, str]:
-    """Tell what is different in which test."""
+    """Return what is different in which test."""
     found = {}
     for test, outcome in empty["outcomes"].items():
         runs, spans = empty["began"].get(test, 0), ours["began"].get(test, 0)
@@ -107,7 +107,7 @@ def find_differences(empty: Notes, ours: Notes) -> dict[str, str]:
 
 
 def find_leftovers(ours: Notes) -> list[str]:
-    """Tell what runspan left open, lost or complained of."""
+    """Return what runspan left open, lost or complained of."""
     wrongs = [f"Never ended: {span}" for span in ours["never_ended"]]
     wrongs += [f"Ended by shutdown only: {span}" for span in ours["left_to_shutdown"]]
     wrongs += [f"Logged: {line}" for line in ours["log_lines"]]
@@ -115,7 +115,7 @@ def find_leftovers(ours: Notes) -> list[str]:
         wrongs.append(f"{_total(ours['began'])} spans began and {ours['ended']} ended.")
     if ours["open_runs"]:
         wrongs.append(f"{ours['open_runs']} runs are open after the shutdown.")
-    wrongs += [f"Told otherwise: {difference}" for difference in ours["told_otherwise"]]
+    wrongs += [f"Reported differently: {difference}" for difference in ours["reported_differently"]]
     if ours["faults"]:
         wrongs.append(f"The guard kept {ours['faults']} errors from the tests.")
     return wrongs
