@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import runspan
 from runspan._guard import faults
+from runspan.arguments import shown
 from tests.fakes import Model
 from tests.programs import run_python
 from tests.recorders import Driven, Processor
@@ -218,6 +219,7 @@ def test_a_run_that_two_providers_trace(tracing, logs):
         ({"trace": 7}, TypeError, f"trace is 7; {REMEDY}."),
         ({"trace": f"00-{0:032x}-{0:016x}-01"}, ValueError, f"trace is '00-{0:032x}-{0:016x}-01'; {REMEDY}."),
         ({"value": float("nan")}, ValueError, "value is nan; it must be a finite number."),
+        ({"value": -(10**400)}, ValueError, f"value is {shown(-(10**400))}; it must be a finite number."),
         ({"value": "high"}, TypeError, "value is 'high'; it must be a number."),
         ({"label": 1}, TypeError, "label is 1; it must be a str."),
         ({"explanation": b""}, TypeError, "explanation is b''; it must be a str."),

@@ -85,7 +85,9 @@ def checked_cost(found: object) -> Cost | None:
     if cost is None or isinstance(cost.amount, bool) or not isinstance(cost.amount, int | float | Decimal):
         return None
     amount = float(cost.amount)
-    return cost._replace(amount=amount) if math.isfinite(amount) and amount >= 0 else None
+    # A receiver may refuse a whole request for one attribute that is no text.
+    is_named = all(type(text) is str and text.isprintable() for text in (cost.currency, cost.source))
+    return cost._replace(amount=amount) if is_named and math.isfinite(amount) and amount >= 0 else None
 
 
 def _by_genai_prices(model: str, usage: ModelUsage) -> Cost | None:

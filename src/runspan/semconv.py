@@ -438,3 +438,27 @@ CONTENT: Final = frozenset(each.name for each in NAMES if each.level is Level.CO
     TAGS,
 }
 """The attributes that are written only where ``Settings.capture_content`` allows."""
+
+CORE: Final = (
+    CONVERSATION_ID,
+    RUN_ID,
+    INPUTS,
+    OUTPUTS,
+    DOCUMENTS,
+    QUERY,
+    TOOL_ARGUMENTS,
+    TOOL_RESULT,
+    INPUT_MESSAGES,
+    OUTPUT_MESSAGES,
+    RESPONSE_MODEL,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    ERROR_TYPE,
+    WORKFLOW_NAME,
+    AGENT_NAME,
+    TOOL_NAME,
+    PROVIDER,
+    REQUEST_MODEL,
+    OPERATION,
+)
+"""What spans keep, the last of them longest, where OpenTelemetry's limit of the number of attributes is exceeded."""

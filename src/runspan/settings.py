@@ -185,7 +185,7 @@ class Settings(_OneLineErrors):
     @field_validator("cost", mode="before")
     @classmethod
     def _find_cost_source(cls, value: object) -> object:
-        if isinstance(value, str) and value != "genai-prices":
+        if value is not None and value != "genai-prices" and not callable(value):
             raise ValueError('give a function, "genai-prices" or None')
         if not is_source_installed(value):
             raise ValueError("the package genai-prices is missing: pip install 'runspan[prices]'")

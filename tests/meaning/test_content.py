@@ -12,7 +12,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
-from runspan import Settings, payload, semconv
+from runspan import OpenTelemetryCallbackHandler, Settings, payload, semconv
 from tests.fakes import ASKED, AgentModel, Model, Retriever, body, straight_graph, tool
 from tests.tracing import Tracing
 
@@ -303,3 +303,32 @@ def test_metadata_pushes_out_no_core_attribute(monkeypatch):
     } < attributes.keys()
     with pytest.raises(ValueError, match=r"^Settings: metadata_keys = .* at most 32"):
         Settings(metadata_keys=(*keys, "more"))
+
+
+@pytest.mark.parametrize("limit", [8, 20, 128])
+def test_opentelemetrys_limit_of_attributes_leaves_the_core(monkeypatch, limit):
+    """Whatever the SDK's limit of a span's attributes drops, it is not what the call was, used and said."""
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", str(limit))
+    tracing = Tracing()
+    handler = OpenTelemetryCallbackHandler(
+        tracer_provider=tracing.provider,
+        attributes={f"key{number}": number for number in range(200)},
+    )
+    used = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    Model(params={"model": "m-1"}, usage=used).invoke("q", {"callbacks": [handler], "tags": ["t"] * 9})
+    attributes = tracing.one("chat m-1").attributes
+    assert len(attributes) == limit
+    assert json.loads(attributes["gen_ai.output.messages"])[0]["parts"][0]["content"] == "three"
+    assert (attributes["gen_ai.operation.name"], attributes["gen_ai.request.model"]) == ("chat", "m-1")
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (1, 2)
+
+
+def test_the_core_is_as_the_call_has_it(monkeypatch):
+    """Where the attributes of a call replace one of ours, that stays so beyond the SDK's limit of attributes."""
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "40")
+    tracing = Tracing()
+    own = {**{f"key{number}": number for number in range(60)}, "gen_ai.provider.name": "our gateway"}
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, attributes=own)
+    Model(params={"model": "m-1"}).invoke("q", {"callbacks": [handler]})
+    assert tracing.one("chat m-1").dropped_attributes > 0
+    assert tracing.one("chat m-1").attributes["gen_ai.provider.name"] == "our gateway"

@@ -67,6 +67,9 @@ def test_a_function_of_model_and_usage():
         lambda *_: -1,
         lambda *_: True,
         lambda *_: Cost("much"),
+        lambda *_: Cost(1, 978),
+        lambda *_: Cost(1, "\ud800"),
+        lambda *_: Cost(1, "EUR", None),
         lambda *_: 1 / 0,
     ],
 )
@@ -122,6 +125,8 @@ def test_mistakes(monkeypatch):
     """Another source, or one that is not installed, is an error of one line with a remedy."""
     with pytest.raises(ValueError, match=r"cost = 'litellm' is not allowed. give a function, \"genai-prices\" or None"):
         Settings(cost="litellm")
+    with pytest.raises(ValueError, match=r"^Settings: cost = 7 is not allowed. give a function, [^\n]*$"):
+        Settings(cost=7)
     monkeypatch.setattr(runspan.settings, "is_source_installed", lambda _: False)
     with pytest.raises(ValueError, match=r"pip install 'runspan\[prices\]'"):
         Settings(cost="genai-prices")

@@ -2,6 +2,7 @@
 
 import collections
 import json
+from array import array
 
 import pytest
 from hypothesis import given
@@ -123,6 +124,30 @@ def test_no_more_is_looked_at_than_is_kept(make):
     Item.seen = 0
     assert len(to_json(value, 2_000)) <= 2_000
     assert 0 < Item.seen < 500
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda items: dict.fromkeys(map(str, range(len(items))), items[0]).values(),
+        lambda items: dict.fromkeys(range(len(items)), items[0]).items(),
+        collections.UserList,
+        lambda items: collections.ChainMap(dict.fromkeys(range(len(items)), items[0])),
+    ],
+    ids=["values", "items", "UserList", "ChainMap"],
+)
+def test_other_collections_are_read_as_lists_are(make):
+    """Views of dictionaries and the like, whose repr has all that is in them, cost no more, and are JSON."""
+    value = make([Item()] * 100_000)
+    Item.seen = 0
+    assert type(json.loads(to_json(value, 2_000))) is list
+    assert 0 < Item.seen < 500
+
+
+def test_arrays_and_views_are_lists():
+    """Arrays and views become lists of what is in them, texts of another kind texts."""
+    values = [array("i", [1, 2]), {"a": 1}.keys(), {"a": 1}.items(), collections.UserString("text")]
+    assert json.loads(to_json(values)) == [[1, 2], ["a"], [["a", 1]], "text"]
 
 
 def test_messages_that_are_left_out_are_not_looked_at():

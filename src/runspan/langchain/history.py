@@ -3,7 +3,7 @@
 The span of a model has the messages that no span of its trace had before, and refers to the one that has the rest.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
@@ -15,9 +15,14 @@ from runspan.payload.writer import Writer
 from runspan.runs.message_history import Call, MessageHistory
 from runspan.runs.run import Run
 
+# Each is looked at; there is no room for as many on a span.
+_MOST_MESSAGES: Final = 2_000
+
 
 def new_messages(run: Run, messages: list[BaseMessage], write: Writer) -> Attributes:
     """Return what the span of a model gets of the messages that it reads: at least the last one."""
+    if len(messages) > _MOST_MESSAGES:
+        return payload.input_messages(messages, write)
     history = _history(run)
     hashes = tuple(map(_hash, messages))
     known, span = history.known(hashes)

@@ -10,7 +10,9 @@ import itertools
 import numbers
 import pathlib
 import uuid
-from collections import UserDict
+from array import array
+from collections import ChainMap, UserDict, UserList, UserString
+from collections.abc import ItemsView, Iterable, KeysView, ValuesView
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -88,8 +90,24 @@ def _has_serializer(kind: type[BaseModel], name: str, field: FieldInfo) -> bool:
 
 
 @_simpler.register(UserDict)
-def _(values: UserDict[Any, Any]) -> object:
-    return values.data
+@_simpler.register(UserList)
+@_simpler.register(UserString)
+def _(wrapper: "UserDict[Any, Any] | UserList[Any] | UserString") -> object:
+    return wrapper.data
+
+
+@_simpler.register(ChainMap)
+def _(chained: "ChainMap[Any, Any]") -> object:
+    return chained.maps
+
+
+# Their repr would have all that is in them.
+@_simpler.register(KeysView)
+@_simpler.register(ValuesView)
+@_simpler.register(ItemsView)
+@_simpler.register(array)
+def _(values: Iterable[Any]) -> object:
+    return list(itertools.islice(values, _MOST_ITEMS))
 
 
 @_simpler.register(MappingProxyType)

@@ -15,6 +15,7 @@ from runspan.runs.audience import Audience
 from runspan.runs.execution import ExecutionSite, Style
 from runspan.runs.invocation_state import InvocationState
 from runspan.runs.record import Record, Stream
+from runspan.semconv import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -228,7 +229,10 @@ class Run:
         if not self.owns_span or not span.is_recording():
             return
         if self.record.attributes or attributes:
-            span.set_attributes(self.record.allowed({**self.record.attributes, **attributes}, "span"))
+            attributes = self.record.allowed({**self.record.attributes, **attributes}, "span")
+            span.set_attributes(attributes)
+        if getattr(span, "dropped_attributes", 0):
+            _restore_core(span, {**self.start_attributes, **attributes})
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(at_ns)
@@ -286,3 +290,13 @@ class Run:
         # interrupted while it was made is in no table.
         if self.table.find(self.run_id) is self and self.state(from_stacks=False) is RunState.COLLECTED:
             reaper.report(self)
+
+
+def _restore_core(span: Span, attributes: Attributes) -> None:
+    """Set again what a span must not lose: beyond its limit the SDK drops the oldest attributes, and keeps the newest.
+
+    A value that is there stays: the attributes of the call may have replaced what we set.
+    """
+    there = getattr(span, "attributes", None) or _NOTHING
+    core = {name: there.get(name, attributes[name]) for name in CORE if name in attributes}
+    span.set_attributes(core)

@@ -170,7 +170,10 @@ def _text(argument: str, value: object) -> str:
 def _score(value: object) -> float:
     if not isinstance(value, Real):
         raise TypeError(f"value is {shown(value)}; it must be a number.")
-    score = float(value)
+    try:
+        score = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        score = math.inf
     if not math.isfinite(score):
         raise ValueError(f"value is {shown(value)}; it must be a finite number.")
     return score
