@@ -71,6 +71,7 @@ def test_the_trace_that_a_backend_gets(way, receiver):
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": "claude-3-sonnet-20240229",
         "gen_ai.request.max_tokens": 4096,
+        "gen_ai.prompt.variable.number": "2",
         "gen_ai.response.model": "claude-3-sonnet-20240229",
         "gen_ai.response.finish_reasons": ["end_turn"],
         "gen_ai.usage.input_tokens": 16,
