@@ -1,4 +1,4 @@
-"""Where media are kept that spans refer to: any place that fsspec knows, filled off the path of the application."""
+"""Where media are kept that spans refer to: any storage that fsspec knows, filled off the path of the application."""
 
 import collections
 import functools
@@ -122,9 +122,9 @@ class BlobStore:
 
 
 _REMEDIES: Final = {
-    "failed": "spans refer to a file that is not there. Check that the place exists, that its package is installed and"
+    "failed": "spans refer to a file that is not there. Check that the folder exists, that its package is installed and"
     " that this process may write there.",
-    "dropped": "more than 64 MB were waiting, so its span has the digest alone. Is the place slow?",
+    "dropped": "more than 64 MB were waiting, so its span has the digest alone. Is the storage slow?",
 }
 _stores: Final[WeakValueDictionary[str, BlobStore]] = WeakValueDictionary()
 _stores_lock: Final = fork_safe_lock()
@@ -136,7 +136,7 @@ def _counter() -> Counter:
 
 
 def store_at(url: str) -> BlobStore:
-    """Return the store of this process for a place."""
+    """Return the store of this process for a URL."""
     with _stores_lock:
         store = _stores.get(url)
         if store is None:

@@ -121,7 +121,7 @@ class Settings(_OneLineErrors):
             what has the others. Callback handlers and ``replay`` get whole messages either way.
         blob_store: the folder that images, audio, video and files in content are uploaded to, as a URL of fsspec such
             as ``s3://bucket/media``; spans refer to them by their URI there. With None they have media type, size and
-            digest alone. Needs the extra ``blobs`` and the package that fsspec has for the place.
+            digest alone. Needs the extra ``blobs`` and the package that fsspec has for the storage.
         trace_url: where a backend shows a trace, with ``{trace_id}`` in place of the id:
             ``http://localhost:16686/trace/{trace_id}`` for Jaeger. ``handler.trace_url_for`` makes links of it; the
             console prints them where the variable is set.
