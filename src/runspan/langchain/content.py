@@ -26,9 +26,13 @@ def span_writer(run: Run, settings: Settings) -> Writer | None:
     """Return what writes the content of a run; None if none of it is recorded anywhere."""
     if not _wants_content(run, settings):
         return None
-    return Writer(
-        attribute_bytes=_attribute_bytes(settings), budget=_budget(run, settings), redactors=run.record.redactors
-    )
+    record = run.record
+    if record.writer is None:
+        record.writer = Writer(
+            attribute_bytes=_attribute_bytes(settings), budget=_budget(run, settings), redactors=record.redactors
+        )
+    writer: Writer = record.writer
+    return writer
 
 
 def error_writer(run: Run, settings: Settings) -> Writer | None:

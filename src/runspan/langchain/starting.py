@@ -212,7 +212,7 @@ class RunStarter:
 
 def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
     """Have another handler redact what is recorded of a run already; its span keeps none of what that changes."""
-    run.record.redactors += redactors
+    run.record.redactors, run.record.writer = run.record.redactors + redactors, None
     write = Writer(redactors=redactors)
     run.record.attributes = write.redacted(run.record.attributes)
     content = write.redacted(run.start_attributes)

@@ -7,7 +7,7 @@ costs more than all the rest of a run's telemetry.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolCall
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, InvalidToolCall, SystemMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
@@ -17,7 +17,7 @@ from runspan.payload.beside import Beside, blocks_beside
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
 from runspan.payload.response import finish_reason
-from runspan.payload.serialize import Items, to_json
+from runspan.payload.serialize import Items, TextMessage, to_json
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import describe, text_in
@@ -25,6 +25,7 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
 _ROLE_OF_NOTE: Final = "…"
+_PLAIN: Final = (HumanMessage, SystemMessage)
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -49,7 +50,7 @@ def input_messages(
         write: writes them.
         make: returns a message in the conventions' form; by default of LangChain's.
     """
-    return write.json(semconv.INPUT_MESSAGES, Items(messages, make or message_dict, newest_first=True, note=_note))
+    return write.json(semconv.INPUT_MESSAGES, Items(messages, make or _message, newest_first=True, note=_note))
 
 
 def has_all_messages(attributes: Attributes) -> bool:
@@ -91,6 +92,13 @@ def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole:
         return {**_output_message(generations[index]), "finish_reason": reasons[index] or missing}
 
     return write.json(semconv.OUTPUT_MESSAGES, Items(list(range(len(generations))), message, note=_note))
+
+
+def _message(message: BaseMessage) -> MessageDict | TextMessage:
+    text = message.content
+    if type(text) is str and text and type(message) in _PLAIN and not (message.name or message.additional_kwargs):
+        return TextMessage(_ROLES[message.type], text)
+    return message_dict(message)
 
 
 def _note(text: str) -> MessageDict:

@@ -40,7 +40,7 @@ class Stream:
 class Record:
     """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
 
-    __slots__ = ("attributes", "budget", "captures", "describe_abandoned", "redactors", "transform_outputs")
+    __slots__ = ("attributes", "budget", "captures", "describe_abandoned", "redactors", "transform_outputs", "writer")
 
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
@@ -52,6 +52,8 @@ class Record:
         """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
         self.redactors: tuple[Redactor, ...] = ()
         """Those of all handlers of the run; they get content before it is recorded."""
+        self.writer: Any = None
+        """What writes its content within the budget, once that was asked for."""
         self.transform_outputs: Callable[[Any], Any] | None = None
         """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
 
@@ -77,5 +79,5 @@ class Record:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.attributes, self.budget, self.redactors = _NOTHING, None, ()
+        self.attributes, self.budget, self.writer, self.redactors = _NOTHING, None, None, ()
         self.describe_abandoned = self.transform_outputs = None
