@@ -9,6 +9,7 @@ from opentelemetry import baggage
 from opentelemetry import context as otel
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler
@@ -55,6 +56,32 @@ def test_what_is_asked_for_wins(tracing):
     assert tracing.one("work").attributes["session.id"] == "outer"
     assert tracing.one("chat").attributes["session.id"] == "inner"
     assert "only" not in tracing.one("work").attributes
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_the_handlers_of_one_run_add_up(tracing, way):
+    """Of two handlers of a run both set their attributes and add to the baggage, whichever starts it."""
+    seen = []
+    one = handler(tracing, attributes={"tenant": "acme", "one": 1}, propagate=["tenant", "one"])
+    two = handler(tracing, attributes={"tenant": "globex", "two": 2}, propagate=["tenant", "two"])
+    none = handler(tracing)
+    tracing.handler = two
+    tracing.driven_by_langchain = [none, one]
+    work = RunnableLambda(lambda x: seen.append(sent()) or x, name="work")
+    await call(way, tracing, SimpleNamespace(runnable=work, given="x"))
+    assert set(seen) == {"tenant=globex,one=1,two=2"}
+    assert [tracing.named("work")[0].attributes[name] for name in ("tenant", "one", "two")] == ["globex", 1, 2]
+    assert sent() is None
+
+
+def test_hostile_attributes_reach_every_exporter(tracing):
+    """Halves of characters are replaced, in names, texts and lists: an exporter would lose a batch for one."""
+    hostile = {"half": "a\ud800", "list": ["\udfff", "b"], "na\ud800me": 1}
+    with runspan.invocation(attributes=hostile, propagate=["half"], tracer_provider=tracing.provider):
+        tracing.mark("work")
+        assert sent() == "half=a%EF%BF%BD"
+    assert dict(tracing.one("work").attributes) == {"half": "a\ufffd", "list": ("\ufffd", "b"), "na\ufffdme": 1}
+    assert encode_spans(tracing.spans).SerializeToString()
 
 
 async def test_invocations_at_once(tracing):

@@ -28,6 +28,7 @@ from runspan.payload.providers import legacy_names
 from runspan.payload.request_content import request_content
 from runspan.payload.stored import stored_items
 from runspan.payload.writer import Writer
+from runspan.runs.current_span import attach_baggage
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
 from runspan.runs.starting_frame import configurable_at
@@ -113,6 +114,8 @@ class RunStarter:
         new = run.audience.join(bridge, bridge.scope)
         if new is not NOBODY and run.table.router is not None:
             run.table.router.join(run, new)
+        if new.baggage:
+            attach_baggage(run)
         return new.callbacks
 
     def _start(self, tracing: Tracing, run_id: UUID, event: StartEvent) -> Run:

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.util.types import AttributeValue
 
 from runspan.arguments import shown
+from runspan.attributes import is_int64
+from runspan.payload.text import clean
 from runspan.runs.baggage import MOST_BYTES, MOST_BYTES_OF_PAIR, MOST_PAIRS, Pairs, encoded
 
 _SCALARS: Final = (str, bool, int, float)
@@ -31,6 +33,7 @@ def checked_attributes(attributes: object) -> dict[str, AttributeValue]:
 
     Raises:
         TypeError: if they are no dictionary of names and values that spans take; it names the value.
+        ValueError: if an integer has more than 64 bits.
     """
     if not isinstance(attributes, Mapping):
         raise TypeError(f'attributes is {shown(attributes)}; give a dictionary, such as {{"tenant": "acme"}}.')
@@ -42,7 +45,16 @@ def checked_attributes(attributes: object) -> dict[str, AttributeValue]:
             raise TypeError(
                 f"attributes[{name!r}] is {shown(value)}; give a text, a number, a bool, or a list of one of these."
             )
-    return dict(attributes)
+        if not all(is_int64(each) for each in values if type(each) is int):
+            raise ValueError(f"attributes[{name!r}] is {shown(value)}; OpenTelemetry holds integers of 64 bits.")
+    return {clean(name): _encodable(value) for name, value in attributes.items()}
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value without halves of characters, for which an exporter would lose a whole batch of spans."""
+    if isinstance(value, list | tuple):
+        return list(map(_encodable, value))
+    return clean(value) if isinstance(value, str) else value
 
 
 def checked_baggage(names: object, attributes: Mapping[str, AttributeValue]) -> Pairs:

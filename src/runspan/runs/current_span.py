@@ -5,7 +5,7 @@ run is what executes here, else what was current before. So a context that is le
 their reasons are in docs/design/current-span.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, final
 
 from opentelemetry import context as otel
@@ -233,9 +233,20 @@ def attach(run: Run, base: Span, here: Context) -> None:
     proxy = RunSpanProxy(run, base, current if type(current) is NonRecordingSpan else None)
     run.watch(proxy)
     within = {**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}
-    if added := run.audience.scope.baggage:
-        within.update(with_baggage(here, added, lambda: _is_within(proxy)))
-    otel.attach(Context(within))
+    otel.attach(Context({**within, **_baggage_of(proxy, here)}))
+
+
+def attach_baggage(run: Run) -> None:
+    """Make what a handler that joined a run adds to the baggage current, where that run is."""
+    here = otel.get_current()
+    proxy = here.get(_PROXY_KEY)
+    if type(proxy) is RunSpanProxy and proxy.run is run:
+        otel.attach(Context({**here, **_baggage_of(proxy, here)}))
+
+
+def _baggage_of(proxy: RunSpanProxy, here: Context) -> Mapping[str, object]:
+    added = proxy.run.audience.scope.baggage
+    return with_baggage(here, added, lambda: _is_within(proxy)) if added else {}
 
 
 def _is_within(proxy: RunSpanProxy) -> bool:
