@@ -84,7 +84,7 @@ def test_jaeger_gets_what_each_storage_can_hold():
     """For each storage of Jaeger the Collector has a processor of that name, which cuts for Badger alone."""
     jaeger = configuration([COLLECTOR_CONFIG / "backends/jaeger.yaml"])
     storages = {path.stem for path in (COLLECTOR_CONFIG / "jaeger").glob("*.yaml")} - {"config"}
-    processors = jaeger["processors"]
+    processors = {name: settings for name, settings in jaeger["processors"].items() if name != "transform/names"}
     assert set(processors) == {f"transform/{storage}" for storage in storages}
     assert [name for name, settings in processors.items() if settings] == ["transform/badger"]
 
