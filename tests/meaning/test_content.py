@@ -332,3 +332,19 @@ def test_the_core_is_as_the_call_has_it(monkeypatch):
     Model(params={"model": "m-1"}).invoke("q", {"callbacks": [handler]})
     assert tracing.one("chat m-1").dropped_attributes > 0
     assert tracing.one("chat m-1").attributes["gen_ai.provider.name"] == "our gateway"
+
+
+@pytest.mark.parametrize("limit", ["", "100"])
+def test_tags_and_metadata_are_bounded_too(monkeypatch, limit):
+    """However many tags and stop sequences there are, and whatever metadata is, a span can be stored; JSON is valid."""
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit)
+    tracing = Tracing(Settings(metadata_keys=("list", "text")))
+    many = [f"{number}" * 5 for number in range(10_000)]
+    metadata = {"list": [{"a": many}] * 1_000, "text": "t" * 100_000}
+    Model().bind(stop=many).invoke("q", {**tracing.config, "tags": many, "metadata": metadata})
+    attributes = tracing.one("chat").attributes
+    assert type(json.loads(attributes["langchain.metadata.list"])) is list
+    for name in ("langchain.tags", "gen_ai.request.stop_sequences"):
+        assert set(attributes[name][:500]) < set(many)
+        assert attributes[name][-1] == "…"
+    assert all(len(str(value)) < 65_000 for value in attributes.values())

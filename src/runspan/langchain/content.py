@@ -29,7 +29,7 @@ def span_writer(run: Run, settings: Settings) -> Writer | None:
     record = run.record
     if record.writer is None:
         record.writer = Writer(
-            attribute_bytes=_attribute_bytes(settings), budget=_budget(run, settings), redactors=record.redactors
+            attribute_bytes=attribute_bytes(settings), budget=_budget(run, settings), redactors=record.redactors
         )
     writer: Writer = record.writer
     return writer
@@ -41,7 +41,7 @@ def error_writer(run: Run, settings: Settings) -> Writer | None:
         return None
     budget = _budget(run, settings)
     budget.is_reserved = True
-    return Writer(attribute_bytes=_attribute_bytes(settings), budget=budget, redactors=run.record.redactors)
+    return Writer(attribute_bytes=attribute_bytes(settings), budget=budget, redactors=run.record.redactors)
 
 
 def event_writer(run: Run, settings: Settings) -> Writer | None:
@@ -79,7 +79,8 @@ def _budget(run: Run, settings: Settings) -> SpanBudget:
     return run.record.budget
 
 
-def _attribute_bytes(settings: Settings) -> int:
+def attribute_bytes(settings: Settings) -> int:
+    """Return the most that an attribute takes: what is set, or less, if OpenTelemetry's SDK would cut at that."""
     limit = _length_limit(*map(os.environ.get, _LENGTH_LIMITS))
     return settings.max_attribute_bytes if limit is None else min(limit, settings.max_attribute_bytes)
 

@@ -14,7 +14,7 @@ from runspan.attributes import Attributes, only_content, without_content
 from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
 from runspan.langchain.bridge import Bridge
-from runspan.langchain.content import span_writer, takes_attributes
+from runspan.langchain.content import attribute_bytes, span_writer, takes_attributes
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.history import forget_messages, new_messages
 from runspan.langchain.links import link_run, links_to
@@ -167,9 +167,8 @@ class RunStarter:
         if self._settings.semconv == "latest_and_legacy":
             attributes.update(legacy_names(start.attributes))
         if metadata is not None and self._settings.metadata_keys:
-            attributes.update(
-                attempt(payload.selected_metadata, metadata, self._settings.metadata_keys, default=_NOTHING)
-            )
+            keys, room = self._settings.metadata_keys, attribute_bytes(self._settings)
+            attributes.update(attempt(payload.selected_metadata, metadata, keys, room, default=_NOTHING))
         return attributes
 
     def _with_surroundings(self, run: Run, event: StartEvent, attributes: Attributes) -> Attributes:

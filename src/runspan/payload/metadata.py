@@ -10,12 +10,13 @@ from runspan import semconv
 from runspan.attributes import PlainAttributes, is_int64
 from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items
-from runspan.payload.text import describe, is_text, text_at
+from runspan.payload.text import describe, describe_all, is_text, text_at
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 _CONFIGURED_KEYS: Final = (*_SESSION_KEYS, "user_id")
 _CONTENT_KEYS: Final = {semconv.USER_ID: ("user_id",), semconv.RELEASE: ("release", "revision_id")}
+_MOST_BYTES: Final = 20_000  # of a value of metadata
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
 
@@ -23,7 +24,7 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
     """Return the run's id, its tags, and the node, step and checkpoint namespace of the graph that it runs in."""
     attributes: PlainAttributes = {semconv.RUN_ID: str(run_id)}
     if tag_list := stored_items(tags):
-        attributes[semconv.TAGS] = list(map(describe, tag_list))
+        attributes[semconv.TAGS] = describe_all(tag_list)
     if isinstance(metadata, dict) and "langgraph_node" in metadata:
         if node := text_at(metadata, "langgraph_node"):
             attributes[semconv.GRAPH_NODE] = node
@@ -68,10 +69,17 @@ def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | Non
     return {name: text for name, text in found.items() if text is not None}
 
 
-def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> PlainAttributes:
-    """Return the metadata that a setting allows: text and numbers as they are, all else as JSON."""
+def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str], room: int) -> PlainAttributes:
+    """Return the metadata that a setting allows: text and numbers as they are, all else as JSON.
+
+    Args:
+        metadata: the metadata of the run.
+        keys: those that are allowed.
+        room: the bytes that the JSON of each may take.
+    """
     found = {key: metadata[key] for key in keys if key in metadata} if metadata else {}
-    return {f"{semconv.METADATA}{key}": _plain(value) for key, value in found.items()}
+    room = max(min(room, _MOST_BYTES), 2)
+    return {f"{semconv.METADATA}{key}": _plain(value, room) for key, value in found.items()}
 
 
 def attempt_of(tags: Sequence[str] | None) -> int:
@@ -86,10 +94,10 @@ def _first(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> str | Non
     return next((text for each in found if each is not None and (text := describe(each))), None)
 
 
-def _plain(value: Any) -> str | int | float | bool:
+def _plain(value: Any, room: int) -> str | int | float | bool:
     if issubclass(type(value), float):
         value = float.__float__(value)
         return value if math.isfinite(value) else describe(value)
     if is_text(value):
         return describe(value)
-    return value if type(value) is bool or is_int64(value) else to_json(value)
+    return value if type(value) is bool or is_int64(value) else to_json(value, room)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from runspan import semconv
 from runspan.attributes import AttributeValue, PlainAttributes, is_int64
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import text_at, text_in
+from runspan.payload.text import describe_all, text_at, text_in
 
 _Mapping = Mapping[str, Any] | None
 _Reader = Callable[[Any], AttributeValue | None]
@@ -71,7 +71,7 @@ def _float(value: object) -> float | None:
 
 def _texts(value: object) -> list[str] | None:
     found = [value] if isinstance(value, str) else stored_items(value) or ()
-    return [text for each in found if (text := text_in(each))] or None
+    return describe_all(text for each in found if (text := text_in(each))) or None
 
 
 def _form(value: object) -> str | None:

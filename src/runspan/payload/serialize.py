@@ -270,7 +270,10 @@ class _Walk:
                 raise _FullError
             self._room -= size
             return key
-        name = first = fitted(key if is_text(key) else describe(key), self._room // 2, self._redact, size_in_json)
+        text = key if is_text(key) else describe(key)
+        if len(text) >= SHORTEST_BLOB:
+            text = without_media(text)
+        name = first = fitted(text, self._room // 2, self._redact, size_in_json)
         number = 1
         while name in others:
             number += 1

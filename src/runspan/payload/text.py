@@ -1,12 +1,14 @@
 """Foreign values as text that an exporter can encode."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeGuard
 
 from runspan._guard import attempt_quietly
 
 # The limit of a repr, a name or an id. Content is not cut.
 _LONGEST_DESCRIPTION: Final = 10_000  # characters
+# That of a list of them; a backend may refuse a span for an attribute of 65,000.
+_ROOM_FOR_ALL: Final = 20_000  # bytes
 
 # The attribute of ``type`` itself: a metaclass may have another ``__name__``, one that raises.
 _class_name = type.__dict__["__name__"].__get__
@@ -54,6 +56,20 @@ def describe(value: object, by: Callable[[object], str] = str) -> str:
         return clean(str.__str__(value)[:_LONGEST_DESCRIPTION])
     text = str.__str__(attempt_quietly(by, value, default=unprintable(value)))  # of a text that may be a subclass's
     return clean(text[:_LONGEST_DESCRIPTION])
+
+
+def describe_all(values: Iterable[object]) -> list[str]:
+    """Return values as texts, those for which there is room: of tags and the like there are few, and they are short."""
+    texts: list[str] = []
+    room = _ROOM_FOR_ALL
+    for value in values:
+        text = describe(value)
+        room -= len(text.encode())
+        if room < 0:
+            texts.append("…")
+            break
+        texts.append(text)
+    return texts
 
 
 def unprintable(value: object) -> str:
