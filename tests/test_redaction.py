@@ -214,6 +214,40 @@ def test_a_secret_is_not_cut_in_two(at, room):
     assert remains(secret, to_json(many, room, redact)) == []
 
 
+class Shown:
+    """A value of which there is only a repr."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+
+@pytest.mark.parametrize("at", [9_900, 9_960, 9_990, 9_999])
+def test_no_secret_is_cut_in_two_where_texts_have_a_limit_of_their_own(at):
+    """Texts of errors, stack traces, documents and reprs are redacted before they are cut, too."""
+    secret = "sk-proj-" + "abcDEF0123456789" * 3
+    settings = Settings(
+        redact=lambda text, _: text.replace(secret, "****"), capture_chains="all", capture_content="span_and_event"
+    )
+    tracing, logger = Tracing(), Logger()
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, logger_provider=logger, settings=settings)
+    text = "a" * at + secret + "b" * 20_000
+
+    def fail(_):
+        raise ValueError("c" * at + text[:-at])
+
+    for failing in (RunnableLambda(fail), Model(answer=fail)):
+        with pytest.raises(ValueError, match="aaa"):
+            failing.invoke("x", {"callbacks": [handler]})
+    Retriever(found=[Document(text)]).invoke("x", {"callbacks": [handler]})
+    RunnableLambda(lambda x: x).invoke(Shown(text), {"callbacks": [handler]})
+    left = "".join(span.to_json() for span in tracing.spans) + str([record["attributes"] for record in logger.records])
+    assert "aaa" in left
+    assert remains(secret, left) == []
+
+
 @pytest.mark.parametrize("secret", [*SECRETS, *KEYED_SECRETS], ids=lambda secret: secret.kind)
 def test_the_ready_made_redactor_knows_keys_and_tokens(secret):
     """Keys, tokens and passwords are masked in every surrounding, by the Collector's list."""

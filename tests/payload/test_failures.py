@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from langchain_core.runnables import RunnableLambda
 from langgraph.errors import GraphInterrupt, GraphRecursionError, NodeInterrupt, ParentCommand
 from langgraph.types import Command
 from langgraph.warnings import LangGraphDeprecatedSinceV10
@@ -58,6 +59,15 @@ def test_a_deprecated_interrupt_is_an_interrupt():
     assert failure(error).outcome == "interrupted"
 
 
-def test_a_message_is_bounded():
+def test_a_message_is_bounded(tracing):
     """An error that carries a whole payload in its message does not make a span of its size."""
-    assert failure(ValueError("x" * 1_000_000)).message == "x" * 10_000
+
+    def fail(_):
+        raise ValueError("x" * 1_000_000)
+
+    with pytest.raises(ValueError, match="xxx"):
+        RunnableLambda(fail, name="fails").invoke("?", tracing.config)
+    description = tracing.one("fails").status.description
+    kept, note = description.split("…")
+    assert len(description) <= 10_000
+    assert note == f" [{1_000_000 - len(kept):,} characters left out]"

@@ -293,7 +293,7 @@ def test_a_description_is_bounded():
         def __repr__(self):
             return "x" * 1_000_000
 
-    assert len(to_json(Endless())) == 10_002
+    assert 9_990 < len(to_json(Endless())) <= 10_002
 
 
 @pytest.mark.parametrize(

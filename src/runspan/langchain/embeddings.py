@@ -179,7 +179,7 @@ def _shown(message: str, settings: Settings) -> str | None:
     if "span" not in settings.content_destinations:
         return None
     write = Writer(attribute_bytes=settings.max_attribute_bytes, redactors=settings.redactors)
-    return str(write.text(semconv.EXCEPTION_MESSAGE, message).get(semconv.EXCEPTION_MESSAGE, ""))
+    return str(write.message(message).get(semconv.EXCEPTION_MESSAGE, ""))
 
 
 def _describe(embeddings: Embeddings, texts: Sequence[str]) -> dict[str, AnyValue]:

@@ -73,7 +73,7 @@ def describe_failure(
 def _message(run: Run, message: str, write: Writer | None) -> str:
     if write is None or "span" not in run.record.captures:
         return ""
-    return str(write.text(semconv.EXCEPTION_MESSAGE, message).get(semconv.EXCEPTION_MESSAGE, ""))
+    return str(write.message(message).get(semconv.EXCEPTION_MESSAGE, ""))
 
 
 def describe_partial_response(run: Run, write: Writer | None) -> Attributes:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Literal, NamedTuple
 
 from runspan.payload.commands import is_of_langgraph
-from runspan.payload.text import describe
+from runspan.payload.text import clean, describe, described
 
 Outcome = Literal["error", "cancelled", "abandoned", "interrupted", "handed_off"]
 
@@ -15,11 +15,12 @@ class Failure(NamedTuple):
     outcome: Outcome
     error_type: str
     message: str
+    """Of any length."""
 
 
 def failure(error: BaseException) -> Failure:
     """Return how a run ended: an error, a cancellation, a generator that was left, or LangGraph's control flow."""
-    return Failure(_outcome(error), _error_type(type(error)), describe(error))
+    return Failure(_outcome(error), _error_type(type(error)), clean(described(error)))
 
 
 def _outcome(error: BaseException) -> Outcome:

@@ -14,7 +14,7 @@ from runspan.attributes import PlainAttributes
 from runspan.payload.commands import MOST_ITEMS, first_items, is_command
 from runspan.payload.serialize import without_media
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
-from runspan.payload.text import is_text, unprintable
+from runspan.payload.text import Excerpt, is_text, unprintable
 from runspan.payload.writer import UNLIMITED, Writer
 
 _T = TypeVar("_T")
@@ -113,7 +113,7 @@ def _document(found: object) -> object:
     if not _is(document, Document):
         return found
     content = without_media(document.page_content)
-    entry: dict[str, object] = {"content": content[:_LONGEST_DOCUMENT], "metadata": document.metadata}
+    entry: dict[str, object] = {"content": Excerpt(content, _LONGEST_DOCUMENT), "metadata": document.metadata}
     if len(content) > _LONGEST_DOCUMENT:
         entry["truncated"] = True
     if document.id is not None:

@@ -18,7 +18,7 @@ from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, ma
 from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
-from runspan.payload.text import clean, describe, is_text, unprintable
+from runspan.payload.text import Excerpt, clean, describe, described, is_text, unprintable
 
 DEFAULT_ROOM: Final = 1_000_000
 """Bytes."""
@@ -115,6 +115,13 @@ def fitted(text: str, room: int, redact: Redact | None = None, size: Callable[[s
     while kept and (excess := size(kept + note) - room) > 0:
         kept = kept[: max(0, len(kept) - max(1, excess // 6))]  # no character takes more than six bytes
     return f"{kept}{_CUT} [{len(text) - len(kept):,} characters left out]"
+
+
+def ending(text: str, most: int, redact: Redact | None) -> str:
+    """Return the last characters of a text, redacted with a margin before them."""
+    window = clean(text[-most - _MARGIN :])
+    kept = redact(window) if redact is not None else window
+    return kept if len(text) <= most else kept[_MARGIN:][-most:]
 
 
 def without_media(text: str) -> str:
@@ -239,12 +246,19 @@ class _Walk:
         if kind is Items:
             return self._items(value, depth)
         if (size := stored_length(value)) is None:
-            return self.copy(attempt_quietly(simplified, value, default=unprintable(value)), depth)
+            return self._simplified(value, depth)
         if issubclass(kind, dict):
             return self._dictionary(value, size, depth)
         if issubclass(kind, list) and size and issubclass(type(list.__getitem__(value, -1)), BaseMessage):
             return self._items(Items(value, newest_first=True), depth)
         return self._list(value, size, depth)
+
+    def _simplified(self, value: Any, depth: int) -> object:
+        if type(value) is not Excerpt:
+            value = attempt_quietly(simplified, value, default=unprintable(value))
+        if type(value) is Excerpt:
+            return self._text(fitted(without_media(value.text), value.most, self._redact))
+        return self.copy(value, depth)
 
     def _dictionary(self, value: Any, size: int, depth: int) -> dict[str, object]:
         self._spend(_BRACKETS + _NOTE)
@@ -270,7 +284,7 @@ class _Walk:
                 raise _FullError
             self._room -= size
             return key
-        text = key if is_text(key) else describe(key)
+        text = described(key)
         if len(text) >= SHORTEST_BLOB:
             text = without_media(text)
         name = first = fitted(text, self._room // 2, self._redact, size_in_json)

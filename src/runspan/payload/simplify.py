@@ -22,7 +22,7 @@ from pydantic import BaseModel, PlainSerializer, WrapSerializer
 from pydantic.fields import FieldInfo
 
 from runspan.payload.blobs import blob_of
-from runspan.payload.text import describe
+from runspan.payload.text import LONGEST_DESCRIPTION, Excerpt, describe, described
 
 # Of an array or a mapping of a foreign kind, which has to be copied whole.
 _MOST_ITEMS: Final = 10_000
@@ -46,7 +46,7 @@ def _simpler(value: Any) -> object:
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
     if _is_array(value):
         return value.tolist()
-    return describe(value, repr)
+    return Excerpt(described(value, repr), LONGEST_DESCRIPTION)
 
 
 def _is_array(value: Any) -> bool:

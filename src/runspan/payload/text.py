@@ -1,17 +1,27 @@
 """Foreign values as text that an exporter can encode."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 from runspan._guard import attempt_quietly
 
 # The limit of a repr, a name or an id. Content is not cut.
-_LONGEST_DESCRIPTION: Final = 10_000  # characters
+LONGEST_DESCRIPTION: Final = 10_000  # characters
 # That of a list of them; a backend may refuse a span for an attribute of 65,000.
 _ROOM_FOR_ALL: Final = 20_000  # bytes
 
 # The attribute of ``type`` itself: a metaclass may have another ``__name__``, one that raises.
 _class_name = type.__dict__["__name__"].__get__
+
+
+@dataclass(slots=True)
+class Excerpt:
+    """The beginning of a text, which is cut once it is redacted."""
+
+    text: str
+    most: int
+    """Characters."""
 
 
 def clean(text: str) -> str:
@@ -52,10 +62,14 @@ def text_at(source: object, *keys: str) -> str | None:
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:
     """Return any value as a text of bounded length; a placeholder if its own code fails."""
+    return clean(described(value, by)[:LONGEST_DESCRIPTION])
+
+
+def described(value: object, by: Callable[[object], str] = str) -> str:
+    """Return any value as a text of any length, for what is redacted before it is cut."""
     if is_text(value):
-        return clean(str.__str__(value)[:_LONGEST_DESCRIPTION])
-    text = str.__str__(attempt_quietly(by, value, default=unprintable(value)))  # of a text that may be a subclass's
-    return clean(text[:_LONGEST_DESCRIPTION])
+        return str.__str__(value)
+    return str.__str__(attempt_quietly(by, value, default=unprintable(value)))  # of a text that may be a subclass's
 
 
 def describe_all(values: Iterable[object]) -> list[str]:

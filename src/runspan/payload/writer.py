@@ -8,9 +8,9 @@ import orjson
 
 from runspan.attributes import Attributes, PlainAttributes, is_content
 from runspan.payload.redacting import Redact, beside_key, redacted_by
-from runspan.payload.serialize import DEFAULT_ROOM, fitted, to_json, without_media
-from runspan.payload.text import is_text
-from runspan.semconv import METADATA, PROMPT_VARIABLE
+from runspan.payload.serialize import DEFAULT_ROOM, ending, fitted, to_json, without_media
+from runspan.payload.text import LONGEST_DESCRIPTION, is_text
+from runspan.semconv import EXCEPTION_MESSAGE, METADATA, PROMPT_VARIABLE
 from runspan.settings import Redactor
 
 # A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
@@ -113,6 +113,15 @@ class Writer:
         if (parsed := _json_in(text, room)) is not None:
             return self._spend(name, to_json(parsed, room) if room > 1 else "")
         return self._spend(name, fitted(text, room, size=_size))
+
+    def message(self, text: str) -> PlainAttributes:
+        """Return the text of an error, cut where it is longer than messages are."""
+        name = EXCEPTION_MESSAGE
+        return self._spend(name, fitted(text, min(self._room(), LONGEST_DESCRIPTION), self._redact(name), _size))
+
+    def end_of_text(self, name: str, text: str, most: int) -> PlainAttributes:
+        """Return the last characters of a text under a name."""
+        return self._spend(name, fitted(ending(text, most, self._redact(name)), self._room(), size=_size))
 
     def text(self, name: str, value: object) -> PlainAttributes:
         """Return a text as it is under a name, anything else as JSON; nothing if there is no room for any of it."""

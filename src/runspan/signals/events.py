@@ -171,9 +171,9 @@ def _exception(error: BaseException, write: Writer | None) -> Attributes:
         # Without messages: they stand in the last line of a trace, and in those of the causes.
         stacktrace = _last_of(f"{frames_of(error)}{description.error_type}")
         return attributes | {semconv.EXCEPTION_STACKTRACE: stacktrace}
-    stacktrace = _last_of("".join(traceback.format_exception(error)))
-    message = write.text(semconv.EXCEPTION_MESSAGE, description.message)
-    return attributes | message | write.text(semconv.EXCEPTION_STACKTRACE, stacktrace)
+    stacktrace = "".join(traceback.format_exception(error))
+    message = write.message(description.message)
+    return attributes | message | write.end_of_text(semconv.EXCEPTION_STACKTRACE, stacktrace, _LONGEST_STACKTRACE)
 
 
 def _last_of(stacktrace: str) -> str:
