@@ -123,7 +123,7 @@ class RunStarter:
         kind = event.kind
         start = attempt(kind.describe_start, event, default=None) or payload.unknown_start(kind.run_type)
         captures, redactors = self._bridge.captures, self._bridge.redactors
-        attributes = Writer(redactors=redactors).redacted(self._attributes(event, start))
+        attributes = self._redacted(self._attributes(event, start))
         at_start = attributes if "span" in captures else without_content(attributes)
         run = tracing.begin(
             event.caller,
@@ -180,13 +180,17 @@ class RunStarter:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
         allowed = None if captures else self._settings.metadata_keys
         own = attempt(payload.belonging, event.metadata, allowed, default=_NOTHING)
-        own = Writer(redactors=self._bridge.redactors).redacted(own)
+        own = self._redacted(own)
         special = executing_agent(run) if event.kind is TOOL else _NOTHING
         if event.kind.is_model and (prompt := prompt_of(run, attributes)) is not None:
             special = prompt.attributes
         if semconv.OPERATION in attributes and semconv.SESSION_ID in shared:
             shared[semconv.CONVERSATION_ID] = shared[semconv.SESSION_ID]
         return {**shared, **own, **attributes, **special}
+
+    def _redacted(self, attributes: Attributes) -> Attributes:
+        redactors = self._bridge.redactors
+        return Writer(redactors=redactors).redacted(attributes) if redactors else attributes
 
     def _is_hidden(self, event: StartEvent, start: Start) -> bool:
         """Return whether a run gets no span at the level of detail that is set."""

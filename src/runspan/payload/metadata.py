@@ -17,6 +17,7 @@ _SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 _CONFIGURED_KEYS: Final = (*_SESSION_KEYS, "user_id")
 _CONTENT_KEYS: Final = {semconv.USER_ID: ("user_id",), semconv.RELEASE: ("release", "revision_id")}
 _MOST_BYTES: Final = 20_000  # of a value of metadata
+_BELONGING_KEYS: Final = frozenset((*_CONFIGURED_KEYS, "release", "revision_id"))
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
 
@@ -37,7 +38,7 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
 
 def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
-    conversation_id = _first(metadata, _CONVERSATION_KEYS)
+    conversation_id = _first(metadata, _CONVERSATION_KEYS) if _names_any(metadata, _BELONGING_KEYS) else None
     return {semconv.CONVERSATION_ID: conversation_id} if conversation_id is not None else {}
 
 
@@ -63,6 +64,8 @@ def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | Non
         metadata: the metadata of the run.
         allowed: the keys of it that may be recorded though content may not, None if that may; a session is no content.
     """
+    if not _names_any(metadata, _BELONGING_KEYS):
+        return {}
     found = {semconv.SESSION_ID: _first(metadata, _SESSION_KEYS)}
     for name, keys in _CONTENT_KEYS.items():
         found[name] = _first(metadata, keys if allowed is None else [key for key in keys if key in allowed])
@@ -86,6 +89,11 @@ def attempt_of(tags: Sequence[str] | None) -> int:
     """Return the number of an attempt by its tag, which LangChain sets from the second on; 0 without one."""
     found = (_ATTEMPT_TAG.fullmatch(tag) for tag in stored_items(tags) or () if type(tag) is str)
     return next((int(match[1]) for match in found if match), 0)
+
+
+def _names_any(metadata: Mapping[str, Any] | None, keys: frozenset[str]) -> bool:
+    """Return whether any of the keys is there, by one step of CPython's: most runs have none of them."""
+    return isinstance(metadata, dict) and not dict.keys(metadata).isdisjoint(keys)
 
 
 def _first(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> str | None:
