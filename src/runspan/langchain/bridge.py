@@ -1,7 +1,8 @@
 """What one handler has: the runs that it handles, who listens to them, what it records."""
 
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from opentelemetry import trace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from runspan.blob_store import BlobStore
 
 _T = TypeVar("_T")
+# OpenTelemetry's SDK cuts texts in the middle of their JSON; in characters, which are never more than the bytes.
+_LENGTH_LIMITS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 
 
 class Bridge:
@@ -45,6 +48,8 @@ class Bridge:
         self.captures = settings.content_destinations
         self.redactors = settings.redactors
         self.is_shut_down = False
+        self.attribute_bytes = _attribute_bytes(settings)
+        """The most that an attribute of content takes."""
         self._store = _store(settings.blob_store)
         self._is_structured = settings.content_form == "structured" and is_structure_recorded()
         self._tracer_provider = tracer_provider
@@ -116,6 +121,14 @@ class Bridge:
         from runspan.listeners.router import provider_to_hear  # noqa: PLC0415  only listeners need the SDK
 
         return provider_to_hear(provider, is_named=self._tracer_provider is not None)
+
+
+def _attribute_bytes(settings: Settings) -> int:
+    for name in _LENGTH_LIMITS:
+        limit = os.environ.get(name, "").strip()
+        if limit.isdecimal():
+            return min(int(limit), settings.max_attribute_bytes)
+    return settings.max_attribute_bytes
 
 
 def _store(url: str | None) -> "BlobStore | None":

@@ -1,10 +1,9 @@
 """What of a run's content is recorded: whether, and how much."""
 
-import functools
-import os
 from typing import Final
 
 from runspan import semconv
+from runspan.langchain.bridge import Bridge
 from runspan.payload import Kind
 from runspan.payload.writer import Writer
 from runspan.runs.budget import SpanBudget, TraceBudget
@@ -13,8 +12,6 @@ from runspan.settings import CaptureChains, Settings
 
 # The chains whose content is recorded wherever they are, unless no content of chains is.
 _WITH_CONTENT: Final = (Kind.AGENT, Kind.PROMPT)
-# OpenTelemetry's SDK cuts texts in the middle of their JSON; in characters, which are never more than the bytes.
-_LENGTH_LIMITS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 
 
 def takes_attributes(run: Run) -> bool:
@@ -22,33 +19,33 @@ def takes_attributes(run: Run) -> bool:
     return run.owns_span and run.span.is_recording()
 
 
-def span_writer(run: Run, settings: Settings) -> Writer | None:
+def span_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes the content of a run; None if none of it is recorded anywhere."""
-    if not _wants_content(run, settings):
+    if not _wants_content(run, bridge.settings):
         return None
     record = run.record
     if record.writer is None:
         record.writer = Writer(
-            attribute_bytes=attribute_bytes(settings), budget=_budget(run, settings), redactors=record.redactors
+            attribute_bytes=bridge.attribute_bytes, budget=_budget(run, bridge.settings), redactors=record.redactors
         )
     writer: Writer = record.writer
     return writer
 
 
-def error_writer(run: Run, settings: Settings) -> Writer | None:
+def error_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes the text of the error of a run; None if it is not recorded anywhere."""
     if not run.record.captures:
         return None
-    budget = _budget(run, settings)
+    budget = _budget(run, bridge.settings)
     budget.is_reserved = True
-    return Writer(attribute_bytes=attribute_bytes(settings), budget=budget, redactors=run.record.redactors)
+    return Writer(attribute_bytes=bridge.attribute_bytes, budget=budget, redactors=run.record.redactors)
 
 
-def event_writer(run: Run, settings: Settings) -> Writer | None:
+def event_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes content of a run into events alone; None if they may have none."""
     if "event" not in run.record.captures:
         return None
-    return Writer(attribute_bytes=settings.max_attribute_bytes, redactors=run.record.redactors)
+    return Writer(attribute_bytes=bridge.settings.max_attribute_bytes, redactors=run.record.redactors)
 
 
 def _wants_content(run: Run, settings: Settings) -> bool:
@@ -77,15 +74,3 @@ def _budget(run: Run, settings: Settings) -> SpanBudget:
         trace = run.invocation.budget = run.invocation.budget or TraceBudget(settings.max_trace_bytes)
         run.record.budget = SpanBudget(settings.max_span_bytes, trace, is_root=is_root(run), is_reserved=run.is_model)
     return run.record.budget
-
-
-def attribute_bytes(settings: Settings) -> int:
-    """Return the most that an attribute takes: what is set, or less, if OpenTelemetry's SDK would cut at that."""
-    limit = _length_limit(*map(os.environ.get, _LENGTH_LIMITS))
-    return settings.max_attribute_bytes if limit is None else min(limit, settings.max_attribute_bytes)
-
-
-@functools.cache
-def _length_limit(*values: str | None) -> int | None:
-    """Return the first limit that is given, as the SDK reads it."""
-    return next((int(value) for value in values if value and value.strip().isdecimal()), None)

@@ -65,7 +65,7 @@ class RunEnder:
         return self._bridge.reading(self._describe_abandoned, run, at_ns)
 
     def _describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
-        write = error_writer(run, self._bridge.settings)
+        write = error_writer(run, self._bridge)
         attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
         return self._complete(run, attributes, at_ns)
 
@@ -97,7 +97,7 @@ class RunEnder:
 
     def _end(self, run: Run, describe: _Describe, event: Event, at_ns: int) -> None:
         settings, result = self._bridge.settings, recorded(event.args[0], run.record.transform_outputs)
-        write = span_writer(run, settings)
+        write = span_writer(run, self._bridge)
         attributes = run_ends.describe_result(run, describe, result, write)
         attributes = {**attributes, **run_ends.streamed_inputs(run, event.kwargs, write)}
         if run.is_model and settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
@@ -108,10 +108,9 @@ class RunEnder:
         run.table.end(run, attributes, "" if is_error else None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, kwargs: Mapping[str, Any], at_ns: int) -> None:
-        settings = self._bridge.settings
-        write = error_writer(run, settings)
+        write = error_writer(run, self._bridge)
         attributes, description = run_ends.describe_failure(run, error, kwargs.get("response"), write)
-        attributes = {**attributes, **run_ends.streamed_inputs(run, kwargs, span_writer(run, settings))}
+        attributes = {**attributes, **run_ends.streamed_inputs(run, kwargs, span_writer(run, self._bridge))}
         attributes = self._complete(run, attributes, at_ns, error=error)
         run.table.end(run, attributes, description, at_ns)
 
@@ -129,9 +128,8 @@ class RunEnder:
             attributes = {**attributes, **attempt(cost_attributes, run, attributes, self._cost_of, default=_NOTHING)}
         within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
         attributes = {**attributes, **within}
-        settings = self._bridge.settings
-        self._bridge.signals.record_end(run, attributes, at_ns, error, event_writer(run, settings))
-        if (write := span_writer(run, settings)) is not None:
+        self._bridge.signals.record_end(run, attributes, at_ns, error, event_writer(run, self._bridge))
+        if (write := span_writer(run, self._bridge)) is not None:
             attributes.update(attempt(_plain_values, run, attributes, write, default=_NOTHING))
         return self._bridge.formatted(attributes)
 

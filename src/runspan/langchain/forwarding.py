@@ -67,7 +67,7 @@ class EventForwarder:
         return run.audience.recipients()
 
     def _emit(self, run: Run, name: str, args: tuple[Any, ...]) -> None:
-        self._bridge.signals.emit_event(run, name, args, event_writer(run, self._bridge.settings))
+        self._bridge.signals.emit_event(run, name, args, event_writer(run, self._bridge))
 
     def _run(self, run_id: UUID | None) -> Run | None:
         """Return an open run that this handler speaks for."""

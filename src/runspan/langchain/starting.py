@@ -14,7 +14,7 @@ from runspan.attributes import Attributes, only_content, without_content
 from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
 from runspan.langchain.bridge import Bridge
-from runspan.langchain.content import attribute_bytes, span_writer, takes_attributes
+from runspan.langchain.content import span_writer, takes_attributes
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.history import forget_messages, new_messages
 from runspan.langchain.links import link_run, links_to
@@ -167,7 +167,7 @@ class RunStarter:
         if self._settings.semconv == "latest_and_legacy":
             attributes.update(legacy_names(start.attributes))
         if metadata is not None and self._settings.metadata_keys:
-            keys, room = self._settings.metadata_keys, attribute_bytes(self._settings)
+            keys, room = self._settings.metadata_keys, self._bridge.attribute_bytes
             attributes.update(attempt(payload.selected_metadata, metadata, keys, room, default=_NOTHING))
         return attributes
 
@@ -203,7 +203,7 @@ class RunStarter:
         return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
 
     def _record_content(self, run: Run, event: StartEvent) -> None:
-        if (write := span_writer(run, self._settings)) is not None:
+        if (write := span_writer(run, self._bridge)) is not None:
             content = attempt(self._content, run, event, write, default=_NOTHING)
             beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
             variables = attempt(prompt_variables, run, write, default=_NOTHING) if run.is_model else _NOTHING
