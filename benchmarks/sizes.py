@@ -34,6 +34,11 @@ SPANS = 20_000
 BATCH = 512
 TURNS = 3
 SMALL, LARGE = 120, 8_000  # letters of a question of 20 words, of a prompt of 2,000 tokens
+CHOICES: dict[str, dict[str, Any]] = {
+    "": {},
+    ", no content of chains": {"capture_chains": "none"},
+    ", no content": {"capture_content": "none"},
+}
 USAGE = {"input_tokens": 2000, "output_tokens": 100, "total_tokens": 2100}
 # Words, since a letter repeated would be nothing after gzip.
 TEXT = " ".join(re.findall(r"\w+", (Path(__file__).parents[1] / "ARCHITECTURE.md").read_text() * 3))
@@ -53,13 +58,12 @@ def search(query: str) -> str:
     return TEXT[: 4_000 - len(query)]
 
 
-def spans_of(invoke: Callable[[dict[str, Any]], object], *, content: bool) -> Sequence[ReadableSpan]:
-    """Return the spans of an invocation."""
+def spans_of(invoke: Callable[[dict[str, Any]], object], **options: Any) -> Sequence[ReadableSpan]:
+    """Return the spans of an invocation under these settings."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
-    settings = Settings(capture_content="span" if content else "none")
-    invoke({"callbacks": [OpenTelemetryCallbackHandler(tracer_provider=provider, settings=settings)]})
+    invoke({"callbacks": [OpenTelemetryCallbackHandler(tracer_provider=provider, settings=Settings(**options))]})
     return kept.get_finished_spans()
 
 
@@ -100,8 +104,8 @@ def weigh() -> None:
         "`prompt \\| model`, a prompt of 2,000 tokens": chain(TEXT[:LARGE]),
         "an agent, two calls of the model, one of a tool": agent(),
     }.items():
-        for content in (True, False):
-            spans = spans_of(invoke, content=content)
+        for what, options in CHOICES.items():
+            spans = spans_of(invoke, **options)
             many = [span for _ in range(BATCH // len(spans)) for span in spans]
             requests = encode(many, LIMIT).requests
             size = sum(len(request.body) for request in requests)
@@ -111,7 +115,6 @@ def weigh() -> None:
                 SpoolFolder(Spool(path), "sizes").put(requests * 4)
                 spooled = sum(file.stat().st_size for file in path.iterdir()) / 4
             row = (size / len(many), alone / len(spans), spooled / len(many))
-            what = "" if content else ", no content"
             print(f"| {name}{what} | {len(spans)} | " + " | ".join(f"{each:,.0f}" for each in row) + " |")
 
 
@@ -120,7 +123,7 @@ def deliver(endpoint: str, protocol: str, letters: int) -> tuple[float, float, f
 
     The work is that of the process, and then that of the thread that ends them.
     """
-    spans = fresh(spans_of(chain(TEXT[:letters]), content=True), SPANS)
+    spans = fresh(spans_of(chain(TEXT[:letters]), capture_chains="none"), SPANS)
     os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = str(SPANS)
     processor = OtlpSpanProcessor(endpoint, protocol=protocol)
     began, worked, ending = time.perf_counter(), time.process_time(), time.thread_time()

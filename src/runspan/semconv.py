@@ -149,7 +149,7 @@ NAMES.append(
         Level.CONTENT,
         _GENAI,
         _MODELS,
-        "texts and numbers in the prompt",
+        "texts of up to 1,000 characters, and numbers, in the prompt",
     )
 )
 OUTPUT_TYPE: Final = _attribute("gen_ai.output.type", Level.CONDITIONAL, _MODELS, "`json` for structured output")

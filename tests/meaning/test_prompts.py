@@ -51,6 +51,15 @@ def test_name_version_and_variables(tracing, run):
     assert prompt_on(tracing.one("ChatPromptTemplate")) == {}
 
 
+def test_a_long_text_is_no_variable(tracing):
+    """A text of over 1,000 characters stands in the messages alone."""
+    chain = ChatPromptTemplate.from_template("{short} {long}") | Model()
+    chain.invoke({"short": "s" * 1000, "long": "l" * 1001}, tracing.config)
+    span = tracing.one("chat")
+    assert prompt_on(span) == {"variable.short": "s" * 1000}
+    assert "l" * 1001 in span.attributes["gen_ai.input.messages"]
+
+
 @pytest.mark.parametrize(
     ("prompt", "name"),
     [

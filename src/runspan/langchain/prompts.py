@@ -13,6 +13,7 @@ from runspan.runs.invocation_state import Prompt
 from runspan.runs.run import Run
 
 _MOST_VARIABLES: Final = 32
+_LONGEST_VARIABLE: Final = 1_000  # characters; a document in a prompt would double what its model weighs
 _FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _NO_OWNER: Final = "-"
 
@@ -68,9 +69,10 @@ def _class_name(serialized: Any) -> object:
 
 
 def _variables(inputs: object) -> Attributes:
-    """Return the variables that are texts or numbers; messages and the like stand in what the model is sent."""
+    """Return the variables that are short texts or numbers; long ones and the like stand in what the model is sent."""
     found: PlainAttributes = {}
     for key, value in stored_pairs(inputs, _MOST_VARIABLES) or ():
-        if is_text(key) and key and (is_text(value) or is_int64(value) or type(value) in (float, bool)):
+        is_short = is_text(value) and len(value) <= _LONGEST_VARIABLE
+        if is_text(key) and key and (is_short or is_int64(value) or type(value) in (float, bool)):
             found[f"{semconv.PROMPT_VARIABLE}{clean(key)}"] = clean(value) if is_text(value) else str(value)
     return found
