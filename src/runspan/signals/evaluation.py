@@ -35,7 +35,6 @@ class HasSpanContext(Protocol):
         """Return its ids."""
 
 
-@runtime_checkable
 class HasSpanIds(Protocol):
     """A span of OTLP in protobuf, as a recording has it."""
 
@@ -122,8 +121,10 @@ def _header(trace: object) -> str | None:
     """Return a traceparent, also that of a span of OTLP; None of anything else."""
     if isinstance(trace, Mapping):
         return f"00-{trace.get('traceId')}-{trace.get('spanId')}-01".lower()
-    if isinstance(trace, HasSpanIds) and isinstance(trace.trace_id, bytes) and isinstance(trace.span_id, bytes):
-        return f"00-{trace.trace_id.hex()}-{trace.span_id.hex()}-01"
+    # Asked for one by one: isinstance() does not see the fields of a message of protobuf, from Python 3.12 on.
+    trace_id, span_id = getattr(trace, "trace_id", None), getattr(trace, "span_id", None)
+    if isinstance(trace_id, bytes) and isinstance(span_id, bytes):
+        return f"00-{trace_id.hex()}-{span_id.hex()}-01"
     return trace if isinstance(trace, str) else None
 
 
