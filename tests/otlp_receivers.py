@@ -130,6 +130,10 @@ class Receiver:
         return self._refusal
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1_000  # as many clients may connect at once
+
+
 class HttpReceiver(Receiver):
     """OTLP over HTTP with protobuf, plain or compressed. ``paths`` are those that were posted to."""
 
@@ -138,7 +142,7 @@ class HttpReceiver(Receiver):
         self.paths: list[str] = []
         self.connections = 0
         handler = type("Handler", (_HttpHandler,), {"receiver": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server = _Server(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)

@@ -159,6 +159,7 @@ def unpacked(path):
     return data + (gzip.decompress(data[start:]) if start >= 0 else b"")
 
 
+@pytest.mark.newest
 def test_no_canary_leaves_where_content_is_off(tmp_path, caplog):
     """With content off no word of the user's is in traces, logs and metrics as bytes, the spool or the log."""
     left = Left(Settings(capture_content="none", capture_chains="all"), tmp_path / "spool", caplog)
@@ -171,6 +172,7 @@ def test_no_canary_leaves_where_content_is_off(tmp_path, caplog):
         assert kept in left.spans
 
 
+@pytest.mark.newest
 def test_every_canary_leaves_where_content_is_on(tmp_path, caplog):
     """With content on each of these words does leave: the test above looks for what could be there."""
     on = Settings(capture_content="span_and_event", capture_chains="all", metadata_keys=("note",))

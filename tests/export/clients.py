@@ -19,7 +19,7 @@ from runspan.export.otlp.target import resolve_target
 
 ALL = "OTEL_EXPORTER_OTLP_"
 IMPATIENT_SECONDS = 0.3
-MARGIN_SECONDS = 1.5
+MARGIN_SECONDS = 5
 
 
 def request_of(*names):

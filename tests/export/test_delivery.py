@@ -9,7 +9,7 @@ import pytest
 from runspan.export.otlp.target import GRPC, HTTP
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 
-MARGIN_SECONDS = 1.5
+MARGIN_SECONDS = 5
 RECEIVERS = {HTTP: HttpReceiver, GRPC: GrpcReceiver}
 
 pytestmark = pytest.mark.parametrize("protocol", [HTTP, GRPC])

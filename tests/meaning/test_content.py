@@ -45,6 +45,7 @@ def test_of_which_chains(choice):
         assert (top["input.value"], top["output.value"]) == ('{"topic":"cats"}', "an answer")
 
 
+@pytest.mark.newest  # agents are known by what LangChain binds to them
 @pytest.mark.parametrize("choice", ["none", "root", "all"])
 def test_of_agents(choice):
     """An agent has the messages that it was given, and its last one, also within a chain; nodes only by choice."""
@@ -86,7 +87,8 @@ def values_of(span):
     return tuple(span.attributes.get(name) for name in names)
 
 
-@pytest.mark.parametrize("form", ["json", pytest.param("structured", marks=pytest.mark.newest)])
+@pytest.mark.newest
+@pytest.mark.parametrize("form", ["json", "structured"])
 def test_a_root_with_messages_shows_the_last_ones_as_text(form):
     """An agent or a model at the top has the last question and the answer as text, beside the messages."""
     tracing = Tracing(Settings(content_form=form))
@@ -275,6 +277,7 @@ def test_a_trace_has_a_budget():
     )  # the next has a budget of its own
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("name", ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"])
 @pytest.mark.parametrize("limit", [1, 10, 100, 1_000])
 def test_opentelemetrys_limit_of_a_text_breaks_no_json(monkeypatch, name, limit):
