@@ -205,9 +205,11 @@ class RunStarter:
     def _record_content(self, run: Run, event: StartEvent) -> None:
         if (write := span_writer(run, self._bridge)) is not None:
             content = attempt(self._content, run, event, write, default=_NOTHING)
-            beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
-            variables = attempt(prompt_variables, run, write, default=_NOTHING) if run.is_model else _NOTHING
-            run.record.add(self._bridge.formatted({**content, **beside, **variables} if run.is_model else content))
+            if run.is_model:
+                beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
+                variables = attempt(prompt_variables, run, write, default=_NOTHING)
+                content = {**content, **beside, **variables}
+            run.record.add(self._bridge.formatted(content))
 
     def _content(self, run: Run, event: StartEvent, write: Writer) -> Attributes:
         if event.kind is CHAT and self._settings.history == "new" and "span" in run.record.captures:

@@ -117,9 +117,7 @@ def _without_past(span: Span, is_sibling: Callable[[Run], bool]) -> Span:
 
 def _base_without_past(proxy: RunSpanProxy) -> Span:
     """Return the base without the proxies of ended runs; where nothing is left, the span of the ended parent."""
-    base = proxy.base
-    while type(base) is RunSpanProxy and base.run.is_over:
-        base = base.base
+    base = _without_ended(proxy.base)
     parent = proxy.run.parent
     if base is not proxy.base and parent is not None and parent.is_over and not is_valid(base):
         return NonRecordingSpan(parent.span.get_span_context())
