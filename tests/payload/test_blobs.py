@@ -37,6 +37,8 @@ DATA = base64.b64encode(PNG).decode()
 URL = f"data:image/png;base64,{DATA}"
 DIGEST = hashlib.sha256(PNG).hexdigest()
 IN_WORDS = f"<image/png, {len(PNG)} bytes, sha256:{DIGEST}>"
+QUOTED_PNG = PNG + b"'"
+QUOTED_IN_WORDS = f"<image/png, {len(QUOTED_PNG)} bytes, sha256:{hashlib.sha256(QUOTED_PNG).hexdigest()}>"
 
 # Image blocks of LangChain, OpenAI, Anthropic, Bedrock, Google and MCP.
 BLOCKS = [
@@ -45,6 +47,7 @@ BLOCKS = [
     {"type": "image_url", "image_url": {"url": URL}},
     {"type": "image_url", "image_url": URL},
     {"type": "input_image", "image_url": URL},
+    {"type": "input_image", "image_url": URL.replace("data:image/png;base64", "DATA:IMAGE/PNG;BASE64")},
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}},
     {"type": "image", "image": {"format": "png", "source": {"bytes": PNG}}},
     {"type": "media", "mime_type": "image/png", "data": PNG},
@@ -114,8 +117,17 @@ def test_every_block_in_every_place(block, place):
         (base64.urlsafe_b64encode(PNG).decode(), IN_WORDS),
         (URL.replace("=", "%3D").replace("+", "%2B"), IN_WORDS),
         (URL.replace("image/png;", "image/png;name=a.png;"), IN_WORDS),
+        (URL.replace("data:image/png;base64", "DATA:IMAGE/PNG;BASE64"), IN_WORDS),
+        (f"Look: {URL.replace('data:image/png;base64', 'Data:image/PNG;Base64')}.", f"Look: {IN_WORDS}."),
+        (URL.replace("=", "%3d").replace("+", "%2b").replace("/", "%2f").replace("%2f", "/", 1), IN_WORDS),
+        (str({"picture": URL}), f"{{'picture': '{IN_WORDS}'}}"),
+        (str({"picture": DATA, "n": 1}), f"{{'picture': '{IN_WORDS}', 'n': 1}}"),
+        (str((PNG, 1)), f"({IN_WORDS}, 1)"),
+        (str([QUOTED_PNG, bytearray(PNG)]), f"[{QUOTED_IN_WORDS}, bytearray({IN_WORDS})]"),
+        (f"content='' picture='{DATA}'", f"content='' picture='{IN_WORDS}'"),
+        (f"It read {PNG!r}.", f"It read {IN_WORDS}."),
     ],
-    ids=["base64", "URL", "Markdown", "HTML", "JSON", "lines", "for URLs", "escaped", "named"],
+    ids=lambda _: "",
 )
 def test_media_in_texts(text, recorded):
     """A text that is a medium becomes a line, and of one that holds some the rest stays."""
@@ -186,6 +198,10 @@ def test_formats_that_are_known(head, kind):
         '{"path": "//' + "cdn/" * 100 + '", "b": "SU' + "x" * 300 + '"}',
         '["iVBORw0KGgo"]' + " " * 100,
         "GIF89a" + "x" * 100,
+        "b'GIF8" + "x" * 100,
+        "{'a': b'\\x89PNG\\q" + "x" * 100 + "'}",
+        "{'a': b'\\x89PNGé" + "x" * 100 + "'}",
+        "{'a': 'iVBO and words', 'b': 64, 'c': '\\x00'}",
         "/9j/" + "words and " * 30,
         "",
         "data:image/png;base64,iVBO",
@@ -221,6 +237,9 @@ def test_json_stays_json(length):
         "data:" + ";a" * 300_000 + ";base64,",
         ("data:a/" + "b" * 100) * 5_000 + ";base64,",
         ";base64," * 100_000,
+        "b'\\xff\\xd8 b\"\\xff\\xd8" * 50_000,
+        "b'\\xff\\xd8" + "\\" * 300_000,
+        "{" + "'iV" * 300_000,
     ],
     ids=lambda _: "",
 )
@@ -265,6 +284,16 @@ def test_any_text(text):
     assert faults() == before
     if ";base64," not in text and not text.isascii():
         assert found == json.loads(to_json([text.encode("utf-8", "replace").decode()]))
+
+
+def test_a_large_image_in_a_text():
+    """One of more than a million characters is found whole, in JSON and in what ``repr`` makes of it, too."""
+    png = PNG + bytes(range(256)) * 5_000
+    words = f"<image/png, {len(png)} bytes, sha256:{hashlib.sha256(png).hexdigest()}>"
+    data = base64.b64encode(png).decode()
+    assert without_media(json.dumps([data, data])) == json.dumps([words, words])
+    assert without_media(f"Two: data:;base64,{data} data:;base64,{data}") == f"Two: {words} {words}"
+    assert without_media(str([png, png])) == f"[{words}, {words}]"
 
 
 def test_no_more_is_searched_than_a_million_characters():

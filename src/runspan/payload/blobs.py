@@ -1,17 +1,20 @@
 """Images, audio, video and files in base64, anywhere in what is recorded: they are referred to, not recorded.
 
-What is meant: the data of a media block, data URLs, and texts and bytes that begin as a known format does. To look for
-them costs little: the first characters decide about a text, and so many are searched for data URLs.
+What is meant: the data of a media block, data URLs, and texts and bytes that begin as a known format does, also within
+JSON and what Python's ``repr`` makes of them. To look for them costs little: the first characters of a text, and a few
+marks in it, say whether it may hold some.
 """
 
+import ast
 import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
-from runspan.payload.media_types import FIRST_CHARACTERS, HEAD_BYTES, media_type
+from runspan.payload.media_types import FIRST_CHARACTERS, FIRST_OF_REPRS, HEAD_BYTES, media_type
 from runspan.payload.text import text_in
 
 SHORTEST_BLOB: Final = 40  # characters; the smallest GIF takes 48
@@ -23,13 +26,18 @@ _LONGEST_LINE: Final = 100  # of base64 in lines there are 76 in each
 _SAMPLE: Final = 500  # characters at both ends that have to be base64
 _REMEMBERED_DIGESTS: Final = 1_000
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\r\n-]*={0,2}\s*")
-_HEAD: Final = re.compile(r"data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,")
-_DATA_URL: Final = re.compile(_HEAD.pattern + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}")
-# A value within a text that is JSON, in which it may be a text of JSON again.
-_QUOTED: Final = re.compile(
-    rf'"(?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})(?:[A-Za-z0-9+/_-]++|\\+/)*+=*+(?=\\*")'
+_HEAD: Final = re.compile(
+    r"data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,", re.IGNORECASE | re.ASCII
 )
-_JSON: Final = "{["
+_DATA_URL: Final = re.compile(_HEAD.pattern + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}", _HEAD.flags)
+# A value within a text that is JSON, in which it may be a text of JSON again, or that is a repr.
+_QUOTED_HEAD: Final = re.compile(rf"""["'](?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})""")
+_QUOTED: Final = re.compile(r"""["'](?:[A-Za-z0-9+/_-]++|\\+/)*+=*+(?=\\*["'])""")
+# Bytes within a repr, of which ``ast.literal_eval`` can read all that this allows.
+_BYTES_HEAD: Final = re.compile(rf"""b["'](?:{"|".join(map(re.escape, sorted(FIRST_OF_REPRS)))})""")
+_ESCAPE: Final = r"\\(?:x[0-9a-f]{2}|[nrt'\\])"
+_BYTES: Final = re.compile(rf"""b'(?:[ -&(-\[\]-~]|{_ESCAPE})*+'|b"(?:[ !#-\[\]-~]|{_ESCAPE})*+\"""")
+_JSON: Final = "{[("
 _BEGINNINGS: Final = _JSON + "".join({each[0] for each in FIRST_CHARACTERS})
 
 BlobKey: TypeAlias = tuple[type, int, int]
@@ -103,30 +111,46 @@ STORE: Final[ContextVar[Callable[[Blob], str | None] | None]] = ContextVar("runs
 
 def may_hold_blobs(text: str) -> bool:
     """Return False if there is certainly no medium in a text; so it is with almost all texts."""
-    if (length := len(text)) < SHORTEST_BLOB:
+    if len(text) < SHORTEST_BLOB:
         return False
     if text[0] in _BEGINNINGS and (text[:2] in FIRST_CHARACTERS or text[0] in _JSON):
         return True
-    return ";base64," in text if length <= _SEARCHED else text.find(";base64,", 0, _SEARCHED) >= 0
+    return _may_hold_url(text) or _may_hold_bytes(text) or _may_be_repr(text)
 
 
 def without_blobs(text: str) -> str:
     """Return a text that may hold media with references in place of them."""
     if (blob := blob_of(text)) is not None:
         return blob.in_words()
-    if text.find(";base64,", 0, _SEARCHED) >= 0:
-        text = _replace(_DATA_URL, text, _of_data_url)
-    if text[0] in _JSON:
-        text = _replace(_QUOTED, text, _of_value, before='"')
+    if _may_hold_url(text):
+        text = _replace(_HEAD, _DATA_URL, text, _of_data_url)
+    if _may_hold_bytes(text):
+        text = _replace(_BYTES_HEAD, _BYTES, text, _of_repr)
+    if text[0] in _JSON or _may_be_repr(text):
+        text = _replace(_QUOTED_HEAD, _QUOTED, text, _of_value)
     return text
+
+
+# To look for one character that is rare costs a tenth of the rest.
+def _may_hold_url(text: str) -> bool:
+    return ";" in text and text.find("64,", 0, _SEARCHED) >= 0
+
+
+def _may_hold_bytes(text: str) -> bool:
+    return "\\" in text and text.find("\\x", 0, _SEARCHED) >= 0
+
+
+def _may_be_repr(text: str) -> bool:
+    """Return whether it may be what ``repr`` makes of an object with a text in it."""
+    return "=" in text and text.find("='", 0, _SEARCHED) >= 0
 
 
 def blob_of(data: str | bytes) -> Blob | None:
     """Return a text or bytes that are a medium as a whole, else None."""
     if isinstance(data, bytes):
         return Blob(data) if media_type(data[:HEAD_BYTES]) else None
-    if data.startswith("data:"):
-        return _of_data_url(data)
+    if is_data_url(data):
+        return data_url(data)
     if data[:2] not in FIRST_CHARACTERS or media_type(_head_of(data)) is None or not is_base64(data):
         return None
     return Blob(data)
@@ -146,32 +170,57 @@ def is_base64(text: str) -> bool:
     return _BASE64.fullmatch(text[:_SAMPLE]) is not None and _BASE64.fullmatch(text[-_SAMPLE:]) is not None
 
 
-def _of_data_url(url: str) -> Blob | None:
+def is_data_url(text: str) -> bool:
+    """Return whether a text begins as a data URL does, in any case of letters."""
+    return text[:5].lower() == "data:"
+
+
+def data_url(url: str) -> Blob | None:
+    """Return a data URL in base64 as a blob, None if it is none."""
     head = _HEAD.match(url)
-    if head is None or not is_base64(
-        data := url[head.end() :].replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
-    ):
+    if head is None or not is_base64(data := unquote(url[head.end() :])):
         return None
-    return Blob(data, head.group(1))
+    return Blob(data, head.group(1).lower() if head.group(1) else None)
 
 
-def _of_value(quoted: str) -> Blob | None:
-    """Return what a value in JSON is, given with the quotation mark before it."""
+def _of_data_url(url: str) -> str | None:
+    blob = data_url(url)
+    return blob.in_words() if blob is not None else None
+
+
+def _of_repr(literal: str) -> str | None:
+    """Return what stands for bytes that are a medium, given what ``repr`` makes of them."""
+    blob = blob_of(ast.literal_eval(literal)) if len(literal) >= SHORTEST_BLOB else None
+    return blob.in_words() if blob is not None else None
+
+
+def _of_value(quoted: str) -> str | None:
+    """Return what stands for a value in JSON, or in a repr, given with the quotation mark before it."""
     data = quoted[1:].replace("\\", "")
-    return blob_of(data) if len(data) >= SHORTEST_BLOB else None
+    blob = blob_of(data) if len(data) >= SHORTEST_BLOB else None
+    return quoted[0] + blob.in_words() if blob is not None else None
 
 
-def _replace(pattern: re.Pattern[str], text: str, read: Callable[[str], Blob | None], before: str = "") -> str:
-    """Return a text with references in place of what a pattern finds and is a medium; ``before`` stays before each."""
+def _replace(head: re.Pattern[str], whole: re.Pattern[str], text: str, read: Callable[[str], str | None]) -> str:
+    """Return a text with references in place of what is a medium.
+
+    Args:
+        head: how such a thing begins; it is searched for in the first million characters, media not counted.
+        whole: all of it, however long.
+        text: any text.
+        read: returns what stands for it, None if it is no medium.
+    """
     parts: list[str] = []
-    at, left = 0, _SEARCHED
-    while left > 0 and (found := pattern.search(text, at, at + left)) is not None:
-        found = pattern.match(text, found.start()) or found  # it may go on where the search ends
-        blob = read(found.group())
-        parts += (text[at : found.start()], found.group() if blob is None else before + blob.in_words())
-        left -= found.start() - at
-        at = found.end()
-    return "".join((*parts, text[at:])) if parts else text
+    copied = at = 0
+    until = _SEARCHED
+    while (begin := head.search(text, at, until)) is not None:
+        found = whole.match(text, begin.start())
+        at = found.end() if found is not None else begin.end()
+        if found is not None and (words := read(found.group())) is not None:
+            parts += (text[copied : found.start()], words)
+            copied = at
+            until += len(found.group())
+    return "".join((*parts, text[copied:])) if parts else text
 
 
 def _head_of(data: str | bytes) -> bytes:

@@ -5,7 +5,7 @@ Two of them are used, ``file`` and ``uri``: data are referred to, not recorded.
 
 from typing import Final
 
-from runspan.payload.blobs import Blob, is_base64
+from runspan.payload.blobs import Blob, data_url, is_base64, is_data_url
 from runspan.payload.message_types import ContentBlock, MessagePart
 from runspan.payload.text import text_at
 
@@ -34,18 +34,17 @@ def media_part(block: ContentBlock) -> MessagePart:
         return _part("file", block, mime_type, file_id=file_id)
     data = source.get("data") or source.get("base64") or source.get("bytes")
     url = text_at(source, "url", "file_data", "file_uri", "file_url", "image_url") or ""
-    if isinstance(data, str) and data.startswith("data:"):
+    if isinstance(data, str) and is_data_url(data):
         url = data
-    if url.startswith("data:"):
-        head, _, data = url.removeprefix("data:").partition(",")
-        mime_type, _, encoding = head.partition(";")
-        if not encoding.endswith("base64"):
-            return block
-    elif url:
+    if url and not is_data_url(url):
         return _part("uri", block, mime_type, uri=url)
-    if not data or not (isinstance(data, bytes) or (isinstance(data, str) and is_base64(data))):
+    blob: Blob | None = None
+    if url:
+        blob = data_url(url)
+    elif data and (isinstance(data, bytes) or (isinstance(data, str) and is_base64(data))):
+        blob = Blob(data, mime_type or _type_of_format(source, block))
+    if blob is None:
         return block
-    blob = Blob(data, mime_type or _type_of_format(source, block))
     return _part("uri", block, blob.mime_type, uri=blob.reference(), size=blob.size)
 
 

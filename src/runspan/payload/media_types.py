@@ -38,6 +38,11 @@ FIRST_CHARACTERS: Final = frozenset(
 )
 """The first two characters in base64 of all formats that are known here."""
 
+FIRST_OF_REPRS: Final = frozenset(
+    repr(beginning)[2:-1] for beginning in (*_BEGINNINGS, b"BM", b"RIFF", b"\x00\x00\x00")
+)
+"""How the repr of bytes of these formats begins, without the quotation mark."""
+
 
 def media_type(head: bytes) -> str | None:
     """Return the media type of what begins with some bytes, None if that is not known."""

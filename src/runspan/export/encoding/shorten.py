@@ -30,7 +30,7 @@ _NOTE: Final = 43
 _MARK: Final = 128
 _MOST_NAMES: Final = 32
 _EARLIER: Final = re.compile(r"… \[(\d[\d,]*) characters left out\]\Z")
-_DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,")
+_DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _GAP: Final = "…"
 
 
