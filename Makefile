@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop sizes content fuzz soak build coverage clean
+.PHONY: help demo test lint format bench instructions docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -75,6 +75,9 @@ format: $(VENV)/.dev  ## format the code
 bench: $(VENV)/.dev  ## measure what an invocation costs, beside bare spans and the published peers (20 minutes)
 	@$(BIN)/python $(PIP) matplotlib >$(VENV)/bench.log 2>&1
 	@$(BIN)/python -m benchmarks.bench $(BENCH)
+
+instructions: $(VENV)/.dev  ## count the bytecodes of an invocation, compare with those that are kept; KEEP=1 keeps them
+	@$(BIN)/python -m benchmarks.instructions $(if $(KEEP),--keep)
 
 docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
 	@$(BIN)/python docs/make_telemetry.py

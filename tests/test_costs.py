@@ -1,0 +1,65 @@
+"""What a run costs, counted in bytecodes: the same count on any machine, however loaded."""
+
+import pytest
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
+from opentelemetry import trace
+
+from benchmarks.instructions import excesses, executed_when_warm
+from benchmarks.workloads import Model, workloads
+
+MARGIN = 1.05
+
+
+def cost_of_history(tracing, messages, text):
+    """Return what a call of a model with so many messages executes."""
+    history = [HumanMessage(text) for _ in range(messages)]
+    return executed_when_warm(lambda: Model().invoke(history, tracing.config))
+
+
+@pytest.mark.parametrize("text", ["a short question", "é" * 40])
+def test_cost_grows_linearly_with_history(tracing, text):
+    """Of 1,000 messages each executes as much as each of 100."""
+    few, some, many = (cost_of_history(tracing, count, text) for count in (10, 100, 1000))
+    assert (many - some) / 900 <= (some - few) / 90 * MARGIN
+
+
+def test_history_without_room_costs_nothing_more(tracing):
+    """Messages for which there is no room are not looked at."""
+    text = "words of a long message " * 25
+    assert cost_of_history(tracing, 10_000, text) <= cost_of_history(tracing, 1000, text) * MARGIN
+
+
+def test_cost_stays_as_runs_come(tracing):
+    """An invocation executes the same after thousands of runs as after a few, with more than are remembered."""
+    invoke = workloads()["prompt | model"].invoke
+    first = executed_when_warm(lambda: invoke(tracing.config))
+    for _ in range(2000):
+        invoke(tracing.config)
+    assert executed_when_warm(lambda: invoke(tracing.config)) <= first * MARGIN
+
+
+def cost_of_current_span(depth):
+    """Return what it executes to ask for the current span, below so many frames of the user's."""
+    if depth:
+        return cost_of_current_span(depth - 1)
+    return executed_when_warm(lambda: trace.get_current_span().get_span_context())
+
+
+def test_current_span_costs_the_same_at_any_depth(tracing):
+    """In a chain and in a tool the current span is found without a walk, once one was made from the same function."""
+
+    @tool
+    def ask(depth: int) -> int:
+        """Ask for the current span."""
+        return cost_of_current_span(depth)
+
+    for asked in (RunnableLambda(cost_of_current_span), ask):
+        given = (lambda depth: {"depth": depth}) if asked is ask else int
+        assert asked.invoke(given(400), tracing.config) == asked.invoke(given(4), tracing.config)
+
+
+def test_excess_is_named():
+    """What executes more than is kept, and more than the margin, is named with both counts."""
+    assert excesses({"a": 103, "b": 104}, {"a": 100, "b": 100}) == ["b: 104 bytecodes, +4.0% of the 100 that are kept"]
