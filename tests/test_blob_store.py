@@ -172,6 +172,37 @@ def test_failures_are_counted(tracing, held, caplog):
     assert len([each for each in messages if "A medium was not stored at held://failing (failed)" in each]) == 1
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_a_storage_that_exits_fails(held, error):
+    """Whatever a storage raises in the thread of the uploads, its medium has failed, and the next one is stored."""
+    store = BlobStore("held://exiting")
+    held.error = error
+    held.may_go_on.set()
+    for count in (1, 2):
+        store.put(Blob(PNG))
+        wait_until(lambda: store.counts["failed"] == count)  # noqa: B023  called here
+        assert store.force_flush(60_000) is False
+    held.error = None
+    store.put(Blob(PNG))
+    assert store.force_flush(60_000)
+    assert (store.counts, store._waiting_bytes) == ({"failed": 2, "stored": 1}, 0)
+
+
+def test_a_storage_that_exits_in_a_thread_of_the_application(held, monkeypatch):
+    """Where no thread starts, as when Python exits, SystemExit of a storage costs its medium alone."""
+
+    def start_none(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("runspan._worker.start_thread", start_none)
+    store = BlobStore("held://at-exit")
+    held.error = SystemExit(1)
+    held.may_go_on.set()
+    store.put(Blob(PNG))
+    assert store.force_flush(60_000) is False
+    assert (store.counts, store._waiting_bytes) == ({"failed": 1}, 0)
+
+
 def test_what_became_of_media_is_a_metric():
     """The global meter provider counts what was stored and what was not."""
     ended = run_python("""

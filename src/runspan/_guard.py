@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from runspan._threads import is_own_thread
+
 _T = TypeVar("_T")
 _D = TypeVar("_D")
 
@@ -69,8 +71,11 @@ def faults() -> int:
 
 
 def _is_for_the_application(error: BaseException) -> bool:
-    """Return whether an error ends the process, the thread or the greenlet, and not just what raised it."""
-    if isinstance(error, Exception):
+    """Return whether an error ends the process, the thread or the greenlet, and not just what raised it.
+
+    None of them is ours: in a thread of our own foreign code has nothing to end.
+    """
+    if isinstance(error, Exception) or is_own_thread():
         return False
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return True

@@ -29,6 +29,7 @@ __all__ = [
     "RLock",
     "SimpleQueue",
     "get_ident",
+    "is_own_thread",
     "is_patched",
     "original",
     "sleep",
@@ -85,6 +86,11 @@ def _run(function: Callable[[], object], name: str) -> None:
         function()
     finally:
         _own_threads.discard(get_ident())
+
+
+def is_own_thread() -> bool:
+    """Return whether this thread is one of ours, in which nothing of the application's runs but what we call."""
+    return get_ident() in _own_threads
 
 
 def is_patched() -> bool:
@@ -155,7 +161,7 @@ class Event:
 
 def _let_greenlets_run(seconds: float) -> bool:
     """Sleep as the application does; False where that would let nothing run."""
-    if not is_patched() or get_ident() in _own_threads:
+    if not is_patched() or is_own_thread():
         return False
     try:
         time.sleep(seconds)

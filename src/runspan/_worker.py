@@ -76,7 +76,7 @@ class Worker:
                 else:
                     self._due = inf  # before the step, which does what was asked so far
                     self._due = attempt(self._step, default=time.monotonic() + _PAUSE_AFTER_FAULT_SECONDS)
-        finally:  # also where foreign code raises SystemExit
+        finally:  # also where foreign code raises SystemExit in a thread of the application
             self._working.release()
 
     def _look(self, seconds: float) -> float:

@@ -6,6 +6,7 @@ import logging
 import mimetypes
 import time
 from collections import deque
+from contextlib import suppress
 from math import inf
 from typing import Any, Final
 from uuid import uuid4
@@ -93,7 +94,9 @@ class BlobStore:
         return 0.0 if self._waiting else inf
 
     def _store(self, uri: str, blob: Blob, key: BlobKey) -> None:
-        is_stored = attempt(self._upload, uri, blob, default=False)
+        is_stored = False
+        with suppress(SystemExit):  # gets through in a thread of the application
+            is_stored = attempt(self._upload, uri, blob, default=False)
         self._waiting_bytes -= len(blob.data)
         self._count("stored" if is_stored else "failed")
         if not is_stored:

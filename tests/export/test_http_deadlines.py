@@ -115,6 +115,18 @@ def test_the_timeout_holds_while_connecting(client_of, request, endpoint):
     assert time.monotonic() - began < IMPATIENT_SECONDS + MARGIN_SECONDS
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), KeyError("host")], ids=["exit", "other"])
+def test_a_resolver_of_the_application_that_fails(client_of, monkeypatch, error):
+    """A request fails at once, whatever is raised by what the application has put in the place of the resolver."""
+
+    def fail(*_, flags=0, **__):
+        raise error
+
+    client = client_of("http://localhost:4318")
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    assert client.send(request_of("a")) == Retryable("OSError: the look-up of localhost failed")
+
+
 @pytest.mark.parametrize("endpoint", ["deaf_endpoint", "broken_resolver", "silent_endpoint", "silent_tls"])
 def test_close_ends_what_is_being_sent(client_of, request, endpoint):
     """Close does not wait, and a request on its way ends soon, wherever it hangs; afterwards nothing is sent."""

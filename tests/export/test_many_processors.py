@@ -233,7 +233,7 @@ def test_a_client_that_raises_system_exit_ends_nothing_for_good(several, caplog)
         end_spans(tracer, name)
         assert processor.force_flush(5_000) is delivered
     assert (client.names, processor.stats().dropped) == (["c"], {"refused": 2})
-    assert "the client raised SystemExit" in caplog.text
+    assert "failed with SystemExit" in caplog.text
 
 
 def test_large_spans_that_wait_are_bounded_in_memory(delivery, monkeypatch):

@@ -122,7 +122,7 @@ class Sending:
     def abort(self) -> None:
         """Have the client let go of what it sends, and begin no more."""
         self._is_aborted = True
-        with suppress(SystemExit):
+        with suppress(SystemExit):  # of the client, not of the application
             attempt(self._client.close, default=None)
 
     def give_up(self, reason: str) -> None:
@@ -198,7 +198,7 @@ class Sending:
     def _result(self, request: Request) -> Result:
         try:
             return attempt(self._client.send, request, default=_BROKE)
-        except SystemExit:  # it would end this thread, and the spans that wait for it
+        except SystemExit:  # in a thread of the application, where no other starts
             return _EXITED
 
     def _instead(self, request: Request, result: Result) -> Sequence[Request]:

@@ -10,6 +10,7 @@ import time
 from typing import Any, NamedTuple, Protocol
 
 from runspan._forking import in_forked_child
+from runspan._guard import attempt
 from runspan._threads import SimpleQueue, start_thread
 
 
@@ -51,12 +52,8 @@ def start() -> None:
 
 
 def _work() -> None:
-    global _is_started  # noqa: PLW0603  the same
-    try:
-        while True:
-            _end(_reported.get())
-    finally:
-        _is_started = False  # a span processor raised SystemExit: the next run starts another
+    while True:
+        attempt(_end, _reported.get(), default=None)  # what span processors raise, SystemExit too
 
 
 def _end(report: _Report) -> None:

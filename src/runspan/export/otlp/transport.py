@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssltransport import SSLTransport
 
 from runspan._forking import fork_safe_lock, in_forked_child
+from runspan._guard import attempt
 from runspan._threads import Empty, SimpleQueue, is_patched, original, start_thread
 from runspan.export.otlp.credentials import Certificates
 
@@ -114,11 +115,8 @@ class RequestDeadline:
         """Have a thread of its own look up a host: that takes no deadline, and half a minute if it doesn't work."""
         found = self._found
 
-        def look_up() -> None:
-            try:
-                found.put(original("socket", "getaddrinfo")(host, port, type=socket.SOCK_STREAM))
-            except (OSError, UnicodeError) as error:
-                found.put(error)
+        def look_up() -> None:  # the application may have put a function of its own there
+            found.put(attempt(_addresses_of, host, port, default=OSError(f"the look-up of {host} failed")))
 
         try:
             start_thread(look_up)
@@ -131,6 +129,13 @@ class RequestDeadline:
         if isinstance(addresses, Exception):
             raise addresses
         return addresses
+
+
+def _addresses_of(host: str, port: int) -> _Addresses | Exception:
+    try:
+        return original("socket", "getaddrinfo")(host, port, type=socket.SOCK_STREAM)  # type: ignore[no-any-return]  # no types
+    except (OSError, UnicodeError) as error:
+        return error
 
 
 class BoundedSocket(Socket):
