@@ -6,16 +6,20 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from langchain.agents import create_agent
+from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool
 
-from runspan import Settings, payload
+from runspan import OpenTelemetryCallbackHandler, Settings, payload
 from runspan.payload.tools import tool_definitions
 from tests.fakes import Model
+from tests.meaning.test_signals import Logger
 from tests.tracing import Tracing
 
 
@@ -32,6 +36,10 @@ class Panicking:
     __repr__ = __iter__ = __bool__ = __eq__ = __len__ = _panic
     __hash__ = object.__hash__
     tolist = property(_panic)
+
+
+def throw(error):
+    raise error
 
 
 def tool_that_returns(value):
@@ -120,6 +128,38 @@ class Item:
     def __class__(self):
         Item.asked += 1
         return Item
+
+
+def test_names_are_bounded():
+    """Names of spans, runs, models, tools, nodes, agents, prompts and errors that are far too long are cut."""
+    tracing, events, long = Tracing(), Logger(), "n" * 1_000_000
+    handler = OpenTelemetryCallbackHandler(
+        tracer_provider=tracing.provider, logger_provider=events, settings=Settings(capture_content="none")
+    )
+    error = type(long, (Exception,), {"__module__": long})
+    answer = AIMessage("", response_metadata={"id": long, "model_name": long, "finish_reason": long})
+    params = {"model": long, "service_tier": long, "reasoning_effort": long, "base_url": f"http://{long}/"}
+    metadata = {"ls_provider": long, "langgraph_node": long, "langgraph_checkpoint_ns": long, "session_id": long}
+    config = {"callbacks": [handler], "run_name": long, "metadata": metadata}
+    prompt = ChatPromptTemplate.from_messages([("user", f"{{{long}}} {{short}}")])
+    (prompt | Model(params=params, answer=answer)).invoke({long: "x", "short": "y"}, config)
+    StructuredTool.from_function(lambda q: q, name=long, description=long).invoke({"q": "x"}, config)
+    with pytest.raises(error):
+        RunnableLambda(lambda _: throw(error())).invoke("x", config)
+    create_agent(Model(), [], name=long).invoke({"messages": []}, {"callbacks": [handler]})
+    RunnableLambda(lambda _: dispatch_custom_event(long, {})).invoke("x", config)
+    assert len(tracing.spans) >= 9
+    assert max(len(span.name) for span in tracing.spans) == len("execute_tool ") + 1_000
+    recorded = [span.attributes for span in tracing.spans] + [each["attributes"] for each in events.records]
+    lengths = {}
+    for name, value in itertools.chain.from_iterable(attributes.items() for attributes in recorded):
+        for each in value if isinstance(value, list | tuple) else (value,):
+            lengths.setdefault(name, set()).add(len(str(each)))
+    note = len("… [990,000 characters left out]")
+    described = {"session.id", "gen_ai.conversation.id", "langgraph.checkpoint.namespace", "gen_ai.tool.description"}
+    assert {name for name, found in lengths.items() if max(found) > 1_000} == described
+    assert {max(lengths[name]) for name in described} == {10_000 + note}
+    assert len([name for name, found in lengths.items() if 1_000 in found]) >= 14
 
 
 def test_without_content_nothing_walks_through_payloads():

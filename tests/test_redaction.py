@@ -248,6 +248,39 @@ def test_no_secret_is_cut_in_two_where_texts_have_a_limit_of_their_own(at):
     assert remains(secret, left) == []
 
 
+@pytest.mark.parametrize("at", [9_970, 9_990, 19_950])
+def test_no_secret_is_cut_in_two_where_texts_are_cut_first(at):
+    """Tags, stop sequences, metadata and users are cut before a redactor sees them; no part of a secret is left."""
+    secret = "sk-proj-" + "abcDEF0123456789" * 3
+    tracing = Tracing(
+        Settings(redact=lambda text, _: text.replace(secret, "****"), metadata_keys=("note", "deep"), detail="all")
+    )
+    text = "a" * at + secret + "b" * 20_000
+    metadata = {"note": text, "deep": {"a": [text]}, "user_id": text}
+    Model().bind(stop=[text]).invoke("x", {"metadata": metadata, "tags": [text], **tracing.config})
+    written = dict(tracing.one("chat").attributes)
+    for name in ("langchain.metadata.note", "langchain.metadata.deep", "user.id", "langchain.tags"):
+        assert "aaa" in str(written[name])
+        assert "characters left out]" in str(written[name])
+    assert "aaa" in str(written["gen_ai.request.stop_sequences"])
+    assert remains(secret, json.dumps(written)) == []
+
+
+@pytest.mark.parametrize("at", [960, 990])
+def test_a_redactor_that_joins_finds_no_half_of_a_secret(at):
+    """What another handler has cut before a redactor joined loses its end, in which a part of a secret may be."""
+    secret = "sk-proj-" + "abcDEF0123456789" * 3
+    first = Tracing(Settings(max_attribute_bytes=1_000, capture_chains="all"))
+    second = OpenTelemetryCallbackHandler(
+        tracer_provider=first.provider, settings=Settings(redact=lambda text, _: text.replace(secret, "****"))
+    )
+    text = "word " * (at // 5 - 10) + secret + " word" * 2_000
+    RunnableLambda(lambda x: x, name="outer").invoke(text, {"callbacks": [first.handler, second]})
+    (span,) = first.spans
+    assert remains(secret, span.to_json()) == []
+    assert json.loads(span.to_json())["attributes"]["input.value"].endswith(f"… [{len(text):,} characters left out]")
+
+
 @pytest.mark.parametrize("secret", [*SECRETS, *KEYED_SECRETS], ids=lambda secret: secret.kind)
 def test_the_ready_made_redactor_knows_keys_and_tokens(secret):
     """Keys, tokens and passwords are masked in every surrounding, by the Collector's list."""

@@ -19,7 +19,7 @@ from runspan.arguments import check_provider, shown
 from runspan.payload import failure
 from runspan.payload.constructed import server
 from runspan.payload.providers import embeddings_provider
-from runspan.payload.text import text_in
+from runspan.payload.text import name_in
 from runspan.payload.writer import Writer
 from runspan.settings import Settings, checked_settings
 from runspan.signals.metrics import RunMetrics, run_metrics
@@ -196,7 +196,7 @@ def _describe(embeddings: Embeddings, texts: Sequence[str]) -> dict[str, AnyValu
 
 def _model(embeddings: Embeddings) -> str | None:
     for name in _MODEL_NAMES:
-        if model := text_in(attempt(getattr, embeddings, name, None, default=None)):
+        if model := name_in(attempt(getattr, embeddings, name, None, default=None)):
             return model
     return None
 

@@ -7,7 +7,7 @@ from runspan.attributes import Attributes, PlainAttributes, is_int64
 from runspan.langchain.run_kinds import StartEvent
 from runspan.payload import Kind
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import clean, is_text, text_at, text_in
+from runspan.payload.text import LONGEST_NAME, clean, is_text, name_at, name_in
 from runspan.payload.writer import Writer
 from runspan.runs.invocation_state import Prompt
 from runspan.runs.run import Run
@@ -54,12 +54,12 @@ def _is_around_alone(run: Run, name: object) -> bool:
 
 def _named(event: StartEvent) -> Attributes:
     """Return name and version in LangSmith's hub, else the name that its user gave it."""
-    repository, owner = text_at(event.metadata, "lc_hub_repo"), text_at(event.metadata, "lc_hub_owner")
+    repository, owner = name_at(event.metadata, "lc_hub_repo"), name_at(event.metadata, "lc_hub_owner")
     if repository:
         name = f"{owner}/{repository}" if owner and owner != _NO_OWNER else repository
-        version = text_at(event.metadata, "lc_hub_commit_hash")
+        version = name_at(event.metadata, "lc_hub_commit_hash")
         return {semconv.PROMPT_NAME: name, **({semconv.PROMPT_VERSION: version} if version else {})}
-    name_given = text_in(event.name)
+    name_given = name_in(event.name)
     return {semconv.PROMPT_NAME: name_given} if name_given and name_given != _class_name(event.serialized) else {}
 
 
@@ -72,7 +72,8 @@ def _variables(inputs: object) -> Attributes:
     """Return the variables that are short texts or numbers; long ones and the like stand in what the model is sent."""
     found: PlainAttributes = {}
     for key, value in stored_pairs(inputs, _MOST_VARIABLES) or ():
-        is_short = is_text(value) and len(value) <= _LONGEST_VARIABLE
-        if is_text(key) and key and (is_short or is_int64(value) or type(value) in (float, bool)):
+        is_number = is_int64(value) or type(value) in (float, bool)
+        is_short = is_number or (is_text(value) and len(value) <= _LONGEST_VARIABLE)
+        if is_short and is_text(key) and 0 < len(key) <= LONGEST_NAME:
             found[f"{semconv.PROMPT_VARIABLE}{clean(key)}"] = clean(value) if is_text(value) else str(value)
     return found

@@ -6,7 +6,7 @@ from typing import Final
 from runspan import semconv
 from runspan.attributes import PlainAttributes
 from runspan.payload.stored import stored_items
-from runspan.payload.text import text_in
+from runspan.payload.text import name_in
 
 # How many items of a result are searched for commands and messages; it may be a table of a million rows.
 MOST_ITEMS: Final = 100
@@ -50,4 +50,4 @@ def first_items(value: object) -> Sequence[object]:
 def _targets(command: object) -> list[str]:
     """Return the nodes that a command goes to, by name or by a ``Send``, each once."""
     nodes = (getattr(each, "node", each) for each in first_items(getattr(command, "goto", ())))
-    return list(dict.fromkeys(name for node in nodes if (name := text_in(node))))
+    return list(dict.fromkeys(name for node in nodes if (name := name_in(node))))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from runspan import semconv
 from runspan.attributes import AttributeValue, PlainAttributes
 from runspan.payload.stored import stored_pairs
-from runspan.payload.text import text_in
+from runspan.payload.text import name_in
 
 _Mapping = Mapping[str, Any] | None
 
@@ -59,7 +59,7 @@ def server(*sources: _Mapping) -> PlainAttributes:
     for source in sources:
         for key, value in stored_pairs(source, _MOST_ARGUMENTS) or ():
             is_address = type(key) is str and (key in _ADDRESSES or key.endswith(_ADDRESS_SUFFIX))
-            if is_address and (url := text_in(value)) and (found := _address(url)):
+            if is_address and (url := name_in(value)) and (found := _address(url)):
                 return dict(found)
     return {}
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Literal, NamedTuple
 
 from runspan.payload.commands import is_of_langgraph
-from runspan.payload.text import clean, describe, described
+from runspan.payload.text import clean, described, name_in
 
 Outcome = Literal["error", "cancelled", "abandoned", "interrupted", "handed_off"]
 
@@ -39,6 +39,5 @@ def _is_raised_by_graphs(error: BaseException, name: str) -> bool:
 
 
 def _error_type(kind: type[BaseException]) -> str:
-    if kind.__module__ == "builtins":
-        return kind.__name__
-    return describe(f"{kind.__module__}.{kind.__qualname__}")
+    is_builtin = kind.__module__ == "builtins"
+    return name_in(kind.__name__ if is_builtin else f"{kind.__module__}.{kind.__qualname__}") or "Exception"

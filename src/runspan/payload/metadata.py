@@ -10,7 +10,7 @@ from runspan import semconv
 from runspan.attributes import PlainAttributes, is_int64
 from runspan.payload.serialize import to_json
 from runspan.payload.stored import stored_items
-from runspan.payload.text import describe, describe_all, is_text, text_at
+from runspan.payload.text import describe, describe_all, is_text, name_at, text_at
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
@@ -27,12 +27,12 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
     if tag_list := stored_items(tags):
         attributes[semconv.TAGS] = describe_all(tag_list)
     if isinstance(metadata, dict) and "langgraph_node" in metadata:
-        if node := text_at(metadata, "langgraph_node"):
+        if node := name_at(metadata, "langgraph_node"):
             attributes[semconv.GRAPH_NODE] = node
         if is_int64(step := metadata.get("langgraph_step")):
             attributes[semconv.GRAPH_STEP] = step
         if namespace := text_at(metadata, "langgraph_checkpoint_ns"):
-            attributes[semconv.CHECKPOINT_NAMESPACE] = namespace
+            attributes[semconv.CHECKPOINT_NAMESPACE] = describe(namespace)
     return attributes
 
 

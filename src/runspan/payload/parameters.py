@@ -7,7 +7,7 @@ from typing import Any, Final
 from runspan import semconv
 from runspan.attributes import AttributeValue, PlainAttributes, is_int64
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import describe_all, text_at, text_in
+from runspan.payload.text import describe_all, name_at, name_in, text_in
 
 _Mapping = Mapping[str, Any] | None
 _Reader = Callable[[Any], AttributeValue | None]
@@ -36,7 +36,7 @@ def model_parameters(
 
 def service_tier(invocation_params: _Mapping) -> str | None:
     """Return the requested service tier, if it is not the provider's to choose."""
-    tier = text_at(invocation_params, "service_tier")
+    tier = name_at(invocation_params, "service_tier")
     return tier if tier != "auto" else None
 
 
@@ -132,8 +132,8 @@ _OF_PARAMETERS: Final[dict[str, tuple[str, _Reader]]] = {
         (semconv.MAX_TOKENS, _int),
     ),
     **dict.fromkeys(("stop", "stop_sequences", "stopSequences"), (semconv.STOP_SEQUENCES, _texts)),
-    **dict.fromkeys(("reasoning_effort", "effort", "thinking_level"), (semconv.REASONING_LEVEL, text_in)),
-    "previous_response_id": (semconv.PREVIOUS_RESPONSE_ID, text_in),
+    **dict.fromkeys(("reasoning_effort", "effort", "thinking_level"), (semconv.REASONING_LEVEL, name_in)),
+    "previous_response_id": (semconv.PREVIOUS_RESPONSE_ID, name_in),
     **dict.fromkeys(
         ("response_format", "response_mime_type", "response_schema", "response_json_schema", "format"),
         (semconv.OUTPUT_TYPE, _form),

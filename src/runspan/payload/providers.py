@@ -6,7 +6,7 @@ from typing import Any, Final
 from runspan import semconv
 from runspan.attributes import PlainAttributes
 from runspan.payload.stored import stored_items
-from runspan.payload.text import text_at
+from runspan.payload.text import name_at
 
 _Mapping = Mapping[str, Any] | None
 
@@ -102,7 +102,7 @@ def provider(metadata: Any, serialized: _Mapping = None, invocation_params: _Map
         serialized: LangChain's description of the model: the path of its class (subclasses inherit it), its arguments.
         invocation_params: of the model, with its own name for its kind (``_type``).
     """
-    name = text_at(metadata, "ls_provider")
+    name = name_at(metadata, "ls_provider")
     name = name.lower() if name else None
     known = _CONVENTIONS.get(name) if name else None
     if known is None and (name is None or _is_of_class(name, serialized)):
@@ -122,7 +122,7 @@ def embeddings_provider(class_name: str | None) -> str | None:
 
 def retrieval_provider(metadata: _Mapping, serialized: _Mapping) -> str | None:
     """Return who embeds the queries of a retriever, else the provider whose package its class is of."""
-    name = embeddings_provider(text_at(metadata, "ls_embedding_provider"))
+    name = embeddings_provider(name_at(metadata, "ls_embedding_provider"))
     # Of other classes, such as a user's, the name says nothing.
     return name if name in _KNOWN else _by_path(serialized)
 
@@ -143,7 +143,7 @@ def _by_path(serialized: _Mapping) -> str | None:
 
 
 def _by_type(invocation_params: _Mapping) -> str | None:
-    kind = text_at(invocation_params, "_type")
+    kind = name_at(invocation_params, "_type")
     if kind is None:
         return None
     kind = kind.removeprefix("chat-")
@@ -157,7 +157,7 @@ def _google(serialized: _Mapping) -> str:
     arguments = serialized.get("kwargs") if isinstance(serialized, dict) else None
     if not isinstance(arguments, dict):
         return _GOOGLE
-    endpoint = text_at(arguments, *_ENDPOINT_KEYS) or ""
+    endpoint = name_at(arguments, *_ENDPOINT_KEYS) or ""
     if arguments.get("vertexai") is True or "aiplatform.googleapis.com" in endpoint:
         return "gcp.vertex_ai"
     if arguments.get("vertexai") is False or "generativelanguage.googleapis.com" in endpoint:

@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
-from runspan.payload.text import text_at, text_in
+from runspan.payload.text import name_at, name_in
 from runspan.payload.usage import is_from_cache, usage
 
 # Ids that LangChain makes from the run's id where the provider gave none.
@@ -27,7 +27,7 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     metadata = message.response_metadata if message is not None else None
     info = next((each.generation_info for each in generations), None)
     attributes = _usage(message, response.llm_output, info)
-    if response_id := text_at(metadata, "id") or text_at(response.llm_output, "id") or _message_id(message):
+    if response_id := name_at(metadata, "id") or name_at(response.llm_output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id
     if model := _first_text((metadata, response.llm_output, info), "model_name", "model"):
         attributes[semconv.RESPONSE_MODEL] = _VERSION_TWICE.sub(r"\1", model)
@@ -38,22 +38,22 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     interface = _first_text((metadata, response.llm_output), "model_provider")
     if interface == "openai":
         _add_openai(attributes, metadata, response.llm_output)
-    elif interface == "anthropic" and (tier := text_at((metadata or {}).get("usage"), "service_tier")):
+    elif interface == "anthropic" and (tier := name_at((metadata or {}).get("usage"), "service_tier")):
         attributes[semconv.ANTHROPIC_RESPONSE_TIER] = tier
     return attributes
 
 
 def finish_reason(generation: Generation) -> str | None:
     """Return why a generation ended, in the provider's own word."""
-    if reason := text_at(generation.generation_info, *_FINISH_KEYS):
+    if reason := name_at(generation.generation_info, *_FINISH_KEYS):
         return reason
     message = _message(generation)
     if message is None:
         return None
     metadata = message.response_metadata
-    reason = text_at(metadata, *_FINISH_KEYS) or text_at(metadata.get("incomplete_details"), "reason")
+    reason = name_at(metadata, *_FINISH_KEYS) or name_at(metadata.get("incomplete_details"), "reason")
     # OpenAI's Responses API gives a reason for what is not complete alone.
-    return reason or _OF_STATUS.get(text_at(metadata, "status") or "")
+    return reason or _OF_STATUS.get(name_at(metadata, "status") or "")
 
 
 def came_before_failure(response: LLMResult) -> LLMResult | None:
@@ -76,7 +76,7 @@ def _usage(message: AIMessage | None, *sources: Mapping[str, Any] | None) -> Pla
 
 
 def _first_text(sources: Iterable[Mapping[str, Any] | None], *keys: str) -> str | None:
-    return next((text for source in sources if (text := text_at(source, *keys))), None)
+    return next((text for source in sources if (text := name_at(source, *keys))), None)
 
 
 def _message(generation: Generation) -> AIMessage | None:
@@ -85,13 +85,13 @@ def _message(generation: Generation) -> AIMessage | None:
 
 
 def _message_id(message: AIMessage | None) -> str | None:
-    message_id = text_in(message.id) if message is not None else None
+    message_id = name_in(message.id) if message is not None else None
     return message_id if message_id is not None and not message_id.startswith(_OWN_IDS) else None
 
 
 def _add_openai(attributes: PlainAttributes, *sources: Mapping[str, Any] | None) -> None:
     for source in sources:
-        if tier := text_at(source, "service_tier"):
+        if tier := name_at(source, "service_tier"):
             attributes[semconv.OPENAI_RESPONSE_TIER] = tier
-        if fingerprint := text_at(source, "system_fingerprint"):
+        if fingerprint := name_at(source, "system_fingerprint"):
             attributes[semconv.OPENAI_FINGERPRINT] = fingerprint

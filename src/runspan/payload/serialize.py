@@ -18,7 +18,8 @@ from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, ma
 from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
-from runspan.payload.text import Excerpt, clean, describe, described, is_text, unprintable
+from runspan.payload.text import CUT, Excerpt, clean, describe, described, is_text, unprintable
+from runspan.payload.truncate import fitted
 
 DEFAULT_ROOM: Final = 1_000_000
 """Bytes."""
@@ -34,9 +35,6 @@ _BRACKETS: Final = 3  # with a comma
 _NOTE: Final = 44
 _NOTE_AS_ITEM: Final = _NOTE + 80
 _MESSAGE: Final = len('{"role":"","parts":[{"type":"text","content":}]},')
-# Beyond what is kept of a text so many characters are redacted, too: a secret that ends there must not be cut in two.
-_MARGIN: Final = 2_000
-_CUT: Final = "…"
 
 
 @dataclass(slots=True)
@@ -91,37 +89,6 @@ def to_json(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = Non
     copy = attempt(walk.run, value, default="<too deep>")  # only a RecursionError can come here
     walk.extend_texts()
     return orjson.dumps(copy, default=_CutText.shown).decode()
-
-
-def fitted(text: str, room: int, redact: Redact | None = None, size: Callable[[str], int] = len) -> str:
-    """Return a text, or its beginning and a note of how much was left out; at most so many bytes.
-
-    Args:
-        text: any text, which is cleaned.
-        room: in bytes.
-        redact: is called with what is kept and a margin.
-        size: returns the bytes that a text takes.
-    """
-    window = clean(text[: room + _MARGIN])
-    kept = redact(window) if redact is not None else window
-    is_whole = len(window) >= len(text) or len(text) <= room + _MARGIN
-    if is_whole and size(kept) <= room:
-        return kept
-    note = f"{_CUT} [{len(text):,} characters left out]"
-    if size(note) > room:
-        return _CUT if size(_CUT) <= room else ""
-    # What is redacted may be shorter, so the margin may come into what is kept, a secret cut in two at its end.
-    kept = (kept if is_whole else kept[:-_MARGIN])[:room]
-    while kept and (excess := size(kept + note) - room) > 0:
-        kept = kept[: max(0, len(kept) - max(1, excess // 6))]  # no character takes more than six bytes
-    return f"{kept}{_CUT} [{len(text) - len(kept):,} characters left out]"
-
-
-def ending(text: str, most: int, redact: Redact | None) -> str:
-    """Return the last characters of a text, redacted with a margin before them."""
-    window = clean(text[-most - _MARGIN :])
-    kept = redact(window) if redact is not None else window
-    return kept if len(text) <= most else kept[_MARGIN:][-most:]
 
 
 def without_media(text: str) -> str:
@@ -273,7 +240,7 @@ class _Walk:
                 copies[name] = self.copy(_medium(each, pairs or []) if name in DATA_KEYS else each, depth)
             except _FullError:
                 self._room = before
-                copies[_CUT] = _left_out(size - len(copies), "keys")
+                copies[CUT] = _left_out(size - len(copies), "keys")
                 return copies
         self._room += _NOTE
         return copies
@@ -356,4 +323,4 @@ def _newest_first(size: int) -> Iterable[int]:
 
 
 def _left_out(count: int, what: str = "items") -> str:
-    return f"{_CUT} [{count:,} {what} left out]"
+    return f"{CUT} [{count:,} {what} left out]"

@@ -10,7 +10,7 @@ from runspan.payload.constructed import server
 from runspan.payload.parameters import model_parameters, service_tier
 from runspan.payload.providers import provider, retrieval_provider
 from runspan.payload.stored import stored_items
-from runspan.payload.text import describe, text_at, text_in
+from runspan.payload.text import describe, described, name_at, name_in, text_at
 
 _Mapping = Mapping[str, Any] | None
 
@@ -81,10 +81,10 @@ def chain_start(
         graph: the compiled graph that starts, if it is one.
     """
     if graph is not None:
-        return _graph_start(text_in(run_name), graph)
-    kind_name = text_in(run_type)
+        return _graph_start(name_in(run_name), graph)
+    kind_name = name_in(run_type)
     kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
-    name = text_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
+    name = name_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
     return Start(kind, name, _typed(kind))
 
 
@@ -96,9 +96,9 @@ def _graph_start(run_name: str | None, graph: object) -> Start:
     name = run_name if run_name != _UNNAMED else None
     config = getattr(graph, "config", None)
     bound = config.get("metadata") if isinstance(config, dict) else None
-    agent_name = text_at(bound, "lc_agent_name")
+    agent_name = name_at(bound, "lc_agent_name")
     kind, name_key = Kind.GRAPH, semconv.WORKFLOW_NAME
-    if agent_name or text_at(bound, "ls_integration") in _AGENT_INTEGRATIONS:
+    if agent_name or name_at(bound, "ls_integration") in _AGENT_INTEGRATIONS:
         kind, name_key, name = Kind.AGENT, semconv.AGENT_NAME, agent_name or name
     attributes = _attributes(kind, run_name)
     if name:
@@ -117,7 +117,7 @@ def model_start(
     constructed: _Mapping = None,
 ) -> Start:
     """Start a call of a chat model or of a completion model; ``constructed`` has its constructor's arguments."""
-    attributes = _attributes(kind, text_in(run_name) or _serialized_name(serialized))
+    attributes = _attributes(kind, name_in(run_name) or _serialized_name(serialized))
     attributes.update(model_parameters(invocation_params, metadata, options, constructed))
     attributes.update(server(invocation_params, constructed))
     if name := provider(metadata, serialized, invocation_params):
@@ -125,32 +125,32 @@ def model_start(
         if name == "openai" and (tier := service_tier(invocation_params)):
             attributes[semconv.OPENAI_SERVICE_TIER] = tier
     # Azure's completion models are asked for by their deployment; a model's name is there by default.
-    model = text_at(invocation_params, "deployment_name", *_MODEL_KEYS) or text_at(metadata, "ls_model_name")
-    if model := model or text_at(constructed, *_MODEL_KEYS):
+    model = name_at(invocation_params, "deployment_name", *_MODEL_KEYS) or name_at(metadata, "ls_model_name")
+    if model := model or name_at(constructed, *_MODEL_KEYS):
         attributes[semconv.REQUEST_MODEL] = model
     return _start(kind, model, attributes)
 
 
 def tool_start(*, serialized: _Mapping = None, run_name: str | None = None, tool_call_id: str | None = None) -> Start:
     """Start a call of a tool."""
-    own_name = text_in(run_name)
+    own_name = name_in(run_name)
     name = _serialized_name(serialized) or own_name or "tool"
     attributes = _attributes(Kind.TOOL, own_name if own_name != name else None)
     attributes[semconv.TOOL_NAME] = name
     attributes[semconv.TOOL_TYPE] = "function"
     if description := text_at(serialized, "description"):
-        attributes[semconv.TOOL_DESCRIPTION] = description
-    if call_id := text_in(tool_call_id):
+        attributes[semconv.TOOL_DESCRIPTION] = describe(description)
+    if call_id := name_in(tool_call_id):
         attributes[semconv.TOOL_CALL_ID] = call_id
     return _start(Kind.TOOL, name, attributes)
 
 
 def retriever_start(*, serialized: _Mapping = None, run_name: str | None = None, metadata: _Mapping = None) -> Start:
     """Start a search of a retriever; provider and model are those of the embeddings, if it has them."""
-    attributes = _attributes(Kind.RETRIEVER, text_in(run_name) or _serialized_name(serialized))
+    attributes = _attributes(Kind.RETRIEVER, name_in(run_name) or _serialized_name(serialized))
     if name := retrieval_provider(metadata, serialized):
         attributes[semconv.PROVIDER] = name
-    if model := text_at(metadata, "ls_embedding_model"):
+    if model := name_at(metadata, "ls_embedding_model"):
         attributes[semconv.REQUEST_MODEL] = model
     return _start(Kind.RETRIEVER, None, attributes)
 
@@ -174,7 +174,7 @@ def _typed(kind: Kind) -> PlainAttributes:
 
 def _serialized_name(serialized: _Mapping) -> str | None:
     """Return the name of what runs, else of its class (the last of ``id``, a path of module names)."""
-    if name := text_at(serialized, "name"):
+    if name := name_at(serialized, "name"):
         return name
     path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
-    return describe(path[-1]) if path else None
+    return name_in(described(path[-1])) if path else None

@@ -6,10 +6,12 @@ from typing import Final, TypeGuard
 
 from runspan._guard import attempt_quietly
 
-# The limit of a repr, a name or an id. Content is not cut.
-LONGEST_DESCRIPTION: Final = 10_000  # characters
+# Limits of what is no content, in characters: of a name or a word; of a repr, an id or a description.
+LONGEST_NAME: Final = 1_000
+LONGEST_DESCRIPTION: Final = 10_000
 # That of a list of them; a backend may refuse a span for an attribute of 65,000.
 _ROOM_FOR_ALL: Final = 20_000  # bytes
+CUT: Final = "…"
 
 # The attribute of ``type`` itself: a metaclass may have another ``__name__``, one that raises.
 _class_name = type.__dict__["__name__"].__get__
@@ -60,9 +62,28 @@ def text_at(source: object, *keys: str) -> str | None:
     return None
 
 
+def name_in(value: object) -> str | None:
+    """Return a value that is a text and not empty, cut where it is longer than names are."""
+    text = text_in(value)
+    return text if text is None or len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + CUT
+
+
+def name_at(source: object, *keys: str) -> str | None:
+    """Return the first text that is not empty under one of the keys of a dictionary, cut as names are."""
+    return name_in(text_at(source, *keys))
+
+
 def describe(value: object, by: Callable[[object], str] = str) -> str:
-    """Return any value as a text of bounded length; a placeholder if its own code fails."""
-    return clean(described(value, by)[:LONGEST_DESCRIPTION])
+    """Return any value as a text of bounded length, with a note if it was cut; a placeholder if its own code fails."""
+    text = described(value, by)
+    if len(text) <= LONGEST_DESCRIPTION:
+        return clean(text)
+    return with_note(clean(text[:LONGEST_DESCRIPTION]), len(text) - LONGEST_DESCRIPTION)
+
+
+def with_note(kept: str, left_out: int) -> str:
+    """Return what is kept of a text with a note of how many characters were left out."""
+    return f"{kept}{CUT} [{left_out:,} characters left out]"
 
 
 def described(value: object, by: Callable[[object], str] = str) -> str:
@@ -80,7 +101,7 @@ def describe_all(values: Iterable[object]) -> list[str]:
         text = describe(value)
         room -= len(text.encode())
         if room < 0:
-            texts.append("…")
+            texts.append(CUT)
             break
         texts.append(text)
     return texts

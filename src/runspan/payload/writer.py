@@ -8,8 +8,9 @@ import orjson
 
 from runspan.attributes import Attributes, PlainAttributes, is_content
 from runspan.payload.redacting import Redact, beside_key, redacted_by
-from runspan.payload.serialize import DEFAULT_ROOM, ending, fitted, to_json, without_media
+from runspan.payload.serialize import DEFAULT_ROOM, to_json, without_media
 from runspan.payload.text import LONGEST_DESCRIPTION, is_text
+from runspan.payload.truncate import ending, fitted, redacted_after_cut
 from runspan.semconv import EXCEPTION_MESSAGE, METADATA, PROMPT_VARIABLE
 from runspan.settings import Redactor
 
@@ -144,12 +145,13 @@ class Writer:
     def _redact_value(self, name: str, value: Any) -> Any:
         if not is_content(name) and not name.startswith(METADATA):
             return value
+        redact = partial(redacted_after_cut, redact=partial(self._redacted, name=name))
         parsed = _json_in(value, DEFAULT_ROOM) if is_text(value) else None
         if parsed is not None:
-            return to_json(parsed, redact=self._redact(name))
+            return to_json(parsed, redact=redact)
         if is_text(value):
-            return self._redacted(value, name)
-        return orjson.loads(to_json(value, redact=self._redact(name)))
+            return redact(value)
+        return orjson.loads(to_json(value, redact=redact))
 
     def _room(self) -> int:
         if self._budget is None:

@@ -17,7 +17,7 @@ from runspan.arguments import shown
 from runspan.attributes import Attributes, is_int64
 from runspan.payload import clean, failure, to_json
 from runspan.payload.structure import MAX_STRUCTURE_DEPTH
-from runspan.payload.text import is_text
+from runspan.payload.text import describe, is_text, name_in
 from runspan.payload.writer import Writer
 from runspan.signals import private_names
 
@@ -106,7 +106,8 @@ class RunEvents:
 
     def custom(self, span: Span, name: str, data: object, write: Writer | None) -> None:
         """Emit a custom event that the application dispatched."""
-        self._emit(span, semconv.CUSTOM_EVENT, "INFO", lambda: {semconv.EVENT_NAME: clean(name), **_data(data, write)})
+        named = {semconv.EVENT_NAME: name_in(name) or ""}
+        self._emit(span, semconv.CUSTOM_EVENT, "INFO", lambda: {**named, **_data(data, write)})
 
     def retry(self, span: Span, state: object) -> None:
         """Emit that another attempt follows; ``state`` is tenacity's ``RetryCallState``."""
@@ -191,7 +192,7 @@ def _checkpoint(
 ) -> Attributes:
     path = namespace if isinstance(namespace, str) else "|".join(namespace)
     data = _data(payload, write) if payload is not None else {}
-    return {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: path, **data}
+    return {semconv.CHECKPOINT_ID: checkpoint_id, semconv.CHECKPOINT_NAMESPACE: describe(path), **data}
 
 
 def _data(data: object, write: Writer | None) -> Attributes:
