@@ -14,7 +14,7 @@ async call only the innermost is there, since each has a task of its own; so in 
 equal messages count, too. Other loops leave no evidence: who asks again may ask something else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NamedTuple
 
@@ -27,21 +27,25 @@ from runspan.payload.metadata import attempt_of
 from runspan.runs.execution import Style
 from runspan.runs.invocation_state import Failed
 from runspan.runs.run import Run
+from runspan.runs.starting_frame import StartFrames
 
 _FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _FALLBACKS_NAME: Final = "RunnableWithFallbacks"
+_MODEL_FALLBACK: Final = "langchain.agents.middleware.model_fallback"
 # Functions of these modules call again what failed. Those that count do so in a local variable, from 0.
-_RETRYING: Final = frozenset(
+_REPEATING: Final = frozenset(
     (
         "langchain_core.runnables.retry",
         "langchain.agents.middleware.model_retry",
         "langchain.agents.middleware.tool_retry",
+        _MODEL_FALLBACK,
     )
 )
 _COUNTER: Final = "attempt"
-# Those of this one have the fallback of the moment in a local variable, out of ``self.models``.
-_MODEL_FALLBACK: Final = "langchain.agents.middleware.model_fallback"
+# Those of model_fallback have the fallback of the moment in a local variable, out of ``self.models``.
 _CURRENT_MODEL: Final = "fallback_model"
+# LangGraph's, which calls each node of a graph: what repeats the graph is beyond.
+_STARTS_TASKS: Final = "langgraph.pregel._retry"
 _MODEL_NODE: Final = "model"
 _MOST_FRAMES: Final = 60  # between a run and the function that repeats it
 _MOST_REMEMBERED: Final = 1000
@@ -91,7 +95,7 @@ def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
         return _Position(fallback=len(failed), before=last)
     if number := attempt_of(event.tags):
         return _Position(attempt=number, before=last)
-    attempt, fallback = _position_on_stack(run, event.caller)
+    attempt, fallback = _position_on_stack(run, event.frames)
     before = [each for each in failed if each.site.is_same_task(run.site)]
     key = run.invocation.attempt_key
     if same := [each for each in failed if each.attempt_key == key] if key is not None else []:
@@ -146,16 +150,15 @@ def _is_model_node(run: Run) -> bool:
     return is_in_agent and run.start_attributes.get(semconv.GRAPH_NODE) == _MODEL_NODE
 
 
-def _position_on_stack(run: Run, caller: FrameType) -> tuple[int, int]:
+def _position_on_stack(run: Run, frames: StartFrames) -> tuple[int, int]:
     """Return the attempt and the fallback by who calls the run; 0 where nobody repeats it, and for the first."""
     attempt = fallback = 0
-    for frame in _frames_around(run, caller):
-        module = frame.f_globals.get("__name__")
-        if module in _RETRYING and not attempt:
+    for frame, module in _repeating_frames(run, frames):
+        if module == _MODEL_FALLBACK:
+            fallback = fallback or _fallback_in(frame)
+        elif not attempt:
             count = frame.f_locals.get(_COUNTER)
             attempt = count + 1 if isinstance(count, int) else 1
-        elif module == _MODEL_FALLBACK and not fallback:
-            fallback = _fallback_in(frame)
     return attempt, fallback
 
 
@@ -165,13 +168,19 @@ def _fallback_in(frame: FrameType) -> int:
     return next((number for number, model in enumerate(models, 1) if model is current), 0)
 
 
-def _frames_around(run: Run, caller: FrameType) -> Iterator[FrameType]:
-    """Yield the frames that called a run, up to those of the runs around it."""
+def _repeating_frames(run: Run, frames: StartFrames) -> list[tuple[FrameType, str]]:
+    """Return the frames that repeat a run, and their modules: of those that called it, within the runs around it."""
     # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
     around = {(each.site.frame_id, each.site.module) for each in run.lineage()}
-    frame = caller.f_back
+    found: list[tuple[FrameType, str]] = []
+    frame: FrameType | None = frames.starter
     for _ in range(_MOST_FRAMES):
-        if frame is None or (id(frame), frame.f_globals.get("__name__")) in around:
-            return
-        yield frame
+        if frame is None:
+            break
+        module = frame.f_globals.get("__name__")
+        if module == _STARTS_TASKS or (id(frame), module) in around:
+            break
+        if module in _REPEATING:
+            found.append((frame, module))
         frame = frame.f_back
+    return found

@@ -21,14 +21,11 @@ def takes_attributes(run: Run) -> bool:
 
 def span_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes the content of a run; None if none of it is recorded anywhere."""
-    if not _wants_content(run, bridge.settings):
-        return None
     record = run.record
-    if record.writer is None:
-        record.writer = Writer(
-            attribute_bytes=bridge.attribute_bytes, budget=_budget(run, bridge.settings), redactors=record.redactors
-        )
-    writer: Writer = record.writer
+    if record.written_captures != record.captures:
+        record.written_captures = record.captures
+        record.writer = _make_writer(run, bridge) if _wants_content(run, bridge.settings) else None
+    writer: Writer | None = record.writer
     return writer
 
 
@@ -36,9 +33,8 @@ def error_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes the text of the error of a run; None if it is not recorded anywhere."""
     if not run.record.captures:
         return None
-    budget = _budget(run, bridge.settings)
-    budget.is_reserved = True
-    return Writer(attribute_bytes=bridge.attribute_bytes, budget=budget, redactors=run.record.redactors)
+    _budget(run, bridge.settings).is_reserved = True
+    return _make_writer(run, bridge)
 
 
 def event_writer(run: Run, bridge: Bridge) -> Writer | None:
@@ -46,6 +42,12 @@ def event_writer(run: Run, bridge: Bridge) -> Writer | None:
     if "event" not in run.record.captures:
         return None
     return Writer(attribute_bytes=bridge.settings.max_attribute_bytes, redactors=run.record.redactors)
+
+
+def _make_writer(run: Run, bridge: Bridge) -> Writer:
+    return Writer(
+        attribute_bytes=bridge.attribute_bytes, budget=_budget(run, bridge.settings), redactors=run.record.redactors
+    )
 
 
 def _wants_content(run: Run, settings: Settings) -> bool:

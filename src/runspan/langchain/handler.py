@@ -27,7 +27,7 @@ from runspan.langchain.trace_policy import AS_THEY_ARE, transforms_of
 from runspan.listeners.flush import flush
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
-from runspan.runs.starting_frame import starting_in_langgraph
+from runspan.runs.starting_frame import start_frames, starting_in_langgraph
 from runspan.runs.traceparent import format_traceparent
 from runspan.settings import Option, Settings, checked_settings, trace_link
 from runspan.signals.signals import Signals
@@ -237,29 +237,29 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
-        caller = _frame_at(1)
-        starting, is_graph = starting_in_langgraph(caller)
+        frames = start_frames(_frame_at(1))
+        starting, is_graph = starting_in_langgraph(frames)
         if is_graph:
             attempt(receive_graph_events, OpenTelemetryCallbackHandler, default=None)
         transforms = attempt(transforms_of, starting, default=AS_THEY_ARE)
         graph = starting if is_graph else None
-        self._starter.start(StartEvent(CHAIN, caller, serialized, inputs, event, graph, transforms))
+        self._starter.start(StartEvent(CHAIN, frames, serialized, inputs, event, graph, transforms))
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
-        self._starter.start(StartEvent(CHAT, _frame_at(1), serialized, messages, event))
+        self._starter.start(StartEvent(CHAT, start_frames(_frame_at(1)), serialized, messages, event))
 
     def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
         """Start a completion model; LangChain gives one prompt in a list."""
-        self._starter.start(StartEvent(COMPLETION, _frame_at(1), serialized, prompts, event))
+        self._starter.start(StartEvent(COMPLETION, start_frames(_frame_at(1)), serialized, prompts, event))
 
     def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
         """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
-        self._starter.start(StartEvent(TOOL, _frame_at(1), serialized, input_str, event))
+        self._starter.start(StartEvent(TOOL, start_frames(_frame_at(1)), serialized, input_str, event))
 
     def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
         """Start a retriever."""
-        self._starter.start(StartEvent(RETRIEVER, _frame_at(1), serialized, query, event))
+        self._starter.start(StartEvent(RETRIEVER, start_frames(_frame_at(1)), serialized, query, event))
 
     def on_llm_new_token(self, *args: Any, **event: Any) -> None:
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""

@@ -1,6 +1,5 @@
 """The kinds of runs: the event that starts one, and how it becomes a span."""
 
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import SpanKind
@@ -12,7 +11,7 @@ from runspan.langchain.trace_policy import AS_THEY_ARE, Transforms, recorded
 from runspan.payload import Kind, Start
 from runspan.payload.constructed import constructor_arguments
 from runspan.payload.writer import Writer
-from runspan.runs.starting_frame import starting_object
+from runspan.runs.starting_frame import StartFrames, starting_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +36,7 @@ class StartEvent:
 
     Args:
         kind: the kind of the run.
-        caller: the frame that called the handler.
+        frames: those that announce it.
         serialized: LangChain's description of the object that runs; None for a runnable.
         content: what the run is given: messages, prompts, a query or a chain's inputs; a tool's arguments as text.
         keywords: the other arguments, as LangChain gave them, for callback handlers.
@@ -47,8 +46,8 @@ class StartEvent:
 
     __slots__ = (
         "arguments",
-        "caller",
         "content",
+        "frames",
         "graph",
         "invocation_params",
         "keywords",
@@ -69,7 +68,7 @@ class StartEvent:
     def __init__(  # noqa: PLR0917  what LangChain gives, in its order
         self,
         kind: RunKind,
-        caller: FrameType,
+        frames: StartFrames,
         serialized: Any,
         content: Any,
         keywords: dict[str, Any],
@@ -77,7 +76,7 @@ class StartEvent:
         transforms: Transforms = AS_THEY_ARE,
     ) -> None:
         self.kind = kind
-        self.caller = caller
+        self.frames = frames
         self.serialized = serialized
         self.content = content
         self.keywords = keywords
@@ -112,7 +111,7 @@ def _chain_start(event: StartEvent) -> Start:
 
 
 def _model_start(event: StartEvent) -> Start:
-    constructed = attempt(constructor_arguments, event.serialized, lambda: starting_object(event.caller), default={})
+    constructed = attempt(constructor_arguments, event.serialized, lambda: starting_object(event.frames), default={})
     return payload.model_start(
         event.kind.run_type,
         serialized=event.serialized,

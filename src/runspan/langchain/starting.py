@@ -31,7 +31,7 @@ from runspan.payload.writer import Writer
 from runspan.runs.current_span import attach_baggage
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
-from runspan.runs.starting_frame import configurable_at
+from runspan.runs.starting_frame import configurable_at, start_frames
 from runspan.runs.tracing import SpanStart, Tracing
 from runspan.settings import Redactor
 
@@ -69,7 +69,7 @@ class RunStarter:
         run_id, tracing = uuid4(), self._bridge.tracing
         try:
             run = tracing.begin(
-                caller,
+                start_frames(caller),
                 run_id,
                 None,
                 SpanStart("invocation", SpanKind.INTERNAL, lambda _: _NOTHING),
@@ -126,7 +126,7 @@ class RunStarter:
         attributes = self._redacted(self._attributes(event, start))
         at_start = attributes if "span" in captures else without_content(attributes)
         run = tracing.begin(
-            event.caller,
+            event.frames,
             run_id,
             event.parent_run_id,
             SpanStart(
@@ -158,7 +158,7 @@ class RunStarter:
         """Return what the span has from its start, so that samplers see it."""
         metadata = event.metadata
         if event.parent_run_id is None:
-            find = partial(configurable_at, event.caller)
+            find = partial(configurable_at, event.frames)
             metadata = event.metadata = attempt(with_configured, metadata, find, default=metadata)
         origin = attempt(payload.origin, event.run_id, metadata, event.tags, default=_NOTHING)
         attributes = {**start.attributes, **origin}
@@ -220,7 +220,7 @@ class RunStarter:
 
 def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
     """Have another handler redact what is recorded of a run already; its span keeps none of what that changes."""
-    run.record.redactors, run.record.writer = run.record.redactors + redactors, None
+    run.record.redactors, run.record.written_captures = run.record.redactors + redactors, None
     write = Writer(redactors=redactors)
     run.record.attributes = write.redacted(run.record.attributes)
     content = write.redacted(run.start_attributes)
@@ -231,7 +231,7 @@ def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
 
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:
-    if event.caller.f_code.co_flags & inspect.CO_COROUTINE:
+    if event.frames.caller.f_code.co_flags & inspect.CO_COROUTINE:
         run.audience.ensure_outbox(outbox_here)
     serialized = attempt(event.described_object, default={})
     start = Event(event.kind.callback, (serialized, event.content), event.keywords)

@@ -52,7 +52,8 @@ class Audience:
 
     def join(self, handler: object, scope: Scope = NOBODY) -> Scope:
         """Add a handler and its listeners; return those of them that did not listen before."""
-        self.handlers = (*(each for each in self.handlers if each is not handler), handler)
+        self.leave(handler)
+        self.handlers += (handler,)
         new = scope.without(self.scope)
         self.listen(new)
         return new
@@ -63,7 +64,8 @@ class Audience:
 
     def leave(self, handler: object) -> None:
         """Leave out a handler; its listeners stay."""
-        self.handlers = tuple(each for each in self.handlers if each is not handler)
+        if self.handlers:
+            self.handlers = tuple(each for each in self.handlers if each is not handler)
 
     def ensure_outbox(self, make: "Callable[[], EventSink | None]") -> None:
         """Have an outbox made if there is none."""

@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from runspan._threads import get_ident as _thread_id
-from runspan.runs.starting_frame import starting_frame
+from runspan.runs.starting_frame import StartFrames
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
@@ -65,7 +65,7 @@ class ExecutionSite:
     """The function, thread, greenlet and task that started a run.
 
     Args:
-        caller: the frame that called the handler.
+        frames: those that announced the run.
         on_gone: called when the callback manager that started the run no longer exists.
     """
 
@@ -82,8 +82,8 @@ class ExecutionSite:
         "thread_id",
     )
 
-    def __init__(self, caller: FrameType, on_gone: Callable[[object], None]) -> None:
-        frame, manager = starting_frame(caller)
+    def __init__(self, frames: StartFrames, on_gone: Callable[[object], None]) -> None:
+        _, frame, manager = frames
         style = _style(frame)
         if style is Style.GENERATOR and (reader := _reader_until_the_end(frame)) is not None:
             frame, style = reader, Style.ORDINARY

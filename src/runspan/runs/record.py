@@ -40,7 +40,16 @@ class Stream:
 class Record:
     """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
 
-    __slots__ = ("attributes", "budget", "captures", "describe_abandoned", "redactors", "transform_outputs", "writer")
+    __slots__ = (
+        "attributes",
+        "budget",
+        "captures",
+        "describe_abandoned",
+        "redactors",
+        "transform_outputs",
+        "writer",
+        "written_captures",
+    )
 
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
@@ -53,7 +62,9 @@ class Record:
         self.redactors: tuple[Redactor, ...] = ()
         """Those of all handlers of the run; they get content before it is recorded."""
         self.writer: Any = None
-        """What writes its content within the budget, once that was asked for."""
+        """What writes its content within the budget, once that was asked for; None if none of it is recorded."""
+        self.written_captures: frozenset[Destination] | None = None
+        """The ``captures`` that this was found by; None if it has to be found."""
         self.transform_outputs: Callable[[Any], Any] | None = None
         """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
 

@@ -2,7 +2,6 @@
 
 import enum
 import time
-from types import FrameType
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 from weakref import ref
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from runspan.runs.interfaces import SpanRouter
     from runspan.runs.invocation_state import AgentUsage
+    from runspan.runs.starting_frame import StartFrames
 
 _NOTHING: Final[Attributes] = {}
 _OF_ONE_FRAME: Final = (Style.ORDINARY, Style.GENERATOR)
@@ -118,7 +118,7 @@ class Run:
         run_id: UUID,
         named_parent_id: UUID | None,
         table: Table,
-        caller: FrameType,
+        frames: "StartFrames",
         *,
         is_chain: bool,
         is_model: bool = False,
@@ -128,7 +128,7 @@ class Run:
         self.table = table
         self.is_chain = is_chain
         self.is_model = is_model
-        self.site = ExecutionSite(caller, self._on_gone)
+        self.site = ExecutionSite(frames, self._on_gone)
         self.started_ns = time.time_ns()
         self.start_attributes: Attributes = _NOTHING
         """What its span was started with."""

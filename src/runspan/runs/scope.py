@@ -36,6 +36,8 @@ class Scope(NamedTuple):
 
     def without(self, other: "Scope") -> "Scope":
         """Return who is not in the other."""
+        if self is NOBODY or self is other:
+            return NOBODY
         processors = only_new(self.processors, other.processors)
         callbacks = only_new(self.callbacks, other.callbacks)
         baggage = tuple(pair for pair in self.baggage if pair not in other.baggage)

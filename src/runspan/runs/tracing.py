@@ -3,7 +3,6 @@
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Final, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -21,6 +20,7 @@ from runspan.runs.current_span import attach, starting
 from runspan.runs.parent import Parent, drop_past, find_parent
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
+from runspan.runs.starting_frame import StartFrames
 from runspan.runs.table import RunTable
 
 # Set in a context by who wants no spans there, such as an exporter that makes requests itself.
@@ -61,7 +61,7 @@ class Tracing:
 
     def begin(
         self,
-        caller: FrameType,
+        frames: StartFrames,
         run_id: UUID,
         parent_id: UUID | None,
         span: SpanStart,
@@ -76,7 +76,7 @@ class Tracing:
         A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
 
         Args:
-            caller: the frame that called the handler.
+            frames: those that announced the run.
             run_id: the run.
             parent_id: the run that LangChain names as its parent.
             span: what its span is started with.
@@ -86,7 +86,7 @@ class Tracing:
             scope: the listeners that its handler brings; those of its parent hear it anyway.
         """
         reaper.start()
-        run = Run(run_id, parent_id, self.table, caller, is_chain=is_chain, is_model=is_model)
+        run = Run(run_id, parent_id, self.table, frames, is_chain=is_chain, is_model=is_model)
         here = otel.get_current()
         parent = self._parent_of(run, here)
         run.parent, run.span = parent.run, parent.span
