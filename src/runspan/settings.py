@@ -95,7 +95,8 @@ class Settings(_OneLineErrors):
             output, where their state has messages; all others ``input.value`` and ``output.value``, a text as it is and
             all else as JSON.
         max_attribute_bytes: the most that the content of one attribute takes; what is longer is cut, with a note of how
-            much that was. Its default is what Jaeger with Badger holds.
+            much that was. Its default is what Jaeger with Badger holds. OpenTelemetry's variable for the length of
+            attributes lowers it; a limit that a provider was given in code does not, so it has to be given here, too.
         max_span_bytes: the most that the content of one span takes.
         max_trace_bytes: the most that the content of an invocation takes, all its spans together.
         redact: is called with each text of content, of tags and of metadata that would be recorded, and the name of the

@@ -10,6 +10,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel
 
 from runspan import OpenTelemetryCallbackHandler, Settings, payload, semconv
@@ -290,6 +293,23 @@ def test_opentelemetrys_limit_of_a_text_breaks_no_json(monkeypatch, name, limit)
     assert_json(tracing.spans)
     if limit == 1_000:
         assert "look, look" in tracing.one("invoke_agent helper").attributes["gen_ai.input.messages"]
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("limit", [100, 1_000])
+def test_a_limit_of_a_text_in_code_breaks_no_json_if_the_handler_has_it_too(limit):
+    """Where a provider was given its limit in code, the same number as a setting of the handler keeps JSON valid."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(span_limits=SpanLimits(max_span_attribute_length=limit), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    settings = Settings(capture_chains="all", max_attribute_bytes=limit)
+    handler = OpenTelemetryCallbackHandler(tracer_provider=provider, settings=settings)
+    agent = create_agent(Model(answer="é" * 2_000), [], name="helper")
+    agent.invoke({"messages": [("user", "look, é, " * 1_000)]}, {"callbacks": [handler]})
+    spans = exporter.get_finished_spans()
+    assert_json(spans)
+    longest = max(len(value) for span in spans for value in span.attributes.values() if isinstance(value, str))
+    assert limit / 4 < longest <= limit
 
 
 def test_metadata_pushes_out_no_core_attribute(monkeypatch):
