@@ -50,8 +50,9 @@ class Interrupted:
         return True
 
     def _enter(self, frame, event, argument):
-        # What is raised in a weak reference's callback is nobody's.
-        is_meant = frame.f_code.co_filename.startswith(self._packages) and frame.f_code.co_name != "_on_gone"
+        # What is raised in a callback of a weak reference or of the garbage collector is nobody's.
+        is_nobodys = frame.f_code.co_name in {"_on_gone", "_on_collection"}
+        is_meant = frame.f_code.co_filename.startswith(self._packages) and not is_nobodys
         return self._step if is_meant else None
 
     def _step(self, frame, event, argument):

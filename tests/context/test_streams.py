@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableGenerator, RunnableLambda, RunnableParallel
 from opentelemetry import trace
 
@@ -143,6 +145,58 @@ def test_a_chains_stream_left_early_is_abandoned(tracing, name, leave):
     (top,) = [span for span in tracing.spans if span.parent is None]
     assert top.attributes["langchain.run.outcome"] == "abandoned"
     assert all(span.status.is_ok for span in tracing.spans)
+
+
+class _Ages(BaseCallbackHandler):
+    """Has the collector count the generators that exist before a run among the older."""
+
+    def on_chain_start(self, *_, **__):
+        gc.collect(0)
+
+
+@pytest.fixture
+def uncollected():
+    """Have nothing collected but what the test collects."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_chains_stream_left_to_the_collector_of_cycles_is_abandoned(tracing, name):
+    """It is abandoned also if the collector closes younger generators first: a chain's is older than what it reads."""
+    config = {"callbacks": [*tracing.config["callbacks"], _Ages()]}
+    cycle = [STREAMS[name](tracing).stream({"values": []} if name == "graph" else "x", config)]
+    cycle.append(cycle)
+    next(cycle[0])
+    del cycle
+    gc.collect()
+    tracing.settle()
+    (top,) = [span for span in tracing.spans if span.parent is None]
+    assert top.attributes["langchain.run.outcome"] == "abandoned"
+    assert all(span.status.is_ok for span in tracing.spans)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_stream_read_while_the_collector_works_elsewhere_is_whole(tracing):
+    """A collection that closes one stream says nothing of those that other threads read to their end."""
+
+    def read_another():
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(list, RunnableGenerator(_words, name="read").stream("x", tracing.config)).result()
+
+    class Cycle:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            read_another()
+
+    Cycle()
+    gc.collect()
+    assert tracing.text() == "read"
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from runspan._threads import get_ident as _thread_id
+from runspan.runs import garbage_collection
 from runspan.runs.starting_frame import StartFrames
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
@@ -98,6 +99,8 @@ class ExecutionSite:
         self._task = None if task is None else weakref.ref(task)
         self._manager = None if manager is None else weakref.ref(manager, on_gone)
         self._distance = 0
+        if self._is_swallowing:
+            garbage_collection.watch()
 
     @property
     def has_manager(self) -> bool:
@@ -182,14 +185,20 @@ class ExecutionSite:
     def was_left(self) -> bool:
         """Return, while LangChain reports the end of a chain, whether it is a stream that its consumer left.
 
-        Then the generator that the chain passes on is suspended in the midst; that of a whole stream is finished.
+        Then the generator that the chain passes on is suspended in the midst; that of a whole stream is finished. The
+        collector of cycles may have closed that one first: whatever stream it ends was left.
         """
-        if self.style is not Style.GENERATOR or self.module != _STREAMS:
+        if not self._is_swallowing:
             return False
         frame = self._found_on(_frame_at(1))
-        return frame is not None and any(
-            isinstance(value, GeneratorType) and value.gi_suspended for value in frame.f_locals.values()
+        return frame is not None and (
+            garbage_collection.is_collecting_here()
+            or any(isinstance(value, GeneratorType) and value.gi_suspended for value in frame.f_locals.values())
         )
+
+    @property
+    def _is_swallowing(self) -> bool:
+        return self.style is Style.GENERATOR and self.module == _STREAMS
 
     def forget(self) -> None:
         """Drop the references, so that nothing is called back when the manager goes."""
