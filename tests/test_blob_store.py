@@ -311,6 +311,6 @@ def test_mistakes_are_errors_of_one_line(url, remedy):
 def test_without_the_package(monkeypatch):
     """Where fsspec is missing the error says how to install it."""
     monkeypatch.setattr("runspan.settings.find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"Install fsspec for it: pip install runspan\[blobs\]\.$"):
+    with pytest.raises(ValueError, match=r"Install fsspec for it: pip install 'runspan\[blobs\]'\.$"):
         Settings(blob_store="s3://bucket/media")
     assert Settings().blob_store is None

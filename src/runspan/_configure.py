@@ -13,7 +13,7 @@ from opentelemetry.util.types import AttributeValue
 
 from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
-from runspan.arguments import shown
+from runspan.arguments import check_bool, check_number, shown
 from runspan.export.delivery import MAX_REQUEST_BYTES
 from runspan.export.otlp.target import OtlpProtocol, endpoint_in_environment, resolve_target
 from runspan.export.processor import OtlpSpanProcessor
@@ -81,7 +81,7 @@ def configure(
 
     Raises:
         ValueError: if an argument or an environment variable has a value that can't be used.
-        TypeError: if the headers are no dictionary of texts.
+        TypeError: if an argument is of another type.
         RuntimeError: if the tracer provider that the application set takes no span processors.
 
     Example:
@@ -91,6 +91,10 @@ def configure(
     _check_nested_model_spans(nested_model_spans)
     if backend is not None:
         checked_backend(backend)
+    for name, switch in (("console", console), ("started_markers", started_markers), ("sigterm", sigterm)):
+        check_bool(name, switch)
+    check_number("exit_timeout", exit_timeout, least=0)
+    _check_resource(service_name, resource_attributes)
     with _Present.lock:
         if _Present.handle is not None and _Present.handle.is_open:
             _logger.warning(_CALLED_AGAIN)
@@ -134,6 +138,13 @@ def _check_nested_model_spans(value: str) -> None:
     allowed = get_args(NestedModelSpans)
     if value not in allowed:
         raise ValueError(f"nested_model_spans is {shown(value)}; it must be {' or '.join(map(repr, allowed))}.")
+
+
+def _check_resource(service_name: object, attributes: object) -> None:
+    if service_name is not None and not isinstance(service_name, str):
+        raise TypeError(f"service_name is {shown(service_name)}; it must be a text.")
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise TypeError(f"resource_attributes is {shown(attributes)}; it must be a dictionary.")
 
 
 def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor]) -> list[ConfiguredProcessor]:

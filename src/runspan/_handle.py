@@ -8,6 +8,7 @@ from opentelemetry.trace import TracerProvider
 
 from runspan._process_exit import at_exit, not_at_exit
 from runspan._sigterm import SigtermWatch
+from runspan.arguments import checked_seconds
 from runspan.export.delivery import begin_ending, live_on
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.shutdown import close_all
@@ -52,7 +53,7 @@ class Handle:
         Returns:
             Whether all of them were delivered, in time.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + checked_seconds("timeout", timeout)
         flushed = [each.force_flush(_milliseconds_until(deadline)) for each in self._processors]
         return all(flushed)
 
@@ -70,8 +71,8 @@ class Handle:
         Returns:
             Whether all was delivered, as ``force_flush`` has it.
         """
+        deadline = time.monotonic() + checked_seconds("timeout", timeout)
         self.is_open = False
-        deadline = time.monotonic() + timeout
         delivered = [processor.close(max(deadline - time.monotonic(), 0)) for processor in self._processors]
         not_at_exit(self._close_everything)
         if self._sigterm_watch is not None:

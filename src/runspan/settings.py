@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, PositiveInt, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from runspan.arguments import shown
+from runspan.arguments import LARGEST, shown
 from runspan.cost import CostSource, is_source_installed
 
 _logger = logging.getLogger("runspan")
@@ -146,11 +146,15 @@ class Settings(_OneLineErrors):
         validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
     )
     capture_chains: CaptureChains = Field(default="root", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
-    max_attribute_bytes: PositiveInt = Field(
-        default=60_000, validation_alias=AliasChoices("RUNSPAN_MAX_ATTRIBUTE_BYTES")
+    max_attribute_bytes: int = Field(
+        default=60_000, gt=0, le=LARGEST, validation_alias=AliasChoices("RUNSPAN_MAX_ATTRIBUTE_BYTES")
     )
-    max_span_bytes: PositiveInt = Field(default=240_000, validation_alias=AliasChoices("RUNSPAN_MAX_SPAN_BYTES"))
-    max_trace_bytes: PositiveInt = Field(default=4_000_000, validation_alias=AliasChoices("RUNSPAN_MAX_TRACE_BYTES"))
+    max_span_bytes: int = Field(
+        default=240_000, gt=0, le=LARGEST, validation_alias=AliasChoices("RUNSPAN_MAX_SPAN_BYTES")
+    )
+    max_trace_bytes: int = Field(
+        default=4_000_000, gt=0, le=LARGEST, validation_alias=AliasChoices("RUNSPAN_MAX_TRACE_BYTES")
+    )
     redact: Redactor | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_REDACT"))
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
     detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
@@ -187,9 +191,9 @@ class Settings(_OneLineErrors):
     @classmethod
     def _find_cost_source(cls, value: object) -> object:
         if value is not None and value != "genai-prices" and not callable(value):
-            raise ValueError('give a function, "genai-prices" or None')
+            raise ValueError('Give a function, "genai-prices" or None')
         if not is_source_installed(value):
-            raise ValueError("the package genai-prices is missing: pip install 'runspan[prices]'")
+            raise ValueError("Install its package: pip install 'runspan[prices]'")
         return value
 
     @field_validator("capture_content", mode="before")
@@ -206,7 +210,14 @@ class Settings(_OneLineErrors):
     @field_validator("capture_chains", mode="before")
     @classmethod
     def _read_capture_chains(cls, value: object) -> object:
-        return _CAPTURE_CHAINS.get(str(value).strip().lower(), value) if isinstance(value, str | bool) else value
+        return _CAPTURE_CHAINS.get(str(value).strip().lower(), value) if isinstance(value, str | int) else value
+
+    @field_validator("max_attribute_bytes", "max_span_bytes", "max_trace_bytes", mode="before")
+    @classmethod
+    def _refuse_bool(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("Give a whole number of bytes above 0")  # noqa: TRY004  pydantic takes these alone
+        return value
 
     @field_validator("metadata_keys", mode="before")
     @classmethod
@@ -214,7 +225,7 @@ class Settings(_OneLineErrors):
         try:
             return from_json(value) if isinstance(value, str) else value
         except ValueError:
-            raise ValueError('give a list of texts, such as ("user_id",); in the variable JSON: ["user_id"]') from None
+            raise ValueError('Give a list of texts, such as ("user_id",); in the variable JSON: ["user_id"]') from None
 
     @field_validator("redact", mode="before")
     @classmethod
@@ -238,7 +249,7 @@ class Settings(_OneLineErrors):
         if url.username is not None or url.query or url.fragment:
             raise ValueError("Spans will have this URL, so credentials and options belong into fsspec's own settings")
         if find_spec("fsspec") is None:
-            raise ValueError("Install fsspec for it: pip install runspan[blobs]")
+            raise ValueError("Install fsspec for it: pip install 'runspan[blobs]'")
         return value
 
     @field_validator("trace_url")

@@ -123,9 +123,9 @@ def test_amounts(found):
 
 def test_mistakes(monkeypatch):
     """Another source, or one that is not installed, is an error of one line with a remedy."""
-    with pytest.raises(ValueError, match=r"cost = 'litellm' is not allowed. give a function, \"genai-prices\" or None"):
+    with pytest.raises(ValueError, match=r"cost = 'litellm' is not allowed. Give a function, \"genai-prices\" or None"):
         Settings(cost="litellm")
-    with pytest.raises(ValueError, match=r"^Settings: cost = 7 is not allowed. give a function, [^\n]*$"):
+    with pytest.raises(ValueError, match=r"^Settings: cost = 7 is not allowed. Give a function, [^\n]*$"):
         Settings(cost=7)
     monkeypatch.setattr(runspan.settings, "is_source_installed", lambda _: False)
     with pytest.raises(ValueError, match=r"pip install 'runspan\[prices\]'"):

@@ -9,9 +9,11 @@ from typing import TypedDict, Unpack
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from runspan.arguments import check_bool, check_number, checked_seconds
 from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery
 from runspan.export.otlp.client import Client, OnDemandClient, import_early
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
+from runspan.export.sending import SMALLEST_REQUEST_BYTES
 from runspan.export.shutdown import close
 from runspan.export.spool import Durability, Spool
 from runspan.export.started_markers import StartedMarkers
@@ -77,7 +79,7 @@ class DeliveringSpanProcessor(SpanProcessor):
         False when the time is over first, also if the spans are safe on disk, when spans were lost since the last call
         that said so, while delivery fails, and after ``shutdown``.
         """
-        return self._delivery.flush(timeout_millis / 1000)
+        return self._delivery.flush(checked_seconds("timeout_millis", timeout_millis) / 1000)
 
     def shutdown(self, timeout_seconds: float | None = None) -> None:
         """Deliver what is queued if that can be done in time, then stop; a second call does nothing."""
@@ -92,7 +94,7 @@ class DeliveringSpanProcessor(SpanProcessor):
         Returns:
             Whether all was delivered, as ``force_flush`` has it.
         """
-        close([self._delivery], timeout_seconds)
+        close([self._delivery], checked_seconds("timeout_seconds", timeout_seconds))
         return self._delivery.has_delivered_all()
 
 
@@ -114,13 +116,14 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         spool: a folder where spans wait that can't be delivered, or a ``Spool``. It holds prompts in clear. Several
             processes may share one; tenants must not.
         durability: ``write-ahead`` puts all spans there before they are sent, so that little is lost by a ``kill -9``.
-        max_request_bytes: the largest request; a span that alone is larger is made shorter.
+        max_request_bytes: the largest request, 16,384 or more; a span that alone is larger is made shorter.
         started_markers: whether roots and calls of models get a span of no length when they begin, so that those that
             hang, or are killed, are seen.
         shutdown_timeout_seconds: what ``shutdown`` may take if it is given no other time.
 
     Raises:
         ValueError: if an argument or an environment variable has a value that can't be used.
+        TypeError: if an argument is of another type.
 
     Example:
         >>> def handler_of(key: str) -> OpenTelemetryCallbackHandler:
@@ -142,6 +145,9 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         started_markers: bool = False,
         shutdown_timeout_seconds: float = 4.0,
     ) -> None:
+        check_number("max_request_bytes", max_request_bytes, least=SMALLEST_REQUEST_BYTES, is_whole=True)
+        check_bool("started_markers", started_markers)
+        shutdown_timeout_seconds = checked_seconds("shutdown_timeout_seconds", shutdown_timeout_seconds)
         target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         import_early(target)
         self._client = OnDemandClient(target)

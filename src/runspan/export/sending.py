@@ -18,8 +18,8 @@ from runspan.export.otlp.result import Rejected, Result, Retryable, Success, Too
 from runspan.export.spool import SpoolFolder
 from runspan.export.stats import DropReason
 
-# Who takes even less is no receiver of spans.
-_SMALLEST_LIMIT: Final = 16_384
+SMALLEST_REQUEST_BYTES: Final = 16_384
+"""Who takes even less is no receiver of spans."""
 _BROKE: Final = Rejected("the client failed, see an earlier line")
 _EXITED: Final = Rejected("the client raised SystemExit")
 _BACKOFF_SECONDS: Final = (1, 2, 4, 8, 16, 30)
@@ -214,7 +214,7 @@ class Sending:
         limit = min(result.limit or self._most_bytes, self._most_bytes)
         if limit >= len(request.body):
             limit = len(request.body) // 2
-        if limit < _SMALLEST_LIMIT:
+        if limit < SMALLEST_REQUEST_BYTES:
             return []
         self._most_bytes = limit
         pieces = split(request, limit)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from runspan._file_lock import close_locked, open_locked
-from runspan.arguments import shown
+from runspan.arguments import LARGEST, shown
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.encoding.requests import Request
 from runspan.export.stats import DropReason
@@ -75,7 +75,7 @@ class Spool:
             raise ValueError(f"durability is {shown(self.durability)}; it must be {allowed}.")
         for name, kinds in (("interval_seconds", int | float), ("max_bytes", int), ("max_age_seconds", int | float)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value <= LARGEST:
                 raise ValueError(f"{name} is {shown(value)}; it must be a number above 0.")
 
 

@@ -15,7 +15,7 @@ from opentelemetry.util.types import AttributeValue
 
 from runspan import payload
 from runspan._guard import attempt
-from runspan.arguments import check_provider, checked_run_id
+from runspan.arguments import check_provider, checked_run_id, checked_seconds
 from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge
 from runspan.langchain.ending import RunEnder
@@ -223,6 +223,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         Returns:
             Whether all was delivered, as ``force_flush`` has it.
         """
+        timeout = checked_seconds("timeout", timeout)
         deadline = time.monotonic() + timeout
         self._bridge.close()
         if self._listeners is None:

@@ -19,6 +19,7 @@ from langchain_core.callbacks.manager import ahandle_event, handle_event
 
 from runspan._forking import in_forked_child
 from runspan._guard import attempt, attempt_async
+from runspan.arguments import checked_seconds
 from runspan.callback_event import IGNORED_BY, Event
 from runspan.runs.interfaces import EventSink
 from runspan.runs.scope import only_new
@@ -127,7 +128,9 @@ async def flush(callbacks: _Callbacks, timeout: float) -> bool:
     outboxes = [each for each in _active_outboxes.copy() if each.loop is loop and wanted & set(map(id, each.callbacks))]
     if not outboxes:
         return True
-    _, late = await asyncio.wait([asyncio.ensure_future(each.flush()) for each in outboxes], timeout=timeout)
+    _, late = await asyncio.wait(
+        [asyncio.ensure_future(each.flush()) for each in outboxes], timeout=checked_seconds("timeout", timeout)
+    )
     for each in late:
         each.cancel()
     return not late

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from runspan._guard import attempt
+from runspan.arguments import checked_seconds
 
 
 def flush(flushable: Sequence[object], timeout: float) -> bool:
@@ -12,6 +13,7 @@ def flush(flushable: Sequence[object], timeout: float) -> bool:
 
     In threads, since not every processor keeps to its timeout; what has no ``force_flush`` delivers nothing.
     """
+    timeout = checked_seconds("timeout", timeout)
     deadline = time.monotonic() + timeout
     delivered: list[bool] = []
 

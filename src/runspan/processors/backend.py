@@ -36,7 +36,7 @@ def checked_backend(value: str) -> str:
     Raises:
         ValueError: if there is no such preset.
     """
-    if value not in _NAMES:
+    if not isinstance(value, str) or value not in _NAMES:
         raise ValueError(f"backend is {shown(value)}; it must be {', '.join(map(repr, get_args(Backend)))} or None.")
     return value
 

@@ -1,7 +1,6 @@
 """Whole traces that are worth keeping, chosen when they end: for those who have no Collector that samples tails."""
 
 from collections import deque
-from numbers import Real
 from typing import Final
 from weakref import WeakSet
 
@@ -11,7 +10,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import SpanContext, StatusCode
 
 from runspan._forking import in_forked_child
-from runspan.arguments import shown
+from runspan.arguments import check_bool, check_number
 from runspan.export.queue import memory_of
 from runspan.processors.wrapper import DelegatingSpanProcessor
 
@@ -58,10 +57,11 @@ class KeepingSpanProcessor(DelegatingSpanProcessor):
         max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         super().__init__(processor)
-        _check("share", share, 0, 1)
-        _check("max_bytes", max_bytes, 1)
+        check_bool("errors", errors)
+        check_number("share", share, least=0, most=1)
+        check_number("max_bytes", max_bytes, least=1)
         if slower_than is not None:
-            _check("slower_than", slower_than, 0)
+            check_number("slower_than", slower_than, least=0)
         self._errors = errors
         self._slower_than_ns = slower_than * 1e9 if slower_than is not None else None
         self._max_bytes = max_bytes
@@ -203,11 +203,3 @@ _all_open_traces: Final[WeakSet[_OpenTraces]] = WeakSet()
 def _reset_after_fork() -> None:
     for open_traces in _all_open_traces:
         open_traces.reset_after_fork()
-
-
-def _check(argument: str, value: object, least: float, most: float = float("inf")) -> None:
-    if not isinstance(value, Real):
-        raise TypeError(f"{argument} is {shown(value)}; it must be a number.")
-    if not least <= float(value) <= most:
-        limits = f"from {least} to {most}" if most < float("inf") else f"{least} or more"
-        raise ValueError(f"{argument} is {shown(value)}; it must be {limits}.")

@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TracerProvi
 from runspan import semconv
 from runspan._guard import attempt
 from runspan._version import __version__
-from runspan.arguments import check_provider, checked_run_id, shown
+from runspan.arguments import check_bool, check_provider, checked_run_id, shown
 from runspan.attributes import PlainAttributes
 from runspan.payload import clean
 from runspan.runs.traceparent import read_traceparent
@@ -86,6 +86,7 @@ def record_evaluation(
     """
     check_provider("tracer_provider", tracer_provider, "get_tracer", "TracerProvider")
     events = RunEvents(logger_provider)
+    check_bool("as_span", as_span)
     attributes = _attributes(name, value, label, explanation, response_id)
     for judged in _judged(trace):
         if not judged.span.is_valid:
