@@ -32,13 +32,17 @@ def check_number(argument: str, value: Any, *, least: float, most: float = LARGE
         TypeError: if it is none, or a bool.
         ValueError: if it is out of range.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral if is_whole else Real):
+    if not _is_number(value, Integral if is_whole else Real):
         raise TypeError(f"{argument} is {shown(value)}; it must be a {'whole ' * is_whole}number.")
     if not least <= value <= most:
         limits = f"at most {most}" if value > most else f"{least} or more"
         if most < LARGEST:
             limits = f"from {least} to {most}"
         raise ValueError(f"{argument} is {shown(value)}; it must be {limits}.")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def check_bool(argument: str, value: object) -> None:
@@ -54,7 +58,7 @@ def checked_seconds(argument: str, value: Any) -> float:
         TypeError: if it is no number.
         ValueError: if it is not a number.
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not _is_number(value, Real):
         raise TypeError(f"{argument} is {shown(value)}; it must be a number.")
     if value != value:  # noqa: PLR0124  so is nan alone
         raise ValueError(f"{argument} is nan; it must be a number.")
