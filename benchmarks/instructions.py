@@ -45,6 +45,7 @@ def executed(call: Callable[[], object]) -> int:
         return count_one
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # noqa: SLF001  Python 3.12 has to know before it starts to trace
     sys.settrace(enter)
     try:
         call()

@@ -27,13 +27,17 @@ class EventForwarder:
         """
         _notify(attempt(self._note, event, default=None), event)
 
-    def forward_chunk(self, event: Event, chunk: object = None) -> None:
+    def forward_chunk(self, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Forward that a model streamed something; the chunk is kept in case the stream is left early.
+
+        A stream has many: what is not needed for each, such as an event that nobody gets, is not made.
 
         Raises:
             Exception: as ``forward`` does.
         """
-        _notify(attempt(self._note_chunk, event, chunk, default=None), event)
+        recipients = attempt(self._note_chunk, keywords, default=None)
+        if recipients is not None:
+            notify(recipients, Event(name, args, keywords))
 
     def forward_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
         """Note that a graph was interrupted or resumed, and notify callback handlers of LangGraph's kind.
@@ -52,11 +56,15 @@ class EventForwarder:
             self._bridge.reading(self._emit, run, event.name, event.args)
         return self._recipients(run_id)
 
-    def _note_chunk(self, event: Event, chunk: object) -> Recipients | None:
-        run_id = event.kwargs.get("run_id")
-        if (run := self._run(run_id)) is not None:
-            run.add_chunk(chunk)
-        return self._recipients(run_id)
+    def _note_chunk(self, keywords: dict[str, Any]) -> Recipients | None:
+        run_id = keywords.get("run_id")
+        run = self._bridge.table.find(run_id)
+        if run is None:
+            return self._recipients(run_id)
+        if run.audience.speaker is not self._bridge:
+            return None
+        run.add_chunk(keywords.get("chunk"))
+        return run.audience.recipients()
 
     def _note_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Recipients | None:
         run = self._run(event.run_id)

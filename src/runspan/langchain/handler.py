@@ -264,11 +264,11 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_llm_new_token(self, *args: Any, **event: Any) -> None:
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
-        self._forwarder.forward_chunk(Event("on_llm_new_token", args, event), event.get("chunk"))
+        self._forwarder.forward_chunk("on_llm_new_token", args, event)
 
     def on_stream_event(self, *args: Any, **event: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""
-        self._forwarder.forward_chunk(Event("on_stream_event", args, event))
+        self._forwarder.forward_chunk("on_stream_event", args, event)
 
     def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
         """End a chain, prompt, parser, graph or node."""

@@ -104,9 +104,11 @@ def with_stream(run: Run, attributes: Attributes) -> Attributes:
     """Add what is known of a stream, if there was one."""
     if run.stream is None:
         return attributes
+    has_usage = semconv.INPUT_TOKENS in attributes
+    repeated = attempt(repeated_usage, run.stream.chunks, default=_NOTHING) if has_usage else _NOTHING
     return {
         **attributes,
-        **attempt(repeated_usage, run.stream.chunks, default=_NOTHING),
+        **repeated,
         semconv.REQUEST_STREAM: True,
         semconv.TIME_TO_FIRST_CHUNK: (run.stream.first_chunk_ns - run.started_ns) / 1e9,
         semconv.CHUNKS: len(run.stream.chunks),

@@ -57,11 +57,18 @@ def _fields(model: object) -> Mapping[str, Any]:
 def server(*sources: _Mapping) -> PlainAttributes:
     """Return address and port of the server that a model was given; sources before others win."""
     for source in sources:
-        for key, value in stored_pairs(source, _MOST_ARGUMENTS) or ():
-            is_address = type(key) is str and (key in _ADDRESSES or key.endswith(_ADDRESS_SUFFIX))
-            if is_address and (url := name_in(value)) and (found := _address(url)):
+        pairs = dict(stored_pairs(source, _MOST_ARGUMENTS) or ())
+        for key in _address_keys(tuple(pairs)):
+            if (url := name_in(pairs[key])) and (found := _address(url)):
                 return dict(found)
     return {}
+
+
+# Cached, since the arguments of a class have the same names at each call of a model.
+@functools.lru_cache(maxsize=256)
+def _address_keys(keys: tuple[Any, ...]) -> tuple[str, ...]:
+    texts = (key for key in keys if type(key) is str)
+    return tuple(key for key in texts if key in _ADDRESSES or key.endswith(_ADDRESS_SUFFIX))
 
 
 @functools.lru_cache(maxsize=256)

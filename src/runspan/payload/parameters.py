@@ -1,5 +1,6 @@
 """The parameters of a model's call, and the form of output that it asks for."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -43,9 +44,10 @@ def service_tier(invocation_params: _Mapping) -> str | None:
 def _read(
     source: object, readers: Mapping[str, tuple[str, _Reader]], attributes: PlainAttributes, depth: int = 0
 ) -> None:
-    # Over the given parameters, not over all known ones: this runs at each call of a model.
-    for key, value in stored_pairs(source) or ():
-        if value is None or type(key) is not str:
+    pairs = dict(stored_pairs(source) or ())
+    for key in _known_keys(tuple(pairs)):
+        value = pairs[key]
+        if value is None:
             continue
         if key in readers:
             name, read = readers[key]
@@ -53,6 +55,12 @@ def _read(
                 attributes[name] = found
         elif key in _NESTED and depth < _MAX_DEPTH:
             _read(value, readers, attributes, depth + 1)
+
+
+# Cached, since a model has parameters of the same names at each call.
+@functools.lru_cache(maxsize=256)
+def _known_keys(keys: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if type(key) is str and key in _KNOWN)
 
 
 def _int(value: object) -> int | None:
@@ -139,3 +147,4 @@ _OF_PARAMETERS: Final[dict[str, tuple[str, _Reader]]] = {
         (semconv.OUTPUT_TYPE, _form),
     ),
 }
+_KNOWN: Final = _OF_METADATA.keys() | _OF_PARAMETERS.keys() | _NESTED

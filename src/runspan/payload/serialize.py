@@ -52,8 +52,11 @@ class Items:
 
     def item(self, index: int) -> object:
         """Return one item, made."""
-        get: Any = list.__getitem__ if issubclass(type(self.values), list) else tuple.__getitem__
-        item = get(self.values, index)
+        values: Any = self.values
+        if type(values) is list:  # as nearly all are
+            item = values[index]
+        else:
+            item = (list if issubclass(type(values), list) else tuple).__getitem__(values, index)
         if self.make is None:
             return item
         made = attempt(self.make, item, default=None)

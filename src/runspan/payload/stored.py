@@ -7,12 +7,16 @@ from typing import Any, Final
 _COLLECTIONS: Final = (list, tuple, set, frozenset, deque)
 
 
-def stored_items(value: object, most: int | None = None) -> list[Any] | None:
+def stored_items(value: Any, most: int | None = None) -> list[Any] | None:
     """Return the first items of a list, tuple, set or deque, also of a subclass; None for any other value."""
-    kind = type(value)
+    kind, items = type(value), value
+    if kind is list or kind is tuple:  # as nearly all are
+        return list(items if most is None else islice(items, most))
+    if value is None:
+        return None
     for each in _COLLECTIONS:
         if issubclass(kind, each):
-            items: Any = each.__iter__(value)  # type: ignore[arg-type]  # it is of that kind
+            items = each.__iter__(value)
             return list(items if most is None else islice(items, most))
     return None
 
@@ -25,10 +29,12 @@ def stored_pairs(value: object, most: int | None = None) -> list[tuple[Any, Any]
     return list(pairs if most is None else islice(pairs, most))
 
 
-def stored_length(value: object) -> int | None:
+def stored_length(value: Any) -> int | None:
     """Return how many items or keys a list, tuple, set, deque or dictionary has, also a subclass; None otherwise."""
     kind = type(value)
+    if kind is list or kind is dict or kind is tuple:  # as nearly all are
+        return len(value)
     for each in (dict, *_COLLECTIONS):
         if issubclass(kind, each):
-            return each.__len__(value)  # type: ignore[arg-type]  # it is of that kind
+            return each.__len__(value)
     return None

@@ -64,13 +64,16 @@ def text_at(source: object, *keys: str) -> str | None:
 
 def name_in(value: object) -> str | None:
     """Return a value that is a text and not empty, cut where it is longer than names are."""
+    if type(value) is str and len(value) <= LONGEST_NAME and value.isascii():  # as nearly all are
+        return value or None
     text = text_in(value)
     return text if text is None or len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + CUT
 
 
 def name_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary, cut as names are."""
-    return name_in(text_at(source, *keys))
+    text = text_at(source, *keys)
+    return text if text is None or len(text) <= LONGEST_NAME else name_in(text)
 
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:

@@ -189,4 +189,4 @@ def _json_in(text: str, room: int) -> object:
 
 
 def _size(text: str) -> int:
-    return len(text.encode())
+    return len(text) if text.isascii() else len(text.encode())
