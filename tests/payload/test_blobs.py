@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections import UserDict
 
 import pytest
 from hypothesis import given
@@ -135,6 +136,27 @@ def test_media_in_texts(text, recorded):
     assert query(text) == {"gen_ai.retrieval.query.text": recorded}
     assert json.loads(documents([Document(text)])["gen_ai.retrieval.documents"])[0]["content"] == recorded
     assert json.loads(to_json({"a": text})) == {"a": recorded}
+
+
+@pytest.mark.parametrize(
+    "key", [DATA, URL, PNG, URL.replace("data:", "DATA:"), f"![a]({URL})", (PNG,)], ids=lambda _: ""
+)
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value], UserDict])
+def test_media_as_keys(key, wrap):
+    """A medium that is the key of a dictionary is referred to, and the value under it stays."""
+    before = faults()
+    written = tool_result(wrap({key: "under it", "other": 1}))
+    assert not holds_data(written)
+    found = json.loads(written["gen_ai.tool.call.result"])
+    ((name, value), other) = (found[0] if isinstance(found, list) else found).items()
+    assert IN_WORDS in name
+    assert (value, other) == ("under it", ("other", 1))
+    assert faults() == before
+
+
+def test_two_keys_of_one_medium():
+    """Keys that refer to the same medium are told apart by a number."""
+    assert list(json.loads(to_json({DATA: 1, URL: 2}))) == [IN_WORDS, f"{IN_WORDS} (2)"]
 
 
 def test_a_message_has_a_part_of_the_conventions():
