@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench instructions docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop sizes content fuzz soak build coverage clean
+.PHONY: help demo test lint format bench instructions docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -131,6 +131,12 @@ e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Doc
 
 interop: $(VENV)/.dev .venv-phoenix/.phoenix .venv-mlflow/.mlflow  ## send traces to a real Phoenix and MLflow (1.3 GB), read them back, take pictures
 	@PICTURES=docs/pictures $(BIN)/python $(PYTEST) tests/interop
+
+.venv-presidio/.presidio: pyproject.toml Makefile
+	$(call venv,.venv-presidio,-e . presidio-analyzer==2.2.366 presidio-anonymizer==2.2.366 pytest pytest-asyncio pytest-timeout hypothesis)
+
+presidio: .venv-presidio/.presidio  ## redact with a real Presidio, as docs/content.md has it (400 MB)
+	@.venv-presidio/bin/python $(PYTEST) tests/presidio
 
 sizes: $(VENV)/.dev backends  ## measure the numbers of docs/scaling.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/sizes.py
