@@ -19,7 +19,12 @@ _MOST_TOKENS: Final = 2**32
 
 def without_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that may go anywhere."""
-    return {name: value for name, value in attributes.items() if not is_content(name)}
+    # By is_content()'s rule, without a call for each name at each run.
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name not in CONTENT and not name.startswith(PROMPT_VARIABLE)
+    }
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:

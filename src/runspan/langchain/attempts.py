@@ -96,6 +96,8 @@ def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
     if number := attempt_of(event.tags):
         return _Position(attempt=number, before=last)
     attempt, fallback = _position_on_stack(run, event.frames)
+    if not failed:
+        return _Position(attempt, fallback)
     before = [each for each in failed if each.site.is_same_task(run.site)]
     key = run.invocation.attempt_key
     if same := [each for each in failed if each.attempt_key == key] if key is not None else []:

@@ -45,16 +45,13 @@ class StartEvent:
     """
 
     __slots__ = (
-        "arguments",
         "content",
         "frames",
         "graph",
-        "invocation_params",
         "keywords",
         "kind",
         "metadata",
         "name",
-        "options",
         "parent_run_id",
         "run_id",
         "run_type",
@@ -90,12 +87,23 @@ class StartEvent:
         """LangChain's word for prompts and parsers."""
         self.metadata: Mapping[str, Any] | None = get("metadata")
         self.tags: list[str] | None = get("tags")
-        self.invocation_params: dict[str, Any] | None = get("invocation_params")
-        self.options: dict[str, Any] | None = get("options")
-        self.arguments: dict[str, Any] | None = get("inputs")
-        """A tool's arguments, where LangChain knows them apart."""
         call_id = get("tool_call_id")
         self.tool_call_id = call_id if isinstance(call_id, str) else None
+
+    @property
+    def invocation_params(self) -> dict[str, Any] | None:
+        """A model's parameters."""
+        return self.keywords.get("invocation_params")
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """The options of a model's call."""
+        return self.keywords.get("options")
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """A tool's arguments, where LangChain knows them apart."""
+        return self.keywords.get("inputs")
 
     def described_object(self) -> object:
         """Return ``serialized`` with a name, which callback handlers read."""

@@ -198,7 +198,7 @@ class RunStarter:
         if detail == "all":
             return False
         # By their type: another kind of tag may have a == that is no truth value, such as an array's.
-        if any(type(tag) is str and tag == _HIDDEN_TAG for tag in stored_items(event.tags) or ()):
+        if (tags := stored_items(event.tags)) and any(type(tag) is str and tag == _HIDDEN_TAG for tag in tags):
             return True
         return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
 

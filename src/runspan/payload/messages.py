@@ -25,7 +25,7 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
 _ROLE_OF_NOTE: Final = "…"
-_PLAIN: Final = (HumanMessage, SystemMessage)
+_PLAIN: Final[dict[type, str]] = {HumanMessage: "user", SystemMessage: "system"}
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -95,9 +95,9 @@ def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole:
 
 
 def _message(message: BaseMessage) -> MessageDict | TextMessage:
-    text = message.content
-    if type(text) is str and text and type(message) in _PLAIN and not (message.name or message.additional_kwargs):
-        return TextMessage(_ROLES[message.type], text)
+    text, role = message.content, _PLAIN.get(type(message))
+    if role is not None and type(text) is str and text and not (message.name or message.additional_kwargs):
+        return TextMessage(role, text)
     return message_dict(message)
 
 

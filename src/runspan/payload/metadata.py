@@ -87,8 +87,10 @@ def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str], r
 
 def attempt_of(tags: Sequence[str] | None) -> int:
     """Return the number of an attempt by its tag, which LangChain sets from the second on; 0 without one."""
-    found = (_ATTEMPT_TAG.fullmatch(tag) for tag in stored_items(tags) or () if type(tag) is str)
-    return next((int(match[1]) for match in found if match), 0)
+    for tag in stored_items(tags) or ():
+        if type(tag) is str and (match := _ATTEMPT_TAG.fullmatch(tag)):
+            return int(match[1])
+    return 0
 
 
 def _names_any(metadata: Mapping[str, Any] | None, keys: frozenset[str]) -> bool:

@@ -12,6 +12,7 @@ _SIDES: Final = (
     (semconv.INPUT_MESSAGES, semconv.INPUTS, semconv.INPUTS_TYPE),
     (semconv.OUTPUT_MESSAGES, semconv.OUTPUTS, semconv.OUTPUTS_TYPE),
 )
+_START_OF_MESSAGE: Final = '{"role":'
 
 
 def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttributes:
@@ -41,6 +42,15 @@ def _typed(written: PlainAttributes, name: str, media_type: str) -> PlainAttribu
 
 
 def _last_text(messages: Any) -> str:
-    found = orjson.loads(messages) if isinstance(messages, str) else messages
-    parts = found[-1].get("parts", ()) if found else ()  # of a message that was cut there may be none
+    last = _last_message(messages) if isinstance(messages, str) else (messages or [{}])[-1]
+    parts = last.get("parts", ())  # of a message that was cut there may be none
     return "".join(part.get("content", "") for part in parts if part["type"] == "text")
+
+
+def _last_message(messages: str) -> Any:
+    """Return the last of messages that are JSON; the others of a conversation, which may be long, are not read."""
+    try:
+        return orjson.loads(messages[messages.rfind(_START_OF_MESSAGE) : -1])
+    except orjson.JSONDecodeError:  # it was the start of something within the last message
+        found = orjson.loads(messages)
+        return found[-1] if found else {}

@@ -174,7 +174,7 @@ class _Walk:
         return value
 
     def _text(self, text: str) -> object:
-        if len(text) >= SHORTEST_BLOB:
+        if may_hold_blobs(text):
             text = without_media(text)
         share = self._room // 2
         if self._redact is None and len(text) <= share:  # as almost always; the rest costs a few calls more

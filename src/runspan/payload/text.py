@@ -78,6 +78,8 @@ def name_at(source: object, *keys: str) -> str | None:
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:
     """Return any value as a text of bounded length, with a note if it was cut; a placeholder if its own code fails."""
+    if type(value) is str and len(value) <= LONGEST_DESCRIPTION and value.isascii():  # as nearly all are
+        return value
     text = described(value, by)
     if len(text) <= LONGEST_DESCRIPTION:
         return clean(text)
