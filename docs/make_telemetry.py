@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import Final
 
-from runspan.semconv import NAMES, SCHEMA_URL, Level, Name, NameKind
+from runspan.semconv import SCHEMA_URL, delivery, events, metrics
+from runspan.semconv.table import NAMES, Level, Name, NameKind
 
+# Each of these enters its names into the table.
+_SIGNALS: Final = (events, metrics, delivery)
 TARGET: Final = Path(__file__).parent / "telemetry.md"
 
 _HEAD: Final = f"""\
 # Telemetry
 
 Every attribute, event and metric that runspan writes. This file is made from
-[src/runspan/semconv.py](../src/runspan/semconv.py) by `make docs`; the names under `gen_ai` are those of
+[src/runspan/semconv](../src/runspan/semconv) by `make docs`; the names under `gen_ai` are those of
 `{SCHEMA_URL}`.
 
 ## Spans

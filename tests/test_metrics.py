@@ -13,6 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExpor
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
+from runspan.semconv.table import NAMES
 from runspan.signals.metrics import MOST_VALUES_OF_A_LABEL, RunMetrics, run_metrics
 from tests.otlp_receivers import receive_bodies
 
@@ -217,7 +218,7 @@ def test_legacy_names():
 def test_units_and_buckets():
     """Every instrument has the unit and the buckets of the conventions."""
     metrics = Metrics(legacy_names=True)
-    usage = [name.name for name in semconv.NAMES if name.name.startswith("gen_ai.usage.")]
+    usage = [name.name for name in NAMES if name.name.startswith("gen_ai.usage.")]
     for operation in ("chat", "embeddings", "retrieval", "execute_tool", "invoke_agent", "invoke_workflow"):
         attributes = {"gen_ai.operation.name": operation, **dict.fromkeys(usage, 10)}
         metrics.runs.record(attributes, 1, chunk_seconds=[1, 2], calls=(1, 1))
@@ -268,7 +269,7 @@ def test_what_a_clock_that_went_back_says(metrics):
     assert [points for (points,) in metrics.recorded().values()] == [(CHAT, 1, 0)] * 3
 
 
-@given(st.dictionaries(st.sampled_from([name.name for name in semconv.NAMES]), st.none() | st.integers() | st.text()))
+@given(st.dictionaries(st.sampled_from([name.name for name in NAMES]), st.none() | st.integers() | st.text()))
 def test_odd_attributes(attributes):
     """Whatever an attribute holds, recording goes on."""
     RunMetrics(MeterProvider(shutdown_on_exit=False)).record({**attributes, "gen_ai.operation.name": "chat"}, 1)

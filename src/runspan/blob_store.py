@@ -14,7 +14,6 @@ from weakref import WeakValueDictionary
 
 from opentelemetry.metrics import Counter, get_meter
 
-from runspan import semconv
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._guard import attempt
 from runspan._process_exit import at_exit
@@ -22,6 +21,7 @@ from runspan._threads import Event
 from runspan._version import __version__
 from runspan._worker import Worker
 from runspan.payload.blobs import Blob, BlobKey
+from runspan.semconv import delivery as delivery_names
 
 _logger = logging.getLogger("runspan")
 _MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -114,7 +114,7 @@ class BlobStore:
 
     def _count(self, outcome: str) -> None:
         self.counts[outcome] += 1
-        _counter().add(1, {semconv.BLOB_OUTCOME: outcome})
+        _counter().add(1, {delivery_names.BLOB_OUTCOME: outcome})
         if outcome != "stored" and self.counts[outcome] == 1:
             _logger.warning(
                 "A medium was not stored at %s (%s): %s Further ones are only counted.",
@@ -135,7 +135,9 @@ _stores_lock: Final = fork_safe_lock()
 
 @functools.cache
 def _counter() -> Counter:
-    return get_meter("runspan", __version__).create_counter(semconv.BLOBS, "{blob}", "media, by what became of them")
+    return get_meter("runspan", __version__).create_counter(
+        delivery_names.BLOBS, "{blob}", "media, by what became of them"
+    )
 
 
 def store_at(url: str) -> BlobStore:

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from runspan import semconv
+from runspan.semconv import delivery as delivery_names
 
 _MODEL_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 _ids = RandomIdGenerator()
@@ -25,7 +26,7 @@ class StartedMarker(ReadableSpan):
             ),
             parent=context,
             resource=span.resource,
-            attributes={semconv.STARTED: True},
+            attributes={delivery_names.STARTED: True},
             kind=trace.SpanKind.INTERNAL,
             start_time=span.start_time,
             end_time=span.start_time,

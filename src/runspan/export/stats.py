@@ -11,10 +11,11 @@ from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
-from runspan import semconv
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._threads import Lock
 from runspan._version import __version__
+from runspan.semconv import delivery as delivery_names
+from runspan.semconv.table import description_of
 
 MOST_DESTINATIONS: Final = 300
 """How many are counted apart: each is kept for good, and is a time series of every metric."""
@@ -156,15 +157,14 @@ def counters_of(destination: str) -> Counters:
 
 
 _METRICS: Final = {
-    semconv.SPANS_TAKEN: "taken",
-    semconv.SPANS_SENT: "sent",
-    semconv.SPANS_RETRIED: "retried",
-    semconv.SPANS_SHORTENED: "shortened",
-    semconv.SPANS_SPOOLED: "spooled",
-    semconv.SPANS_DROPPED: "dropped",
-    semconv.SPANS_WAITING: "waiting",
+    delivery_names.SPANS_TAKEN: "taken",
+    delivery_names.SPANS_SENT: "sent",
+    delivery_names.SPANS_RETRIED: "retried",
+    delivery_names.SPANS_SHORTENED: "shortened",
+    delivery_names.SPANS_SPOOLED: "spooled",
+    delivery_names.SPANS_DROPPED: "dropped",
+    delivery_names.SPANS_WAITING: "waiting",
 }
-_DESCRIPTIONS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
 _observed: WeakSet[MeterProvider] = WeakSet()
 _lock = fork_safe_lock()
 
@@ -180,7 +180,7 @@ def observe_deliveries(meter_provider: MeterProvider | None = None) -> None:
     for name, number in _METRICS.items():
         goes_down = number == "waiting"
         create = meter.create_observable_up_down_counter if goes_down else meter.create_observable_counter
-        create(name, [partial(_observe, number)], unit="{span}", description=_DESCRIPTIONS[name])
+        create(name, [partial(_observe, number)], unit="{span}", description=description_of(name))
 
 
 def _observe(number: str, _: CallbackOptions) -> Iterable[Observation]:
@@ -188,5 +188,5 @@ def _observe(number: str, _: CallbackOptions) -> Iterable[Observation]:
         value = getattr(counters.stats(), number)
         by_reason = value if isinstance(value, Mapping) else {None: value}
         for reason, spans in by_reason.items():
-            labels = {} if reason is None else {semconv.DROP_REASON: reason}
-            yield Observation(spans, {semconv.DESTINATION: destination, **labels})
+            labels = {} if reason is None else {delivery_names.DROP_REASON: reason}
+            yield Observation(spans, {delivery_names.DESTINATION: destination, **labels})

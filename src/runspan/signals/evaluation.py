@@ -20,6 +20,7 @@ from runspan.attributes import PlainAttributes
 from runspan.payload import clean
 from runspan.runs.traceparent import read_traceparent
 from runspan.runs.tracing import spans_of
+from runspan.semconv import events as event_names
 from runspan.signals.events import RunEvents
 
 _REMEDY: Final = (
@@ -152,12 +153,12 @@ def _attributes(
         )
     if value is None and label is None and explanation is None:
         raise ValueError(f"The evaluation {shown(name)} says nothing; give a value, a label or an explanation.")
-    attributes: PlainAttributes = {semconv.EVALUATION_NAME: clean(name)}
+    attributes: PlainAttributes = {event_names.EVALUATION_NAME: clean(name)}
     if value is not None:
-        attributes[semconv.EVALUATION_VALUE] = _score(value)
+        attributes[event_names.EVALUATION_VALUE] = _score(value)
     texts = (
-        ("label", semconv.EVALUATION_LABEL, label),
-        ("explanation", semconv.EVALUATION_EXPLANATION, explanation),
+        ("label", event_names.EVALUATION_LABEL, label),
+        ("explanation", event_names.EVALUATION_EXPLANATION, explanation),
         ("response_id", semconv.RESPONSE_ID, response_id),
     )
     return attributes | {key: _text(argument, text) for argument, key, text in texts if text is not None}

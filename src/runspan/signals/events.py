@@ -19,6 +19,7 @@ from runspan.payload import clean, failure, to_json
 from runspan.payload.structure import MAX_STRUCTURE_DEPTH
 from runspan.payload.text import describe, is_text, name_in
 from runspan.payload.writer import Writer
+from runspan.semconv import events as event_names
 from runspan.signals import private_names
 
 _API: Final = "opentelemetry._logs"
@@ -81,7 +82,7 @@ class RunEvents:
             attributes, content = describe()
             return {**attributes, **_structured(content)}
 
-        self._emit(span, semconv.DETAILS_EVENT, "DEBUG", with_content)
+        self._emit(span, event_names.DETAILS_EVENT, "DEBUG", with_content)
 
     def exception(self, span: Span, error: BaseException, attributes: Attributes, write: Writer | None) -> None:
         """Emit an error that ended a call of a model, an embeddings model or a retriever.
@@ -99,40 +100,44 @@ class RunEvents:
             if ended_by is not None and ended_by.outcome == "error":
                 self._emit(
                     span,
-                    semconv.EXCEPTION_EVENT,
+                    event_names.EXCEPTION_EVENT,
                     "WARN",
                     lambda: {**attributes, **_exception(error, write)},
                 )
 
     def custom(self, span: Span, name: str, data: object, write: Writer | None) -> None:
         """Emit a custom event that the application dispatched."""
-        named = {semconv.EVENT_NAME: name_in(name) or ""}
-        self._emit(span, semconv.CUSTOM_EVENT, "INFO", lambda: {**named, **_data(data, write)})
+        named = {event_names.EVENT_NAME: name_in(name) or ""}
+        self._emit(span, event_names.CUSTOM_EVENT, "INFO", lambda: {**named, **_data(data, write)})
 
     def retry(self, span: Span, state: object) -> None:
         """Emit that another attempt follows; ``state`` is tenacity's ``RetryCallState``."""
-        self._emit(span, semconv.RETRY_EVENT, "WARN", lambda: _retry(state))
+        self._emit(span, event_names.RETRY_EVENT, "WARN", lambda: _retry(state))
 
     def text(self, span: Span, text: str, write: Writer | None) -> None:
         """Emit the text of a run; all of it is content."""
         if write is not None:
-            self._emit(span, semconv.TEXT_EVENT, "INFO", lambda: _data(text, write))
+            self._emit(span, event_names.TEXT_EVENT, "INFO", lambda: _data(text, write))
 
     def interrupt(
         self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, write: Writer | None
     ) -> None:
         """Emit that a graph waits; ``payload`` is LangGraph's ``interrupts``."""
-        self._emit(span, semconv.INTERRUPT_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, write))
+        self._emit(
+            span, event_names.INTERRUPT_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, write)
+        )
 
     def resume(
         self, span: Span, checkpoint_id: str, namespace: tuple[str, ...] | str, payload: object, write: Writer | None
     ) -> None:
         """Emit that a graph goes on; ``payload`` is the value that it was resumed with, None if that is not known."""
-        self._emit(span, semconv.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, write))
+        self._emit(
+            span, event_names.RESUME_EVENT, "INFO", lambda: _checkpoint(checkpoint_id, namespace, payload, write)
+        )
 
     def evaluation(self, span: Span, attributes: Attributes) -> None:
         """Emit how somebody judged what a span did."""
-        self._emit(span, semconv.EVALUATION_EVENT, "INFO", lambda: attributes)
+        self._emit(span, event_names.EVALUATION_EVENT, "INFO", lambda: attributes)
 
     def _emit(self, span: Span, name: str, severity: str, describe: Callable[[], Attributes]) -> None:
         if self._logger is not None:
@@ -184,7 +189,7 @@ def _last_of(stacktrace: str) -> str:
 def _retry(state: Any) -> Attributes:
     error = state.outcome.exception() if state.outcome is not None else None
     error_type = {semconv.ERROR_TYPE: failure(error).error_type} if error is not None else {}
-    return {semconv.ATTEMPT: state.attempt_number, semconv.RETRY_WAIT: float(state.upcoming_sleep), **error_type}
+    return {semconv.ATTEMPT: state.attempt_number, event_names.RETRY_WAIT: float(state.upcoming_sleep), **error_type}
 
 
 def _checkpoint(

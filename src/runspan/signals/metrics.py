@@ -16,6 +16,8 @@ from runspan._forking import fork_safe_lock
 from runspan._version import __version__
 from runspan.attributes import Attributes, is_count, is_int64
 from runspan.payload.usage import INPUT_MODALITIES, OUTPUT_MODALITIES
+from runspan.semconv import metrics as metric_names
+from runspan.semconv.table import description_of
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.
@@ -52,17 +54,17 @@ class _Duration(NamedTuple):
 
 
 _DURATIONS: Final = {
-    **dict.fromkeys(_INFERENCE_OPERATIONS, _Duration(semconv.INFERENCE_DURATION, _SECONDS, _INFERENCE)),
-    "embeddings": _Duration(semconv.EMBEDDINGS_DURATION, _SECONDS, _CLIENT),
-    "retrieval": _Duration(semconv.RETRIEVAL_DURATION, _SECONDS, _CLIENT),
+    **dict.fromkeys(_INFERENCE_OPERATIONS, _Duration(metric_names.INFERENCE_DURATION, _SECONDS, _INFERENCE)),
+    "embeddings": _Duration(metric_names.EMBEDDINGS_DURATION, _SECONDS, _CLIENT),
+    "retrieval": _Duration(metric_names.RETRIEVAL_DURATION, _SECONDS, _CLIENT),
     "execute_tool": _Duration(
-        semconv.TOOL_DURATION, _SECONDS, (semconv.TOOL_NAME, semconv.TOOL_TYPE, semconv.AGENT_NAME)
+        metric_names.TOOL_DURATION, _SECONDS, (semconv.TOOL_NAME, semconv.TOOL_TYPE, semconv.AGENT_NAME)
     ),
-    "invoke_agent": _Duration(semconv.AGENT_DURATION, _SECONDS_OF_AGENTS, (semconv.AGENT_NAME, semconv.REQUEST_MODEL)),
-    "invoke_workflow": _Duration(semconv.WORKFLOW_DURATION, _SECONDS_OF_WORKFLOWS, (semconv.WORKFLOW_NAME,)),
+    "invoke_agent": _Duration(
+        metric_names.AGENT_DURATION, _SECONDS_OF_AGENTS, (semconv.AGENT_NAME, semconv.REQUEST_MODEL)
+    ),
+    "invoke_workflow": _Duration(metric_names.WORKFLOW_DURATION, _SECONDS_OF_WORKFLOWS, (semconv.WORKFLOW_NAME,)),
 }
-
-_DESCRIPTIONS: Final = {name.name: name.description for name in semconv.NAMES if name.kind is semconv.NameKind.METRIC}
 
 
 class RunMetrics:
@@ -85,10 +87,10 @@ class RunMetrics:
         }
         self._chunks = _ChunkMetrics(meter)
         self._tokens = _TokenMetrics(meter)
-        self._embedding_tokens = _histogram(meter, semconv.EMBEDDINGS_TOKENS, "{token}", _TOKENS)
+        self._embedding_tokens = _histogram(meter, metric_names.EMBEDDINGS_TOKENS, "{token}", _TOKENS)
         self._agent_calls = (
-            _histogram(meter, semconv.AGENT_INFERENCES, "{inference_call}", _CALLS),
-            _histogram(meter, semconv.AGENT_TOOL_CALLS, "{tool_call}", _CALLS),
+            _histogram(meter, metric_names.AGENT_INFERENCES, "{inference_call}", _CALLS),
+            _histogram(meter, metric_names.AGENT_TOOL_CALLS, "{tool_call}", _CALLS),
         )
         self._legacy = _LegacyMetrics(meter) if legacy_names else None
 
@@ -176,8 +178,8 @@ class _ChunkMetrics:
     """When the chunks of a stream came."""
 
     def __init__(self, meter: Meter) -> None:
-        self._first = _histogram(meter, semconv.INFERENCE_FIRST_CHUNK, "s", _SECONDS)
-        self._later = _histogram(meter, semconv.INFERENCE_PER_CHUNK, "s", _SECONDS)
+        self._first = _histogram(meter, metric_names.INFERENCE_FIRST_CHUNK, "s", _SECONDS)
+        self._later = _histogram(meter, metric_names.INFERENCE_PER_CHUNK, "s", _SECONDS)
 
     def record(self, chunk_seconds: Sequence[float], labels: _Labels, context: Context | None) -> None:
         for first in chunk_seconds[:1]:
@@ -195,11 +197,11 @@ class _TokenCount(NamedTuple):
 
 
 _TOKEN_COUNTS: Final = (
-    _TokenCount(semconv.USED_INPUT_TOKENS, semconv.INPUT_TOKENS, INPUT_MODALITIES),
-    _TokenCount(semconv.USED_OUTPUT_TOKENS, semconv.OUTPUT_TOKENS, OUTPUT_MODALITIES),
-    _TokenCount(semconv.USED_CACHE_READ, semconv.CACHE_READ_TOKENS, {}),
-    _TokenCount(semconv.USED_CACHE_WRITE, semconv.CACHE_WRITE_TOKENS, {}),
-    _TokenCount(semconv.USED_REASONING, semconv.REASONING_TOKENS, {}),
+    _TokenCount(metric_names.USED_INPUT_TOKENS, semconv.INPUT_TOKENS, INPUT_MODALITIES),
+    _TokenCount(metric_names.USED_OUTPUT_TOKENS, semconv.OUTPUT_TOKENS, OUTPUT_MODALITIES),
+    _TokenCount(metric_names.USED_CACHE_READ, semconv.CACHE_READ_TOKENS, {}),
+    _TokenCount(metric_names.USED_CACHE_WRITE, semconv.CACHE_WRITE_TOKENS, {}),
+    _TokenCount(metric_names.USED_REASONING, semconv.REASONING_TOKENS, {}),
 )
 
 
@@ -209,15 +211,15 @@ class _TokenMetrics:
     def __init__(self, meter: Meter) -> None:
         self._counters = [(_counter(meter, tokens.metric, "{token}"), tokens) for tokens in _TOKEN_COUNTS]
         self._of_calls = (
-            (_histogram(meter, semconv.CALL_INPUT_TOKENS, "{token}", _TOKENS), semconv.INPUT_TOKENS),
-            (_histogram(meter, semconv.CALL_OUTPUT_TOKENS, "{token}", _TOKENS), semconv.OUTPUT_TOKENS),
+            (_histogram(meter, metric_names.CALL_INPUT_TOKENS, "{token}", _TOKENS), semconv.INPUT_TOKENS),
+            (_histogram(meter, metric_names.CALL_OUTPUT_TOKENS, "{token}", _TOKENS), semconv.OUTPUT_TOKENS),
         )
 
     def record(self, attributes: Attributes, labels: _Labels, context: Context | None) -> None:
         for counter, tokens in self._counters:
             for modality, count in _by_modality(tokens, attributes).items():
                 if count:
-                    counter.add(count, {**labels, semconv.TOKEN_MODALITY: modality}, context)
+                    counter.add(count, {**labels, metric_names.TOKEN_MODALITY: modality}, context)
         for histogram, name in self._of_calls:
             _record_count(histogram, attributes.get(name), labels, context)
 
@@ -241,8 +243,8 @@ class _LegacyMetrics:
     """Metrics of the conventions until 1.41, for older backends."""
 
     def __init__(self, meter: Meter) -> None:
-        self._duration = _histogram(meter, semconv.RETRIEVAL_DURATION, "s", _SECONDS)
-        self._tokens = _histogram(meter, semconv.LEGACY_TOKEN_USAGE, "{token}", _TOKENS)
+        self._duration = _histogram(meter, metric_names.RETRIEVAL_DURATION, "s", _SECONDS)
+        self._tokens = _histogram(meter, metric_names.LEGACY_TOKEN_USAGE, "{token}", _TOKENS)
 
     def record(
         self,
@@ -254,7 +256,7 @@ class _LegacyMetrics:
     ) -> None:
         self._duration.record(seconds, failed, context)
         for kind, name in (("input", semconv.INPUT_TOKENS), ("output", semconv.OUTPUT_TOKENS)):
-            _record_count(self._tokens, attributes.get(name), {**labels, semconv.TOKEN_TYPE: kind}, context)
+            _record_count(self._tokens, attributes.get(name), {**labels, metric_names.TOKEN_TYPE: kind}, context)
 
 
 def _record_count(histogram: Histogram, value: AnyValue, labels: _Labels, context: Context | None) -> None:
@@ -268,8 +270,8 @@ def _count(value: AnyValue) -> int | None:
 
 
 def _histogram(meter: Meter, name: str, unit: str, boundaries: Sequence[float]) -> Histogram:
-    return meter.create_histogram(name, unit, _DESCRIPTIONS[name], explicit_bucket_boundaries_advisory=boundaries)
+    return meter.create_histogram(name, unit, description_of(name), explicit_bucket_boundaries_advisory=boundaries)
 
 
 def _counter(meter: Meter, name: str, unit: str) -> Counter:
-    return meter.create_counter(name, unit, _DESCRIPTIONS[name])
+    return meter.create_counter(name, unit, description_of(name))

@@ -1,0 +1,22 @@
+"""What is known of the delivery of spans and media: attributes and metrics."""
+
+from typing import Final
+
+from runspan.semconv.table import OWN, metric, ours
+
+STARTED: Final = ours("runspan.started", "markers of what has begun", "True; the span that has begun is the parent")
+SHORTENED: Final = ours("runspan.shortened", "all", "names of what was cut, since the span was too large to be sent")
+ORIGINAL_SIZE: Final = ours("runspan.shortened.original_size", "all", "bytes of that span before")
+DESTINATION: Final = ours("runspan.destination", "the counters of delivery", "the endpoint")
+DROP_REASON: Final = ours("runspan.drop.reason", "`runspan.spans.dropped`", "such as `queue_full` or `refused`")
+BLOB_OUTCOME: Final = ours("runspan.blob.outcome", "`runspan.blobs`", "`stored`, `failed` or `dropped`")
+
+# Counters and one gauge, `runspan.spans.waiting`.
+SPANS_TAKEN: Final = metric("runspan.spans.taken", "spans that ended and were sampled", OWN)
+SPANS_SENT: Final = metric("runspan.spans.sent", "spans that the receiver took", OWN)
+SPANS_RETRIED: Final = metric("runspan.spans.retried", "spans to be sent again, once for each failed attempt", OWN)
+SPANS_SHORTENED: Final = metric("runspan.spans.shortened", "spans that were too large", OWN)
+SPANS_SPOOLED: Final = metric("runspan.spans.spooled", "spans put on disk", OWN)
+SPANS_DROPPED: Final = metric("runspan.spans.dropped", "spans that are lost", OWN)
+BLOBS: Final = metric("runspan.blobs", "media that were to be stored, by what became of them", OWN)
+SPANS_WAITING: Final = metric("runspan.spans.waiting", "spans in memory, not yet delivered", OWN)
