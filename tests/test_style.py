@@ -57,6 +57,12 @@ def test_no_function_is_long():
                 assert lines <= 40, f"{path.name}: {node.name}"
 
 
+def test_no_file_is_long():
+    """A file of the package has at most 350 lines: one with more has two subjects."""
+    lengths = {path.relative_to(SOURCE).as_posix(): len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
 def test_every_test_says_what_it_shows():
     """Each test has a sentence that says the behaviour."""
     for path in (ROOT / "tests").rglob("test_*.py"):
