@@ -4,8 +4,6 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from runspan._version import __version__
-from runspan.langchain.handler import OpenTelemetryCallbackHandler
-from runspan.settings import Settings
 
 if TYPE_CHECKING:
     from runspan._configure import configure
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from runspan.export.stats import Stats
     from runspan.langchain.checkpoints import link_resumes
     from runspan.langchain.embeddings import trace_embeddings
+    from runspan.langchain.handler import OpenTelemetryCallbackHandler
     from runspan.listeners.callback_processor import CallbackSpanProcessor
     from runspan.processors.ai_only import AiOnlySpanProcessor
     from runspan.processors.backend import BackendSpanProcessor
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from runspan.processors.one_call import OneCallSpanProcessor
     from runspan.recording.replay import replay
     from runspan.redaction import redact_secrets
+    from runspan.settings import Settings
     from runspan.signals.evaluation import record_evaluation
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "trace_embeddings",
 ]
 
-# People who need the handler alone don't pay for importing the SDK and its exporters.
+# Each pays for what it uses: the handler alone imports no SDK, pytest's and OpenTelemetry's entry points no LangChain.
 _IMPORTED_WHEN_ASKED_FOR: Final = {
     "AiOnlySpanProcessor": "runspan.processors.ai_only",
     "BackendSpanProcessor": "runspan.processors.backend",
@@ -60,7 +60,9 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "KeepingSpanProcessor": "runspan.processors.keeping",
     "ModelUsage": "runspan.cost",
     "OneCallSpanProcessor": "runspan.processors.one_call",
+    "OpenTelemetryCallbackHandler": "runspan.langchain.handler",
     "OtlpSpanProcessor": "runspan.export.processor",
+    "Settings": "runspan.settings",
     "Spool": "runspan.export.spool",
     "Stats": "runspan.export.stats",
     "configure": "runspan._configure",

@@ -8,18 +8,16 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from langchain_core.callbacks import BaseCallbackHandler
-from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
 from opentelemetry.util.types import AttributeValue
 
+from runspan.langchain.block import Block
 from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.listeners.router import TakesProcessors
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
-
-    from runspan.runs.run import Run
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 
@@ -66,7 +64,7 @@ class invocation:  # noqa: N801  read as the statement that it is used in
             propagate=propagate,
             tracer_provider=tracer_provider,
         )
-        self._entries: list[_Entry] = []
+        self._blocks: list[Block] = []
         if tracer_provider is None and not isinstance(trace.get_tracer_provider(), TakesProcessors):
             _log_no_provider()
 
@@ -88,20 +86,20 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         await self.handler.aflush()
 
     def _open(self, caller: FrameType) -> OpenTelemetryCallbackHandler:
-        entry = _Entry()
+        block = Block()
         try:
-            entry.open(self.handler, caller)
-            self._entries.append(entry)
+            block.open(self.handler, caller)
+            self._blocks.append(block)
             return self.handler  # noqa: TRY300  an interrupt may come here, too
         except BaseException:
-            entry.close()  # interrupted, so nobody else will
+            block.close()  # interrupted, so nobody else will
             raise
 
     def _close(self) -> None:
         # Tasks may share one object: the block to end is the one that is current, if there is one.
-        entry = next((each for each in reversed(self._entries) if each.is_current()), self._entries[-1])
-        entry.close()
-        self._entries.remove(entry)
+        block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
+        block.close()
+        self._blocks.remove(block)
 
 
 @functools.cache
@@ -110,26 +108,3 @@ def _log_no_provider() -> None:
         "runspan.invocation() hears the spans of other libraries, but they make none: no OpenTelemetry tracer provider"
         " is set. Call runspan.configure(), or set one with opentelemetry.trace.set_tracer_provider()."
     )
-
-
-class _Entry:
-    """One time that the block is entered: a run without a span and without events, to carry the scope."""
-
-    def __init__(self) -> None:
-        self._before = otel.get_current()
-        self._within = self._before
-        self._run: Run | None = None
-
-    def open(self, handler: OpenTelemetryCallbackHandler, caller: FrameType) -> None:
-        self._run = handler.open_block(caller)
-        self._within = otel.get_current()
-
-    def is_current(self) -> bool:
-        return otel.get_current() is self._within
-
-    def close(self) -> None:
-        if self._run is not None:
-            self._run.table.close(self._run)
-        # Not a detach: the block may end in another context than it began in, and there the closed run does no harm.
-        if self.is_current():
-            otel.attach(self._before)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from runspan._forking import in_forked_child
 from runspan._guard import attempt
-from runspan._threads import SimpleQueue, start_thread
+from runspan._threads import Event, SimpleQueue, start_thread
 
 
 class Run(Protocol):
@@ -31,13 +31,21 @@ class _Report(NamedTuple):
     """None if that was not looked at."""
 
 
-_reported: SimpleQueue[_Report] = SimpleQueue()
+_reported: SimpleQueue[_Report | Event] = SimpleQueue()
 _is_started = False
 
 
 def report(run: Run, *, was_cancelled: bool | None = None) -> None:
     """Hand over a run that nobody will end, now being its end; safe in a finalizer."""
     _reported.put(_Report(run, time.time_ns(), was_cancelled))
+
+
+def wait(timeout: float) -> bool:
+    """Wait until the runs that were reported until now have ended; return whether they have, in ``timeout`` seconds."""
+    start()
+    have_ended = Event()
+    _reported.put(have_ended)
+    return have_ended.wait(timeout)
 
 
 def start() -> None:
@@ -53,7 +61,11 @@ def start() -> None:
 
 def _work() -> None:
     while True:
-        attempt(_end, _reported.get(), default=None)  # what span processors raise, SystemExit too
+        reported = _reported.get()
+        if isinstance(reported, _Report):
+            attempt(_end, reported, default=None)  # what span processors raise, SystemExit too
+        else:
+            reported.set()
 
 
 def _end(report: _Report) -> None:

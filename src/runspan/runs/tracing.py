@@ -162,6 +162,13 @@ def end_open_runs(provider: TracerProvider) -> None:
         _end_all(table)
 
 
+def end_finished_runs(timeout: float) -> bool:
+    """End the runs that can't be executing any more; return whether those that are reported have ended, in time."""
+    for table in list(_tables.values()):
+        table.sweep()
+    return reaper.wait(timeout)
+
+
 def end_runs_with_listeners() -> None:
     """End what is open and listened to, at the end of the process."""
     for table in list(_tables.values()):
