@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import runspan
+import runspan.testing
 
 TARGET: Final = Path(__file__).parent.parent / "tests" / "data" / "public_api.txt"
 
@@ -22,7 +23,9 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def text() -> str:
     """Return a line for each public name of the package, and one for each public member of a class."""
-    return "".join(f"{line}\n" for name in runspan.__all__ for line in _lines(name, getattr(runspan, name)))
+    listed = [(name, getattr(runspan, name)) for name in runspan.__all__]
+    listed += [(f"testing.{name}", getattr(runspan.testing, name)) for name in runspan.testing.__all__]
+    return "".join(f"{line}\n" for name, value in listed for line in _lines(name, value))
 
 
 def _lines(name: str, value: Any) -> Iterator[str]:

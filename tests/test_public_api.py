@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import runspan
+import runspan.testing
 from devtools import public_api
 
 ROOT = Path(__file__).parent.parent
 TYPING = ROOT / "tests" / "typing"
 PARTS = r"(?:Args|Attributes|Returns|Raises|Example)"
 PUBLIC = [pytest.param(getattr(runspan, name), id=name) for name in runspan.__all__ if name != "__version__"]
+PUBLIC += [pytest.param(getattr(runspan.testing, name), id=name) for name in runspan.testing.__all__]
 # What LangChain and OpenTelemetry call has the arguments that they say.
 CALLED_BY_OTHERS = re.compile(r"on_\w+|_\w+|force_flush|shutdown|open_block")
 
@@ -114,7 +116,7 @@ def test_public_docstrings(documented):
     assert re.match(r"[A-Z].+\.$", found[""].splitlines()[0])
     assert "Example" in found
     listed = entries(found.get("Args", ""))
-    if documented is not runspan.Handle:  # nobody makes one
+    if documented not in {runspan.Handle, runspan.testing.RecordedSpan}:  # nobody makes one
         assert set(listed) == parameters(documented), "its Args have to list these, no more and no fewer"
     if inspect.isfunction(documented) and inspect.signature(documented).return_annotation not in {None, "None"}:
         assert "Returns" in found
@@ -123,7 +125,7 @@ def test_public_docstrings(documented):
 @pytest.mark.parametrize("owner", [each for each in PUBLIC if inspect.isclass(each.values[0])])
 def test_public_attributes(owner):
     """Each attribute that an object gets when it is made is explained."""
-    (_, block) = public_api.text().split(f"class {owner.__name__}", 1)
+    (_, block) = re.split(rf"class (?:testing\.)?{owner.__name__}\b", public_api.text(), maxsplit=1)
     made = re.findall(r"^    attribute (\w+)$", re.split(r"^\w", block, flags=re.MULTILINE)[0], flags=re.MULTILINE)
     assert set(made) <= set(entries(parts(owner).get("Attributes", "")))
 

@@ -11,19 +11,33 @@ from runspan.testing.recorded_span import RecordedSpan
 
 
 class Tokens(NamedTuple):
-    """What calls of models used, each counted once."""
+    """What calls of models used, each counted once.
+
+    Args:
+        input: the number of tokens that they read.
+        output: the number of tokens that they wrote.
+
+    Example:
+        >>> assert trace.tokens == (120, 14)
+    """
 
     input: int
     output: int
 
 
 class Message(NamedTuple):
-    """A message that a model read or wrote."""
+    """A message that a model read or wrote.
+
+    Args:
+        role: ``system``, ``user``, ``assistant`` or ``tool``.
+        text: its text; calls of tools as ``weather({"city":"Oslo"})``, other parts as ``<image>``.
+
+    Example:
+        >>> assert trace.messages()[-1] == ("assistant", "Take a hat.")
+    """
 
     role: str
-    """``system``, ``user``, ``assistant`` or ``tool``."""
     text: str
-    """Its text; calls of tools as ``weather({"city":"Oslo"})``, other parts as ``<image>``."""
 
 
 def outermost(spans: Iterable[RecordedSpan]) -> Iterator[RecordedSpan]:

@@ -22,6 +22,9 @@ class RecordedSpan:
         attributes: its attributes, those that hold JSON as lists and dictionaries.
         parent: the span above it, None at the top.
         children: the spans below it, in the order in which they started.
+
+    Example:
+        >>> assert trace.first("chat*").attributes["gen_ai.request.model"] == "gpt-5"
     """
 
     def __init__(self, span: ReadableSpan) -> None:
@@ -67,34 +70,29 @@ class RecordedSpan:
         return (self.span.end_time - self.span.start_time) / 1e9
 
     def ancestors(self) -> "Iterator[RecordedSpan]":
-        """Yield the spans above it, the nearest first."""
+        """Return the spans above it, the nearest first."""
         above = self.parent
         while above is not None:
             yield above
             above = above.parent
 
     def descendants(self) -> "Iterator[RecordedSpan]":
-        """Yield the spans below it, each before those below that one."""
+        """Return the spans below it, each before those below that one."""
         for child in self.children:
             yield child
             yield from child.descendants()
 
-    def matches(self, name: str, has: str | Mapping[str, object], within: "str | RecordedSpan | None") -> bool:
-        """Return whether it is one that ``Trace.find`` looks for."""
-        if not fnmatchcase(self.name, name) or not self._has(has):
-            return False
-        if within is None:
-            return True
-        return any(
-            fnmatchcase(above.name, within) if isinstance(within, str) else above.span is within.span
-            for above in self.ancestors()
-        )
 
-    def _has(self, wanted: str | Mapping[str, object]) -> bool:
-        if isinstance(wanted, str):
-            return not wanted or wanted in self.attributes
-        missing = object()
-        return all(_is_as_wanted(self.attributes.get(each, missing), value) for each, value in wanted.items())
+def is_match(span: RecordedSpan, name: str, has: str | Mapping[str, object], within: str | RecordedSpan | None) -> bool:
+    """Return whether a span is one that ``Trace.find`` looks for."""
+    if not fnmatchcase(span.name, name) or not _has(span, has):
+        return False
+    if within is None:
+        return True
+    return any(
+        fnmatchcase(above.name, within) if isinstance(within, str) else above.span is within.span
+        for above in span.ancestors()
+    )
 
 
 def trees_of(spans: Iterable[ReadableSpan]) -> list[RecordedSpan]:
@@ -109,6 +107,13 @@ def trees_of(spans: Iterable[ReadableSpan]) -> list[RecordedSpan]:
 
 def _key(context: SpanContext | None) -> tuple[int, int]:
     return (context.trace_id, context.span_id) if context is not None else (0, 0)
+
+
+def _has(span: RecordedSpan, wanted: str | Mapping[str, object]) -> bool:
+    if isinstance(wanted, str):
+        return not wanted or wanted in span.attributes
+    missing = object()
+    return all(_is_as_wanted(span.attributes.get(each, missing), value) for each, value in wanted.items())
 
 
 def _is_as_wanted(value: object, wanted: object) -> bool:

@@ -16,7 +16,7 @@ from runspan.runs.tracing import end_finished_runs
 from runspan.settings import Settings
 from runspan.testing.counted import counted_spans
 from runspan.testing.model_calls import Message, Tokens, messages_in, usage_in
-from runspan.testing.recorded_span import RecordedSpan, trees_of
+from runspan.testing.recorded_span import RecordedSpan, is_match, trees_of
 from runspan.testing.recorder import Recorder
 from runspan.testing.tool_calls import Order, ToolCall, failed_expectation
 from runspan.testing.tree_text import tree_text
@@ -152,12 +152,17 @@ class Trace:
             has: the name of an attribute, or attributes with their values; JSON is compared as what it says.
             within: a span above them, or its name or pattern.
         """
-        return [span for span in self.spans if span.matches(name, has, within)]
+        return [span for span in self.spans if is_match(span, name, has, within)]
 
     def first(
         self, name: str = "*", *, has: str | Mapping[str, object] = "", within: str | RecordedSpan | None = None
     ) -> RecordedSpan:
         """Return the first of the spans that ``find`` finds.
+
+        Args:
+            name: as for ``find``.
+            has: likewise.
+            within: likewise.
 
         Raises:
             AssertionError: if there is none; it has the tree.
