@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,
 }
-ENTRY_POINTS = {"__init__", "_configure", "_handle", "_invocation", "_pytest_plugin"}
+ENTRY_POINTS = {"__init__", "_configure", "_handle", "_instrumentor", "_invocation", "_pytest_plugin"}
 # What users import by its own name: may import anything, and nobody but an entry point imports it.
 BESIDE = {"testing"}
 FILES = {

@@ -8,6 +8,7 @@ from runspan._version import __version__
 if TYPE_CHECKING:
     from runspan._configure import configure
     from runspan._handle import Handle
+    from runspan._instrumentor import RunspanInstrumentor
     from runspan._invocation import invocation
     from runspan.cost import Cost, ModelUsage
     from runspan.export.processor import OtlpSpanProcessor
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from runspan.langchain.checkpoints import link_resumes
     from runspan.langchain.embeddings import trace_embeddings
     from runspan.langchain.handler import OpenTelemetryCallbackHandler
+    from runspan.langchain.zero_code import instrument, uninstrument
     from runspan.listeners.callback_processor import CallbackSpanProcessor
     from runspan.processors.ai_only import AiOnlySpanProcessor
     from runspan.processors.backend import BackendSpanProcessor
@@ -37,17 +39,20 @@ __all__ = [
     "OneCallSpanProcessor",
     "OpenTelemetryCallbackHandler",
     "OtlpSpanProcessor",
+    "RunspanInstrumentor",
     "Settings",
     "Spool",
     "Stats",
     "__version__",
     "configure",
+    "instrument",
     "invocation",
     "link_resumes",
     "record_evaluation",
     "redact_secrets",
     "replay",
     "trace_embeddings",
+    "uninstrument",
 ]
 
 # Each pays for what it uses: the handler alone imports no SDK, pytest's and OpenTelemetry's entry points no LangChain.
@@ -62,16 +67,19 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "OneCallSpanProcessor": "runspan.processors.one_call",
     "OpenTelemetryCallbackHandler": "runspan.langchain.handler",
     "OtlpSpanProcessor": "runspan.export.processor",
+    "RunspanInstrumentor": "runspan._instrumentor",
     "Settings": "runspan.settings",
     "Spool": "runspan.export.spool",
     "Stats": "runspan.export.stats",
     "configure": "runspan._configure",
+    "instrument": "runspan.langchain.zero_code",
     "invocation": "runspan._invocation",
     "link_resumes": "runspan.langchain.checkpoints",
     "record_evaluation": "runspan.signals.evaluation",
     "redact_secrets": "runspan.redaction",
     "replay": "runspan.recording.replay",
     "trace_embeddings": "runspan.langchain.embeddings",
+    "uninstrument": "runspan.langchain.zero_code",
 }
 
 

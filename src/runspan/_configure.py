@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
@@ -15,7 +16,7 @@ from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
 from runspan.arguments import check_bool, check_number, shown
 from runspan.export.delivery import MAX_REQUEST_BYTES
-from runspan.export.otlp.target import OtlpProtocol, endpoint_in_environment, resolve_target
+from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, endpoint_in_environment, resolve_target
 from runspan.export.processor import OtlpSpanProcessor
 from runspan.export.spool import Durability, Spool
 from runspan.processors.backend import Backend, BackendSpanProcessor, checked_backend
@@ -27,6 +28,7 @@ from runspan.settings import Settings
 NestedModelSpans: TypeAlias = Literal["deduplicate", "keep"]
 
 _logger = logging.getLogger("runspan")
+_AUTO_INSTRUMENTATION = "opentelemetry.instrumentation.auto_instrumentation"
 _EXPORTERS = ("otlp", "console", "none")
 _CALLED_AGAIN = (
     "configure() was called again: the first call stays in force and its handle is returned."
@@ -55,7 +57,8 @@ def configure(
 
     Sets a tracer provider, unless the application has set one: that one is kept and gets our span processor.
     All standard ``OTEL_*`` variables count; arguments win. ``OTEL_TRACES_EXPORTER`` says whether spans go over
-    OTLP at all, the endpoint only where to. A second call says so and returns the first handle.
+    OTLP at all, the endpoint only where to. A second call says so and returns the first handle. Where
+    ``opentelemetry-instrument`` sends to the same endpoint already, it sends nothing a second time, and says so.
 
     Args:
         service_name: the name of this service, ``service.name`` of the resource.
@@ -99,7 +102,7 @@ def configure(
         if _Present.handle is not None and _Present.handle.is_open:
             _logger.warning(_CALLED_AGAIN)
             return _Present.handle
-        resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)  # a mistake is an error, used or not
+        target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)  # a mistake is an error
         make_otlp = partial(
             OtlpSpanProcessor,
             endpoint,
@@ -112,6 +115,8 @@ def configure(
             shutdown_timeout_seconds=exit_timeout,
         )
         exporters = _exporters(console=console, names_receiver=endpoint is not None or spool is not None)
+        if "otlp" in exporters and _is_sent_to_already(target):
+            exporters.remove("otlp")
         processors = _processors(exporters, make_otlp)
         provider = _provider(service_name, resource_attributes or {})
         slot = _slot_on(provider) if processors or provider in by_provider else None
@@ -156,6 +161,24 @@ def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor])
         otlp.check()
         processors.append(otlp)
     return processors
+
+
+def _is_sent_to_already(target: OtlpTarget) -> bool:
+    """Return whether ``opentelemetry-instrument`` has set up an exporter to the same endpoint, and say so."""
+    if (
+        _AUTO_INSTRUMENTATION not in sys.modules
+        or not isinstance(trace.get_tracer_provider(), TracerProvider)
+        or "otlp" not in os.environ.get("OTEL_TRACES_EXPORTER", "").lower()
+        or resolve_target().endpoint != target.endpoint
+    ):
+        return False
+    _logger.warning(
+        "opentelemetry-instrument sends spans to %s already, so configure() does not: they would arrive twice. To have"
+        " them sent by runspan, set OTEL_TRACES_EXPORTER=none and add runspan.OtlpSpanProcessor() to the provider:"
+        " opentelemetry.trace.get_tracer_provider().add_span_processor(runspan.OtlpSpanProcessor()).",
+        target.destination,
+    )
+    return True
 
 
 def _listening(

@@ -47,6 +47,8 @@ class Bridge:
         self.settings = settings
         self.captures = settings.content_destinations
         self.redactors = settings.redactors
+        self.decides_content = True
+        """Whether its settings count for content where other handlers of a run have theirs."""
         self.is_shut_down = False
         self.attribute_bytes = _attribute_bytes(settings)
         """The most that an attribute of content takes."""

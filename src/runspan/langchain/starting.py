@@ -93,22 +93,20 @@ class RunStarter:
         tracing = self._bridge.tracing
         run = tracing.table.find(event.run_id)
         if run is not None:
-            callbacks = self._join(run)
+            callbacks = self._join(run, event)
         else:
             run = self._start(tracing, event.run_id, event)
             callbacks = run.audience.scope.callbacks
         return (run, callbacks) if callbacks else None
 
-    def _join(self, run: Run) -> "tuple[BaseCallbackHandler, ...]":
+    def _join(self, run: Run, event: StartEvent) -> "tuple[BaseCallbackHandler, ...]":
         """Add this handler to a run that another one started; the strictest of them decides about content."""
         bridge = self._bridge
-        if "span" in run.record.captures - bridge.captures and takes_attributes(run):
-            # An attribute of a span can't be removed, only overwritten.
-            content = only_content(run.start_attributes)
-            run.span.set_attributes({name: "" if isinstance(value, str) else [] for name, value in content.items()})
-            run.start_attributes = without_content(run.start_attributes)
-            forget_messages(run)
-        run.record.captures &= bridge.captures
+        if bridge.decides_content:
+            if run.record.is_content_decided:
+                self._restrict_content(run)
+            else:
+                self._decide_content(run, event)
         if not all(any(each is known for known in run.record.redactors) for each in bridge.redactors):
             _redact(run, bridge.redactors)
         new = run.audience.join(bridge, bridge.scope)
@@ -118,10 +116,38 @@ class RunStarter:
             attach_baggage(run)
         return new.callbacks
 
+    def _restrict_content(self, run: Run) -> None:
+        """Leave the content that this handler allows, too."""
+        bridge = self._bridge
+        if "span" in run.record.captures - bridge.captures and takes_attributes(run):
+            # An attribute of a span can't be removed, only overwritten.
+            content = only_content(run.start_attributes)
+            run.span.set_attributes({name: "" if isinstance(value, str) else [] for name, value in content.items()})
+            run.start_attributes = without_content(run.start_attributes)
+            forget_messages(run)
+        run.record.captures &= bridge.captures
+
+    def _decide_content(self, run: Run, event: StartEvent) -> None:
+        """Record the content that this handler allows of a run whose other handlers leave that to it."""
+        bridge, record = self._bridge, run.record
+        record.captures, record.is_content_decided = bridge.captures, True
+        if not bridge.captures:
+            return
+        _redact(run, bridge.redactors)
+        attributes = self._attributes(event, self._described(event))
+        content = only_content(self._with_surroundings(run, event, attributes))
+        content = Writer(redactors=record.redactors).redacted(content)
+        run.start_attributes = {**run.start_attributes, **content}
+        record.add(content)
+        bridge.reading(self._record_content, run, event)
+
+    def _described(self, event: StartEvent) -> Start:
+        return attempt(event.kind.describe_start, event, default=None) or payload.unknown_start(event.kind.run_type)
+
     def _start(self, tracing: Tracing, run_id: UUID, event: StartEvent) -> Run:
         """Start a run, which becomes current, and record what it is given."""
         kind = event.kind
-        start = attempt(kind.describe_start, event, default=None) or payload.unknown_start(kind.run_type)
+        start = self._described(event)
         captures, redactors = self._bridge.captures, self._bridge.redactors
         attributes = self._redacted(self._attributes(event, start))
         at_start = attributes if "span" in captures else without_content(attributes)
@@ -141,6 +167,7 @@ class RunStarter:
             scope=self._bridge.scope,
         )
         run.audience.join(self._bridge)
+        run.record.is_content_decided = self._bridge.decides_content
         run.record.begin(
             captures=captures,
             redactors=redactors,

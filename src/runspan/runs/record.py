@@ -45,6 +45,7 @@ class Record:
         "budget",
         "captures",
         "describe_abandoned",
+        "is_content_decided",
         "redactors",
         "transform_outputs",
         "writer",
@@ -54,7 +55,9 @@ class Record:
     def __init__(self) -> None:
         self.attributes: Attributes = _NOTHING
         self.captures: frozenset[Destination] = frozenset()
-        """Where content may go: all handlers of the run have to allow it."""
+        """Where content may go: all handlers of the run that decide about it have to allow it."""
+        self.is_content_decided = False
+        """Whether there is one that does."""
         self.budget: SpanBudget | None = None
         """What its content may take; None if nothing is recorded of it."""
         self.describe_abandoned: _DescribeAbandoned | None = None

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -47,8 +48,7 @@ class Tracing:
     def __init__(self, provider: TracerProvider, table: RunTable | None = None) -> None:
         self.provider = provider
         self.tracer = provider.get_tracer("runspan", __version__)
-        if isinstance(provider, ProxyTracerProvider):
-            _log_no_provider()
+        self._is_nowhere = isinstance(provider, ProxyTracerProvider)
         with _tables_lock:
             self.table = _tables.setdefault(provider, table or RunTable())
         _watch_handlers(provider)
@@ -86,6 +86,8 @@ class Tracing:
             scope: the listeners that its handler brings; those of its parent hear it anyway.
         """
         reaper.start()
+        if self._is_nowhere:
+            _log_no_provider()
         run = Run(run_id, parent_id, self.table, frames, is_chain=is_chain, is_model=is_model)
         here = otel.get_current()
         parent = self._parent_of(run, here)
@@ -189,7 +191,9 @@ def _inherit_runs() -> None:
 
 @functools.cache
 def _log_no_provider() -> None:
-    logging.getLogger("runspan").info(
-        "No OpenTelemetry tracer provider is set, so spans go nowhere. Call runspan.configure(), or set a provider"
-        " of your own with opentelemetry.trace.set_tracer_provider()."
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return
+    logging.getLogger("runspan").warning(
+        "A LangChain run is traced, but no OpenTelemetry tracer provider is set, so its spans go nowhere. Call"
+        " runspan.configure(), or set a provider of your own with opentelemetry.trace.set_tracer_provider()."
     )

@@ -1,0 +1,31 @@
+"""What ``opentelemetry-instrument`` finds: zero code for LangChain."""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # its file says that it is not to be checked
+
+from runspan.langchain.zero_code import instrument, uninstrument
+
+_INSTRUMENTED: Final = ("langchain-core >= 1.0",)
+
+
+class RunspanInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # the same
+    """Trace every LangChain and LangGraph run of the process, as OpenTelemetry's other instrumentors do for theirs.
+
+    ``opentelemetry-instrument python app.py`` finds it by itself. ``instrument`` takes what ``runspan.instrument``
+    does, ``uninstrument`` ends it.
+
+    Example:
+        >>> RunspanInstrumentor().instrument(settings=Settings(capture_content="span"))
+    """
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Return what has to be installed."""
+        return _INSTRUMENTED
+
+    def _instrument(self, **kwargs: Any) -> None:
+        instrument(**kwargs)
+
+    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002  the interface
+        uninstrument()

@@ -1,0 +1,123 @@
+"""A handler for every run of the process, by LangChain's public configure hook."""
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from langchain_core.tracers.context import register_configure_hook
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from runspan._forking import fork_safe_lock
+from runspan.langchain.handler import OpenTelemetryCallbackHandler
+from runspan.settings import Settings, checked_settings
+
+if TYPE_CHECKING:
+    from contextvars import ContextVar
+
+_lock: Final = fork_safe_lock()
+
+
+class _Present:
+    """The handler that LangChain adds to each run now, in whatever context; LangChain asks a context variable alike."""
+
+    def __init__(self) -> None:
+        self.handler: OpenTelemetryCallbackHandler | None = None
+
+    def get(self) -> OpenTelemetryCallbackHandler | None:
+        """Return the handler, None while there is none."""
+        return self.handler
+
+
+_present: Final = _Present()
+
+
+class _HandlerOfAll(OpenTelemetryCallbackHandler):
+    """A handler that nobody passed to a run.
+
+    Unless somebody decided about content, it records none, and leaves the decision to the handlers that are passed.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        logger_provider: object | None,
+        settings: Settings | None,
+    ) -> None:
+        chosen = checked_settings(settings)
+        is_decided = chosen.describe()["capture_content"].source != "default"
+        super().__init__(
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            settings=chosen if is_decided else chosen.without_content(),
+        )
+        self._bridge.decides_content = is_decided
+
+
+def instrument(
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: object | None = None,
+    settings: Settings | None = None,
+) -> OpenTelemetryCallbackHandler:
+    """Trace every LangChain and LangGraph run of this process that starts from now on, without passing a handler.
+
+    It is what ``opentelemetry-instrument`` does. Nothing is patched: LangChain adds the handler to each run. A run
+    that is given another handler of runspan's has one span all the same. Content is recorded only if
+    ``capture_content`` is given, here or by its variable; by default the handlers that runs are given decide alone.
+
+    Args:
+        tracer_provider: where spans start; the global provider, whichever it is by then, if None.
+        meter_provider: where metrics go, likewise.
+        logger_provider: where events go, likewise.
+        settings: what to record; from the environment if None.
+
+    Returns:
+        The handler that LangChain adds, the first one if this is called again.
+
+    Raises:
+        TypeError: if an argument is of another kind.
+        ValueError: if an environment variable has a value that is not allowed.
+
+    Example:
+        >>> runspan.configure(service_name="shop")
+        >>> runspan.instrument()
+        >>> chain.invoke({"number": "2"})
+    """
+    with _lock:
+        if _present.handler is not None:
+            logging.getLogger("runspan").warning(
+                "instrument() was called again: the first call stays in force. To change something, call uninstrument()"
+                " first."
+            )
+            return _present.handler
+        handler = _HandlerOfAll(
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            settings=settings,
+        )
+        _register_once()
+        _present.handler = handler
+        return handler
+
+
+def uninstrument() -> None:
+    """Have LangChain add the handler of ``instrument`` to no further run; what has begun is traced to its end.
+
+    Example:
+        >>> runspan.uninstrument()
+    """
+    with _lock:
+        _present.handler = None
+
+
+@functools.cache
+def _register_once() -> None:
+    # A hook can't be taken back, so there is one, and it asks each time. A context variable would hold in one context,
+    # and this is for all threads and tasks; of what it is given LangChain calls get() alone.
+    register_configure_hook(cast("ContextVar[Any]", _present), inheritable=True)

@@ -1,0 +1,281 @@
+"""Zero code: every run of the process is traced, though no handler is passed."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tracers import context as langchain_context
+
+import runspan
+from runspan import OpenTelemetryCallbackHandler, RunspanInstrumentor, Settings
+from tests.fakes import ASKED, AgentModel, Model, tool
+from tests.otlp_receivers import HttpReceiver
+from tests.tracing import Tracing
+
+pytestmark = pytest.mark.newest
+
+MESSAGES = "gen_ai.input.messages"
+
+
+@pytest.fixture
+def instrumented():
+    """Trace into memory without passing a handler."""
+    tracing = Tracing()
+
+    def instrument(settings=None):
+        return runspan.instrument(tracer_provider=tracing.provider, settings=settings)
+
+    tracing.instrument = instrument
+    yield tracing
+    runspan.uninstrument()
+
+
+def chain(name="chain", then=lambda x: x):
+    return RunnableLambda(then, name=name)
+
+
+def test_each_run_has_its_span(instrumented):
+    """A chain, what it calls, and an agent are traced as with a handler."""
+    from langchain.agents import create_agent
+
+    instrumented.instrument()
+    (chain("first") | chain("second")).invoke(1)
+    create_agent(AgentModel(), [tool(instrumented)], name="guide").invoke(ASKED)
+    assert instrumented.text() == (
+        "RunnableSequence\n  first\n  second\n"
+        "invoke_agent guide\n  model\n    chat\n  tools\n    execute_tool look\n      tool work\n  model\n    chat"
+    )
+
+
+async def test_in_any_thread_and_task(instrumented):
+    """What starts in a thread without the context, and in a task, is traced too."""
+    instrumented.instrument()
+    thread = threading.Thread(target=chain("threaded").invoke, args=(1,))
+    thread.start()
+    thread.join(30)
+    await chain("awaited").ainvoke(1)
+    assert sorted(span.name for span in instrumented.spans) == ["awaited", "threaded"]
+
+
+def test_after_uninstrument_there_is_none(instrumented):
+    """No handler is added any more; instrumenting again registers no second hook, and adds one handler again."""
+    instrumented.instrument()
+    chain().invoke(1)
+    hooks = len(langchain_context._configure_hooks)
+    runspan.uninstrument()
+    chain().invoke(1)
+    assert len(instrumented.spans) == 1
+    for _ in range(3):
+        instrumented.instrument()
+        runspan.uninstrument()
+    instrumented.instrument()
+    chain().invoke(1)
+    assert len(instrumented.spans) == 2
+    assert len(langchain_context._configure_hooks) == hooks
+
+
+def test_a_run_in_the_midst_of_it_ends(instrumented):
+    """What has begun when it ends is traced to its end, with what is called in it."""
+    instrumented.instrument()
+    inner = chain("inner")
+    chain("outer", lambda x: runspan.uninstrument() or inner.invoke(x)).invoke(1)
+    assert instrumented.text() == "outer\n  inner"
+
+
+def test_a_second_call_says_so(instrumented, caplog):
+    """The first call stays in force, and its handler is returned."""
+    first = instrumented.instrument()
+    assert instrumented.instrument() is first
+    assert "uninstrument()" in caplog.text
+
+
+def test_by_opentelemetrys_instrumentor(instrumented):
+    """The instrumentor does the same, with OpenTelemetry's arguments."""
+    RunspanInstrumentor().instrument(tracer_provider=instrumented.provider)
+    try:
+        chain().invoke(1)
+    finally:
+        RunspanInstrumentor().uninstrument()
+    chain().invoke(1)
+    assert instrumented.text() == "chain"
+
+
+class Heard(BaseCallbackHandler):
+    """Notes the runs that it hears."""
+
+    def __init__(self):
+        self.names = []
+
+    def on_chain_start(self, serialized, inputs, *, name=None, **kwargs):
+        self.names.append(name)
+
+
+@pytest.mark.parametrize("is_inner", [False, True])
+def test_beside_a_runtime_handler_there_is_one_span(instrumented, is_inner):
+    """A run that is given a handler as well has one span, and the handler's listeners hear it."""
+    instrumented.instrument()
+    heard = Heard()
+    handler = OpenTelemetryCallbackHandler(tracer_provider=instrumented.provider, callbacks=[heard])
+    config = {"callbacks": [handler]}
+    inner = chain("inner")
+    chain("outer", lambda x: inner.invoke(x, config if is_inner else None)).invoke(1, None if is_inner else config)
+    assert instrumented.text() == "outer\n  inner"
+    assert heard.names == (["inner"] if is_inner else ["outer", "inner"])
+
+
+def asked(tracing, handler, way):
+    """Ask a model that has the handler: of the call, or in its constructor, where LangChain calls it last."""
+    config = {"callbacks": [handler], "metadata": {"user_id": "anna"}}
+    if way == "constructor":
+        model = Model(callbacks=[handler])
+        (chain("before") | model).invoke("the question", {"metadata": {"user_id": "anna"}})
+    else:
+        Model().invoke("the question", config)
+    return tracing.one("chat").attributes
+
+
+@pytest.mark.parametrize("way", ["call", "constructor"])
+def test_content_is_off_and_has_no_vote(instrumented, way):
+    """By default no content is recorded; a handler that a run is given decides alone about that run."""
+    instrumented.instrument()
+    Model().invoke("the question")
+    assert MESSAGES not in instrumented.one("chat").attributes
+    instrumented.exporter.clear()
+    attributes = asked(instrumented, OpenTelemetryCallbackHandler(tracer_provider=instrumented.provider), way)
+    assert "the question" in attributes[MESSAGES]
+    assert "three" in attributes["gen_ai.output.messages"]
+    assert attributes["user.id"] == "anna"
+
+
+@pytest.mark.parametrize("way", ["call", "constructor"])
+@pytest.mark.parametrize("by", ["argument", "variable", "standard variable"])
+def test_an_explicit_none_has_a_vote(instrumented, monkeypatch, way, by):
+    """Who says that no content is recorded is obeyed, whatever handlers runs are given."""
+    if by == "variable":
+        monkeypatch.setenv("RUNSPAN_CAPTURE_CONTENT", "none")
+    elif by == "standard variable":
+        monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "false")
+    instrumented.instrument(Settings(capture_content="none") if by == "argument" else None)
+    for name in ("RUNSPAN_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"):
+        monkeypatch.delenv(name, raising=False)
+    attributes = asked(instrumented, OpenTelemetryCallbackHandler(tracer_provider=instrumented.provider), way)
+    assert not [value for value in attributes.values() if "question" in str(value) or "anna" in str(value)]
+
+
+def test_content_by_choice(instrumented):
+    """Content is recorded where that is set."""
+    handler = instrumented.instrument(Settings(capture_content="span"))
+    Model().invoke("the question")
+    assert "the question" in instrumented.one("chat").attributes[MESSAGES]
+    assert handler.describe()["capture_content"] == ("span", "argument")
+
+
+def test_what_is_in_force_by_default(instrumented):
+    """The handler says that content is off, by default."""
+    assert instrumented.instrument().describe()["capture_content"] == ("none", "default")
+
+
+def test_strictest_of_two_handlers_that_decide(instrumented):
+    """Beside it, of two handlers that decide about content the strictest does."""
+    instrumented.instrument()
+    given = [
+        OpenTelemetryCallbackHandler(tracer_provider=instrumented.provider, settings=settings)
+        for settings in (None, Settings(capture_content="none"))
+    ]
+    (chain("before") | Model(callbacks=given)).invoke("the question")
+    attributes = instrumented.one("chat").attributes
+    assert not [value for value in attributes.values() if "question" in str(value)]
+
+
+def test_a_redaction_of_the_handler_that_decides(instrumented):
+    """What a run's own handler redacts is redacted in all that it adds."""
+    instrumented.instrument()
+    handler = OpenTelemetryCallbackHandler(
+        tracer_provider=instrumented.provider,
+        settings=Settings(redact=lambda text, place: text.replace("question", "[gone]")),
+    )
+    attributes = asked(instrumented, handler, "constructor")
+    assert "the [gone]" in attributes[MESSAGES]
+
+
+PROGRAM = """
+    import logging, sys
+    logging.basicConfig(level="WARNING", stream=sys.stdout)
+    from langchain_core.runnables import RunnableLambda
+    {more}
+    RunnableLambda(lambda x: x, name="asked").invoke("the question")
+"""
+
+
+def run(more="", *, command=("opentelemetry-instrument",), **variables):
+    """Run a program that passes no handler, under ``opentelemetry-instrument``."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "RUNSPAN_"))}
+    scripts = Path(sys.executable).parent
+    variables = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", **variables}
+    return subprocess.run(
+        [*(str(scripts / each) for each in command), sys.executable, "-c", textwrap.dedent(PROGRAM).format(more=more)],
+        env={**plain, "PATH": f"{scripts}{os.pathsep}{plain['PATH']}", **variables},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+
+
+def over_http(receiver):
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+
+
+def test_opentelemetry_instrument_traces_langchain():
+    """A program that knows nothing of tracing is traced; no content leaves it."""
+    with HttpReceiver() as receiver:
+        done = run(**over_http(receiver))
+        (span,) = receiver.received()
+    assert span["name"] == "asked"
+    assert "the question" not in str(span)
+    assert done.stderr == ""
+
+
+CONFIGURE = "import runspan; runspan.configure({})"
+
+
+def test_configure_beside_it_sends_nothing_twice():
+    """With ``configure()`` to the same endpoint each span arrives once, and a line says what was left out and why."""
+    with HttpReceiver() as receiver:
+        done = run(CONFIGURE.format(""), **over_http(receiver))
+        assert [span["name"] for span in receiver.received()] == ["asked"]
+        assert "opentelemetry-instrument sends spans to" in done.stdout
+        assert "OTEL_TRACES_EXPORTER=none" in done.stdout
+
+
+def test_the_remedy_that_it_names():
+    """With the other exporter off, runspan's own processor delivers."""
+    more = (
+        "import runspan, opentelemetry.trace as t;"
+        "t.get_tracer_provider().add_span_processor(runspan.OtlpSpanProcessor())"
+    )
+    with HttpReceiver() as receiver:
+        run(more, OTEL_TRACES_EXPORTER="none", **over_http(receiver))
+        assert [span["name"] for span in receiver.received()] == ["asked"]
+
+
+def test_configure_to_another_endpoint_sends_there_too():
+    """Two endpoints get each span once."""
+    with HttpReceiver() as receiver, HttpReceiver() as other:
+        run(CONFIGURE.format(f"endpoint={other.endpoint!r}"), **over_http(receiver))
+        assert [len(each.received()) for each in (receiver, other)] == [1, 1]
+
+
+def test_without_a_provider_the_first_run_says_so():
+    """A run whose spans go nowhere says so once, with what to do; where the SDK is disabled that is meant."""
+    more = "import runspan; runspan.instrument(); RunnableLambda(lambda x: x).invoke(1)"
+    said = run(more, command=()).stdout
+    assert said.count("its spans go nowhere. Call runspan.configure()") == 1
+    assert run(more, command=(), OTEL_SDK_DISABLED="true").stdout == ""
+    assert run("import runspan; runspan.OpenTelemetryCallbackHandler()", command=()).stdout == ""
