@@ -22,6 +22,7 @@ BASE = {
     "attributes",
     "callback_event",
     "cost",
+    "propagation",
     "redaction",
     "secret_patterns",
     "semconv",

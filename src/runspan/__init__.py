@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runspan.processors.backend import BackendSpanProcessor
     from runspan.processors.keeping import KeepingSpanProcessor
     from runspan.processors.one_call import OneCallSpanProcessor
+    from runspan.propagation import extract, inject
     from runspan.recording.replay import replay
     from runspan.redaction import redact_secrets
     from runspan.settings import Settings
@@ -45,6 +46,8 @@ __all__ = [
     "Stats",
     "__version__",
     "configure",
+    "extract",
+    "inject",
     "instrument",
     "invocation",
     "link_resumes",
@@ -72,6 +75,8 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "Spool": "runspan.export.spool",
     "Stats": "runspan.export.stats",
     "configure": "runspan._configure",
+    "extract": "runspan.propagation",
+    "inject": "runspan.propagation",
     "instrument": "runspan.langchain.zero_code",
     "invocation": "runspan._invocation",
     "link_resumes": "runspan.langchain.checkpoints",

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
 import runspan
+from runspan import testing
 
 assert_type(runspan.__version__, str)
 
@@ -176,3 +177,35 @@ def wrap(embeddings: Embeddings, saver: InMemorySaver, meters: MeterProvider) ->
     assert_type(runspan.link_resumes(saver), InMemorySaver)
     assert_type(runspan.redact_secrets("a text"), str)
     runspan.Settings(redact=runspan.redact_secrets)
+
+
+def zero_code(tracers: AnyTracerProvider, meters: MeterProvider, loggers: LoggerProvider) -> None:
+    """No handler is passed."""
+    made = runspan.instrument(
+        tracer_provider=tracers, meter_provider=meters, logger_provider=loggers, settings=settings()
+    )
+    assert_type(made, runspan.OpenTelemetryCallbackHandler)
+    runspan.uninstrument()
+    runspan.RunspanInstrumentor().instrument()
+
+
+def across_processes(headers: dict[str, str]) -> None:
+    """Headers out, headers in."""
+    assert_type(runspan.inject(headers), dict[str, str])
+    with runspan.extract(headers):
+        pass
+    with runspan.extract(None):
+        pass
+
+
+def in_a_test(provider: AnyTracerProvider) -> None:
+    """What a test asks of its trace."""
+    with testing.Trace(tracer_provider=provider, settings=settings()) as trace:
+        assert_type(trace, testing.Trace)
+    assert_type(trace.handler, runspan.OpenTelemetryCallbackHandler)
+    assert_type(trace.tree(times=True, attributes=["error.type"], sort=True), str)
+    assert_type(trace.tokens, testing.Tokens)
+    assert_type(trace.messages(), list[testing.Message])
+    assert_type(trace.first("chat*", has={"error.type": "tool_error"}, within="agent"), testing.RecordedSpan)
+    assert_type(trace.find(has="error.type", within=trace.roots[0]), list[testing.RecordedSpan])
+    trace.assert_tools(["weather", ("book", {"city": "Oslo"})], order="subset")

@@ -1,0 +1,92 @@
+"""Traces across processes, by the headers of W3C Trace Context and W3C Baggage, whatever carries them."""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+
+from opentelemetry import context as otel
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from runspan.arguments import shown
+
+_Carrier = TypeVar("_Carrier", bound=MutableMapping[str, Any])
+
+_PROPAGATOR: Final = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+_HEADERS: Final = ("traceparent", "tracestate", "baggage")
+# The innermost block that is open here: it may end in another context than it began in.
+_innermost: Final[ContextVar[object]] = ContextVar("runspan_extract", default=None)
+
+
+def inject(carrier: _Carrier) -> _Carrier:
+    """Put what is current into the headers of a request or a message, so that who receives it goes on with the trace.
+
+    The headers are ``traceparent``, and ``tracestate`` and ``baggage`` if there is any: those of HTTP, and the keys
+    that MCP has in ``_meta``. Instrumented HTTP clients do it by themselves.
+
+    Args:
+        carrier: a dictionary of texts.
+
+    Returns:
+        The carrier.
+
+    Raises:
+        TypeError: if it is no dictionary.
+
+    Example:
+        >>> queue.put({"question": question, "headers": runspan.inject({})})
+    """
+    if not isinstance(carrier, MutableMapping):
+        raise TypeError(f"carrier is {shown(carrier)}; give a dictionary, such as the headers of a message.")
+    _PROPAGATOR.inject(carrier)
+    return carrier
+
+
+@contextmanager
+def extract(carrier: Mapping[str, Any] | None) -> Iterator[None]:
+    """Go on, within a block, with the trace that a request or a message came with.
+
+    What starts in the block is below the span that ``inject`` found. Without usable headers, nothing changes.
+    Instrumented HTTP servers do it by themselves.
+
+    Args:
+        carrier: headers by their names in any case; their values are texts, bytes or lists of these. None is empty.
+
+    Returns:
+        A context manager.
+
+    Raises:
+        TypeError: if it is no mapping, when the block begins.
+
+    Example:
+        >>> with runspan.extract(message["headers"]):
+        ...     chain.invoke(message["question"], config={"callbacks": [handler]})
+    """
+    headers = _headers_in({} if carrier is None else carrier)
+    before, around, here = otel.get_current(), _innermost.get(), object()
+    otel.attach(_PROPAGATOR.extract(headers))
+    _innermost.set(here)
+    try:
+        yield
+    finally:
+        # Not a detach: runs attach contexts above ours, and a generator may end elsewhere.
+        if _innermost.get() is here:
+            otel.attach(before)
+            _innermost.set(around)
+
+
+def _headers_in(carrier: object) -> dict[str, str]:
+    if not isinstance(carrier, Mapping):
+        raise TypeError(f"carrier is {shown(carrier)}; give a mapping, such as the headers of a request.")
+    texts = {str(name).lower(): _text(value) for name, value in carrier.items()}
+    return {name: texts[name] for name in _HEADERS if texts.get(name)}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return value if isinstance(value, str) else ""
