@@ -66,7 +66,7 @@ def extract(carrier: Mapping[str, Any] | None) -> Iterator[None]:
     """
     headers = _headers_in({} if carrier is None else carrier)
     before, around, here = otel.get_current(), _innermost.get(), object()
-    otel.attach(_PROPAGATOR.extract(headers))
+    otel.attach(_PROPAGATOR.extract(headers, before))
     _innermost.set(here)
     try:
         yield
