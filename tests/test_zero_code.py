@@ -14,7 +14,7 @@ from langchain_core.tracers import context as langchain_context
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler, RunspanInstrumentor, Settings
-from tests.fakes import ASKED, AgentModel, Model, tool
+from tests.fakes import ASKED, AgentModel, Model, straight_graph, tool
 from tests.otlp_receivers import HttpReceiver
 from tests.tracing import Tracing
 
@@ -202,6 +202,15 @@ def test_a_redaction_of_the_handler_that_decides(instrumented):
     )
     attributes = asked(instrumented, handler, "constructor")
     assert "the [gone]" in attributes[MESSAGES]
+
+
+async def test_a_graph_that_has_its_handler(tracing):
+    """A graph with a handler in its config is traced by whoever calls it with nothing, as ``langgraph dev`` does."""
+    graph = straight_graph(first=chain("body")).with_config(callbacks=[tracing.handler])
+    graph.invoke({"values": []})
+    async for _ in graph.astream({"values": []}, {"configurable": {"thread_id": "1"}}):
+        pass
+    assert tracing.text() == "\n".join(["invoke_workflow", "  first", "    body"] * 2)
 
 
 PROGRAM = """

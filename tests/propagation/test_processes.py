@@ -64,10 +64,12 @@ def test_http(server):
     assert below(ended(server)) == [("", "apart")] * 2 + [("", "asking")] * 2 + [("asking", "served")] * 2
 
 
-def test_remote_graph(server):
-    """A graph that LangGraph's RemoteGraph calls is below the run that calls it."""
-    run(server.receiver, "remote_graph.py", f"http://127.0.0.1:{server.port}")
-    assert below(ended(server)) == [("", "asking"), ("asking", "served")]
+@pytest.mark.parametrize("way", ["injected", "instrumented"])
+def test_remote_graph(server, way):
+    """A graph that LangGraph's RemoteGraph calls is below the run that calls it, or below its request."""
+    run(server.receiver, "remote_graph.py", f"http://127.0.0.1:{server.port}", way)
+    between = [("asking", "POST"), ("POST", "served")] if way == "instrumented" else [("asking", "served")]
+    assert below(ended(server)) == sorted([("", "asking"), *between])
 
 
 def test_messages_of_a_queue():
