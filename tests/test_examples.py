@@ -110,6 +110,18 @@ def test_worker_queue(tmp_path):
     assert named(spans, "answer")["parent_span_id"] == named(spans, "ask")["span_id"]
 
 
+def test_mcp_tools():
+    """What the server of the other process runs is below the tool that asked it."""
+    with HttpReceiver() as receiver:
+        assert run("mcp_tools.py", receiver=receiver) == "sunny in Oslo\n"
+        spans = {span["span_id"]: span for span in receiver.received()}
+    above = []
+    span = named(spans.values(), "look up")
+    while span := spans.get(span["parent_span_id"]):
+        above.append(span["name"])
+    assert above == ["tools/call weather", "MCP send tools/call weather", "execute_tool weather"]
+
+
 def test_own_handler():
     """The handler hears a run as it happens, and another one the same from the recording."""
     lines = run("own_handler.py").splitlines()

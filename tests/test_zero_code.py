@@ -15,7 +15,7 @@ from langchain_core.tracers import context as langchain_context
 import runspan
 from runspan import OpenTelemetryCallbackHandler, RunspanInstrumentor, Settings
 from tests.fakes import ASKED, AgentModel, Model, straight_graph, tool
-from tests.otlp_receivers import HttpReceiver
+from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 from tests.tracing import Tracing
 
 pytestmark = pytest.mark.newest
@@ -237,14 +237,15 @@ def run(more="", *, command=("opentelemetry-instrument",), **variables):
     )
 
 
-def over_http(receiver):
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+def towards(receiver):
+    protocol = "http/protobuf" if isinstance(receiver, HttpReceiver) else "grpc"
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
 
 
 def test_opentelemetry_instrument_traces_langchain():
     """A program that knows nothing of tracing is traced; no content leaves it."""
     with HttpReceiver() as receiver:
-        done = run(**over_http(receiver))
+        done = run(**towards(receiver))
         (span,) = receiver.received()
     assert span["name"] == "asked"
     assert "the question" not in str(span)
@@ -254,10 +255,11 @@ def test_opentelemetry_instrument_traces_langchain():
 CONFIGURE = "import runspan; runspan.configure({})"
 
 
-def test_configure_beside_it_sends_nothing_twice():
+@pytest.mark.parametrize("kind", [HttpReceiver, GrpcReceiver])
+def test_configure_beside_it_sends_nothing_twice(kind):
     """With ``configure()`` to the same endpoint each span arrives once, and a line says what was left out and why."""
-    with HttpReceiver() as receiver:
-        done = run(CONFIGURE.format(""), **over_http(receiver))
+    with kind() as receiver:
+        done = run(CONFIGURE.format(""), **towards(receiver))
         assert [span["name"] for span in receiver.received()] == ["asked"]
         assert "opentelemetry-instrument sends spans to" in done.stdout
         assert "OTEL_TRACES_EXPORTER=none" in done.stdout
@@ -270,15 +272,23 @@ def test_the_remedy_that_it_names():
         "t.get_tracer_provider().add_span_processor(runspan.OtlpSpanProcessor())"
     )
     with HttpReceiver() as receiver:
-        run(more, OTEL_TRACES_EXPORTER="none", **over_http(receiver))
+        run(more, OTEL_TRACES_EXPORTER="none", **towards(receiver))
         assert [span["name"] for span in receiver.received()] == ["asked"]
 
 
 def test_configure_to_another_endpoint_sends_there_too():
     """Two endpoints get each span once."""
     with HttpReceiver() as receiver, HttpReceiver() as other:
-        run(CONFIGURE.format(f"endpoint={other.endpoint!r}"), **over_http(receiver))
+        run(CONFIGURE.format(f"endpoint={other.endpoint!r}"), **towards(receiver))
         assert [len(each.received()) for each in (receiver, other)] == [1, 1]
+
+
+@pytest.mark.parametrize("order", ["instrument(); runspan.configure()", "configure(); runspan.instrument()"])
+def test_from_code(order):
+    """``instrument()`` and ``configure()`` together, in either order, trace and deliver."""
+    with HttpReceiver() as receiver:
+        run(f"import runspan; runspan.{order}", command=(), **towards(receiver))
+        assert [span["name"] for span in receiver.received()] == ["asked"]
 
 
 def test_without_a_provider_the_first_run_says_so():

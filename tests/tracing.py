@@ -3,7 +3,7 @@
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from runspan import OpenTelemetryCallbackHandler, Settings
-from runspan._threads import Event
 from runspan.runs import reaper
-from runspan.runs.reaper import report
+from runspan.testing.recorded_span import RecordedSpan, trees_of
+from runspan.testing.tree_text import tree_lines, tree_text
 
 
 class SlowSampler(Sampler):
@@ -82,30 +82,10 @@ class Tracing:
         assert self.handler.open_runs == 0
 
 
-class _Marker:
-    """What the reaper gets to when it has ended all runs that were reported before."""
-
-    is_over = False
-
-    def __init__(self) -> None:
-        self.reached = Event()
-
-    @property
-    def table(self) -> "_Marker":
-        return self
-
-    def abandon(self, *_: object, **__: object) -> None:
-        self.reached.set()
-
-
 def wait_for_reaper() -> None:
     """Wait until the runs have ended that nobody but the reaper ends, and that were reported until now."""
-    if threading.current_thread().name == "runspan-reaper":
-        return
-    reaper.start()
-    marker = _Marker()
-    report(marker)
-    assert marker.reached.wait(30)
+    if threading.current_thread().name != "runspan-reaper":
+        assert reaper.wait(30)
 
 
 def current_name() -> str | None:
@@ -127,24 +107,15 @@ def check_sound(spans: tuple[ReadableSpan, ...], outliving: str | None = None) -
         assert span.name == outliving or span.end_time <= parent.end_time, f"{span.name} ended after {parent.name}"
 
 
-def as_text(spans: Sequence[ReadableSpan], label: Callable[[ReadableSpan], str] | None = None) -> str:
-    """Write spans as a tree: a line each, indented by two below its parent, siblings by start, equal ones by name.
+def as_text(spans: Sequence[ReadableSpan], label: Callable[[RecordedSpan], str] | None = None) -> str:
+    """Write spans as a tree, as ``runspan.testing`` does.
 
     Args:
         spans: finished spans.
         label: what stands in a span's line; by default its name, its outcome and whether it is an error.
     """
-    label = label or _label
-    children: dict[int | None, list[ReadableSpan]] = {}
-    for span in spans:
-        children.setdefault(span.parent.span_id if span.parent else None, []).append(span)
-
-    def lines(parent: int | None, depth: int) -> Iterator[str]:
-        for span in sorted(children.get(parent, []), key=lambda each: each.start_time):
-            yield "  " * depth + label(span)
-            yield from lines(span.context.span_id, depth + 1)
-
-    return "\n".join(lines(None, 0))
+    trees = trees_of(spans)
+    return tree_text(trees) if label is None else "\n".join(tree_lines(trees, label, sort=False))
 
 
 def sorted_text(text: str) -> str:
@@ -161,8 +132,3 @@ def sorted_text(text: str) -> str:
         return sorted(parts)
 
     return "\n".join(blocks(text.splitlines(), 0))
-
-
-def _label(span: ReadableSpan) -> str:
-    notes = [span.attributes.get("langchain.run.outcome"), None if span.status.is_ok else "error"]
-    return " ".join([span.name, *(f"[{note}]" for note in notes if note)])

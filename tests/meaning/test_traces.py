@@ -36,7 +36,7 @@ def linked(tracing):
     by_id = {span.context.span_id: span.name for span in tracing.spans}
 
     def label(span):
-        links = ", ".join(by_id[link.context.span_id] for link in span.links)
+        links = ", ".join(by_id[link.context.span_id] for link in span.span.links)
         outcome = span.attributes.get("langchain.run.outcome")
         return span.name + (f" [{outcome}]" if outcome else "") + (f" -> {links}" if links else "")
 

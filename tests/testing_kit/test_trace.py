@@ -260,3 +260,19 @@ def test_a_call_that_its_sdk_traces_too_counts_once():
         Model(answer=answer, usage=USAGE).invoke("a")
         Model(answer=answer).invoke("a")
     assert trace.tokens == (10, 5)
+
+
+def test_where_no_span_is_made_it_says_so(monkeypatch):
+    """With the SDK disabled a trace would be empty: that is an error, with what to do."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    with pytest.raises(RuntimeError, match=r"OTEL_SDK_DISABLED is true, .*Unset it"):
+        Trace()
+
+
+def test_deep_traces(trace):
+    """A trace of many levels is written like any other."""
+    chain = RunnableLambda(lambda x: x, name="last")
+    for _ in range(60):
+        chain = RunnableLambda(lambda x, inner=chain: inner.invoke(x), name="level")
+    chain.invoke(1)
+    assert trace.tree().splitlines()[-1] == "  " * 60 + "last"

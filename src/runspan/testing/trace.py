@@ -1,5 +1,6 @@
 """The trace of a test."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -48,6 +49,9 @@ class Trace:
     Attributes:
         handler: what records: for code that wants a handler.
 
+    Raises:
+        RuntimeError: if ``OTEL_SDK_DISABLED`` is true, as then no span is made.
+
     Example:
         >>> with Trace() as trace:
         ...     agent.invoke({"messages": ["Weather in Oslo?"]})
@@ -55,6 +59,11 @@ class Trace:
     """
 
     def __init__(self, *, tracer_provider: TracerProvider | None = None, settings: Settings | None = None) -> None:
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            raise RuntimeError(
+                "OTEL_SDK_DISABLED is true, so no span is made and nothing can be recorded. Unset it for tests that"
+                " look at their trace; without an exporter nothing is sent."
+            )
         self._recorder = Recorder()
         self.handler = OpenTelemetryCallbackHandler(
             span_processors=[self._recorder],
