@@ -135,8 +135,9 @@ class RunStarter:
             return
         _redact(run, bridge.redactors)
         attributes = self._attributes(event, self._described(event))
-        content = only_content(self._with_surroundings(run, event, attributes))
-        content = Writer(redactors=record.redactors).redacted(content)
+        content = Writer(redactors=record.redactors).redacted(
+            only_content(self._with_surroundings(run, event, attributes))
+        )
         run.start_attributes = {**run.start_attributes, **content}
         record.add(content)
         bridge.reading(self._record_content, run, event)
