@@ -252,6 +252,13 @@ def test_opentelemetry_instrument_traces_langchain():
     assert done.stderr == ""
 
 
+def test_it_can_be_left_out():
+    """OpenTelemetry's variable that leaves instrumentations out leaves this one out."""
+    with HttpReceiver() as receiver:
+        run(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="runspan", **towards(receiver))
+        assert receiver.received() == []
+
+
 CONFIGURE = "import runspan; runspan.configure({})"
 
 

@@ -262,6 +262,25 @@ def test_a_call_that_its_sdk_traces_too_counts_once():
     assert trace.tokens == (10, 5)
 
 
+def test_a_tool_that_its_server_traces_too_counts_once():
+    """Of a tool's span and the span of an MCP server below, one counts; a tool that calls itself counts twice."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("mcp")
+
+    @tool
+    def look(x: int) -> str:
+        """Look."""
+        with tracer.start_as_current_span("tools/call look") as span:
+            span.set_attributes({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look"})
+            return look.invoke({"x": x - 1}) if x else "seen"
+
+    with Trace(tracer_provider=provider) as trace:
+        look.invoke({"x": 1})
+        with tracer.start_as_current_span("tools/call other") as span:
+            span.set_attributes({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "other"})
+    assert trace.tools() == [("look", {"x": 1}), ("look", {"x": 0}), ("other", None)]
+
+
 def test_where_no_span_is_made_it_says_so(monkeypatch):
     """With the SDK disabled a trace would be empty: that is an error, with what to do."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from runspan import semconv
 from runspan.arguments import shown
+from runspan.testing.recorded_span import RecordedSpan
 
 ToolCall: TypeAlias = tuple[str, Any]
 """The name of a tool and its arguments, None where content is not recorded."""
@@ -15,6 +17,16 @@ _FAILED: Final[dict[Order, str]] = {
     "subset": "Tools were called that are not among the expected ones.",
     "superset": "Of the expected tools not all were called.",
 }
+
+
+def calls_of_tools(spans: Iterable[RecordedSpan]) -> list[ToolCall]:
+    """Return the calls among spans in the order of their start, each once, also where an MCP server traces it too."""
+    calls = [span for span in spans if span.is_tool_call and not _is_counted_above(span)]
+    calls.sort(key=lambda span: span.span.start_time or 0)
+    return [
+        (call.attributes.get(semconv.TOOL_NAME, call.name), call.attributes.get(semconv.TOOL_ARGUMENTS))
+        for call in calls
+    ]
 
 
 def failed_expectation(calls: list[ToolCall], expected: Iterable[str | ToolCall], order: Order) -> str | None:
@@ -36,6 +48,15 @@ def failed_expectation(calls: list[ToolCall], expected: Iterable[str | ToolCall]
         return None
     listed = {"expected": wanted, "called": calls, "missing": missing, "not expected": others}
     return "\n".join([_FAILED[order], *(f"  {what}: {each}" for what, each in listed.items() if each)])
+
+
+def _is_counted_above(span: RecordedSpan) -> bool:
+    """Return whether a span that is not LangChain's is the same call as one above it."""
+    scope = span.span.instrumentation_scope
+    if scope is not None and scope.name == "runspan":
+        return False
+    name = span.attributes.get(semconv.TOOL_NAME)
+    return any(each.is_tool_call and each.attributes.get(semconv.TOOL_NAME) == name for each in span.ancestors())
 
 
 def _unmatched(calls: list[ToolCall], wanted: list[str | ToolCall]) -> tuple[list[str | ToolCall], list[ToolCall]]:

@@ -10,7 +10,6 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 from opentelemetry.trace import TracerProvider
 
-from runspan import semconv
 from runspan.langchain.block import Block
 from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.runs.tracing import end_finished_runs
@@ -19,7 +18,7 @@ from runspan.testing.counted import counted_spans
 from runspan.testing.model_calls import Message, Tokens, messages_in, usage_in
 from runspan.testing.recorded_span import RecordedSpan, is_match, trees_of
 from runspan.testing.recorder import Recorder
-from runspan.testing.tool_calls import Order, ToolCall, failed_expectation
+from runspan.testing.tool_calls import Order, ToolCall, calls_of_tools, failed_expectation
 from runspan.testing.tree_text import tree_text
 
 if TYPE_CHECKING:
@@ -128,8 +127,7 @@ class Trace:
 
         Arguments are None where content is not recorded.
         """
-        calls = sorted((span for span in self.spans if span.is_tool_call), key=lambda each: each.span.start_time or 0)
-        return [(call.attributes[semconv.TOOL_NAME], call.attributes.get(semconv.TOOL_ARGUMENTS)) for call in calls]
+        return calls_of_tools(self.spans)
 
     def assert_tools(self, expected: Iterable[str | ToolCall], *, order: Order = "strict") -> None:
         """Fail if other tools were called than expected.
