@@ -18,8 +18,6 @@ from tests.fakes import ASKED, AgentModel, Model, straight_graph, tool
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 from tests.tracing import Tracing
 
-pytestmark = pytest.mark.newest
-
 MESSAGES = "gen_ai.input.messages"
 
 
@@ -40,6 +38,7 @@ def chain(name="chain", then=lambda x: x):
     return RunnableLambda(then, name=name)
 
 
+@pytest.mark.newest
 def test_each_run_has_its_span(instrumented):
     """A chain, what it calls, and an agent are traced as with a handler."""
     from langchain.agents import create_agent
@@ -242,6 +241,7 @@ def towards(receiver):
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
 
 
+@pytest.mark.newest
 def test_opentelemetry_instrument_traces_langchain():
     """A program that knows nothing of tracing is traced; no content leaves it."""
     with HttpReceiver() as receiver:
@@ -252,6 +252,7 @@ def test_opentelemetry_instrument_traces_langchain():
     assert done.stderr == ""
 
 
+@pytest.mark.newest
 def test_it_can_be_left_out():
     """OpenTelemetry's variable that leaves instrumentations out leaves this one out."""
     with HttpReceiver() as receiver:
@@ -262,6 +263,7 @@ def test_it_can_be_left_out():
 CONFIGURE = "import runspan; runspan.configure({})"
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("kind", [HttpReceiver, GrpcReceiver])
 def test_configure_beside_it_sends_nothing_twice(kind):
     """With ``configure()`` to the same endpoint each span arrives once, and a line says what was left out and why."""
@@ -272,6 +274,7 @@ def test_configure_beside_it_sends_nothing_twice(kind):
         assert "OTEL_TRACES_EXPORTER=none" in done.stdout
 
 
+@pytest.mark.newest
 def test_the_remedy_that_it_names():
     """With the other exporter off, runspan's own processor delivers."""
     more = (
@@ -283,6 +286,7 @@ def test_the_remedy_that_it_names():
         assert [span["name"] for span in receiver.received()] == ["asked"]
 
 
+@pytest.mark.newest
 def test_configure_to_another_endpoint_sends_there_too():
     """Two endpoints get each span once."""
     with HttpReceiver() as receiver, HttpReceiver() as other:

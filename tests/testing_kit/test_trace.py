@@ -14,8 +14,6 @@ from runspan import OpenTelemetryCallbackHandler, Settings
 from runspan.testing import Message, Tokens, Trace
 from tests.fakes import USAGE, Model
 
-pytestmark = pytest.mark.newest
-
 
 @tool
 def weather(city: str) -> str:
@@ -37,6 +35,7 @@ def agent():
 ASKED = {"messages": [("user", "Do I need a hat?")]}
 
 
+@pytest.mark.newest
 def test_an_agent_is_seen_without_a_handler(trace):
     """What a test runs is recorded though nothing is passed to it: tree, tools, tokens, messages."""
     agent().invoke(ASKED)
@@ -53,6 +52,7 @@ def test_an_agent_is_seen_without_a_handler(trace):
     ]
 
 
+@pytest.mark.newest
 async def test_async_tests_too(trace):
     """The fixture holds in a coroutine, and in the tasks that it starts."""
     await asyncio.gather(agent().ainvoke(ASKED), asyncio.create_task(agent().ainvoke(ASKED)))
@@ -169,6 +169,7 @@ def test_siblings_in_any_order(trace):
     assert trace.tree(sort=True) == "a\nb"
 
 
+@pytest.mark.newest
 def test_finding_spans(trace):
     """Spans are found by a pattern of the name, by attributes, and by what is above them."""
     agent().invoke(ASKED)
@@ -230,6 +231,7 @@ def test_an_order_that_there_is_not(trace):
         trace.assert_tools([], order="any")
 
 
+@pytest.mark.newest
 def test_plain_data_is_the_same_each_time():
     """Spans as dictionaries have counted ids and times, so two runs of the same code give the same."""
     recorded = []
