@@ -96,6 +96,20 @@ def test_parallel_traces_are_apart():
     assert len(trees) == 8
 
 
+async def test_traces_of_tasks_are_apart():
+    """Blocks in tasks of one event loop that take turns record each its own."""
+
+    async def work(name):
+        with Trace() as trace:
+            for _ in range(3):
+                await RunnableLambda(lambda x: x, name=name).ainvoke(1)
+                await asyncio.sleep(0)
+        return trace.tree()
+
+    names = [f"chain {number}" for number in range(5)]
+    assert await asyncio.gather(*map(work, names)) == [f"{name}\n{name}\n{name}" for name in names]
+
+
 def test_nothing_is_recorded_after_the_block():
     """What runs before and after a block is not in it, and has no handler of it."""
     chain = RunnableLambda(lambda x: x, name="chain")
