@@ -138,7 +138,8 @@ class RunStarter:
         content = Writer(redactors=record.redactors).redacted(
             only_content(self._with_surroundings(run, event, attributes))
         )
-        run.start_attributes = {**run.start_attributes, **content}
+        if "span" in bridge.captures:
+            run.start_attributes = {**run.start_attributes, **content}
         record.add(content)
         bridge.reading(self._record_content, run, event)
 
