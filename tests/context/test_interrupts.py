@@ -40,13 +40,14 @@ class Interrupted:
 
     def call(self, function):
         """Tell whether it was over before that line."""
+        before = sys.gettrace()  # of a measurement of coverage
         sys.settrace(self._enter)
         try:
             function()
         except KeyboardInterrupt:
             return False
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
         return True
 
     def _enter(self, frame, event, argument):
