@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from runspan.semconv import SCHEMA_URL, delivery, events, metrics
-from runspan.semconv.table import NAMES, Level, Name, NameKind
+from runspan.semconv import SCHEMA_URL, delivery_names, event_names, metric_names
+from runspan.semconv.name_table import NAMES, Level, Name, NameKind
 
 # Each of these enters its names into the table.
-_SIGNALS: Final = (events, metrics, delivery)
+_SIGNALS: Final = (event_names, metric_names, delivery_names)
 TARGET: Final = Path(__file__).parent / "telemetry.md"
 
 _HEAD: Final = f"""\

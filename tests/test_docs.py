@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from runspan import semconv
-from runspan.semconv import delivery, events, metrics
-from runspan.semconv.table import NAMES
+from runspan.semconv import delivery_names, event_names, metric_names
+from runspan.semconv.name_table import NAMES
 
 ROOT = Path(__file__).parent.parent
-CONSTANTS = {name: value for part in (semconv, events, metrics, delivery) for name, value in vars(part).items()}
+CONSTANTS = {
+    name: value for part in (semconv, event_names, metric_names, delivery_names) for name, value in vars(part).items()
+}
 DOCUMENTS = [
     *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "SECURITY")),
     *(ROOT / "docs").rglob("*.md"),

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExpor
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import semconv
-from runspan.semconv.table import NAMES
+from runspan.semconv.name_table import NAMES
 from runspan.signals.metrics import MOST_VALUES_OF_A_LABEL, RunMetrics, run_metrics
 from tests.otlp_receivers import receive_bodies
 

@@ -21,7 +21,7 @@ from runspan._threads import Event
 from runspan._version import __version__
 from runspan._worker import Worker
 from runspan.payload.blobs import Blob, BlobKey
-from runspan.semconv import delivery as delivery_names
+from runspan.semconv import delivery_names
 
 _logger = logging.getLogger("runspan")
 _MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -100,7 +100,7 @@ class BlobStore:
         self._waiting_bytes -= len(blob.data)
         self._count("stored" if is_stored else "failed")
         if not is_stored:
-            self._uris.pop(key, None)  # it is tried again when it comes again
+            self._uris.pop(key, None)  # the next time that it comes it is stored anew
 
     def _upload(self, uri: str, blob: Blob) -> bool:
         if self._file_system is None:

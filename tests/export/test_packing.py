@@ -13,7 +13,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from runspan.export.encoding.requests import Encoded, Request, encode, split
-from runspan.semconv.delivery import ORIGINAL_SIZE, SHORTENED
+from runspan.semconv.delivery_names import ORIGINAL_SIZE, SHORTENED
 
 SHOP = Resource({"service.name": "shop"}, "https://a.example/resource")
 BANK = Resource({"service.name": "bank"})

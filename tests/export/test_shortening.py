@@ -10,7 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from runspan.export.encoding.shorten import shorten, truncate
-from runspan.semconv.delivery import ORIGINAL_SIZE, SHORTENED
+from runspan.semconv.delivery_names import ORIGINAL_SIZE, SHORTENED
 from tests.payload.test_schemas import problems
 
 INPUT = "gen_ai.input.messages"

@@ -28,14 +28,14 @@ _LONGEST_ORDERED_SECONDS: Final = 600.0
 
 
 class Backoff:
-    """How long a receiver is left alone after a failure: twice as long each time, or as long as it said.
+    """How long a receiver is left alone after a failure: twice as long each time, or as long as it asked for.
 
     https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-throttling
     """
 
     def __init__(self) -> None:
         self.until = 0.0
-        """When it may be tried again, by ``time.monotonic``."""
+        """When the next attempt may be made, by ``time.monotonic``."""
         self._failures = 0
         self._is_ordered = False
 
@@ -59,7 +59,7 @@ class Backoff:
             self.until = 0.0
 
     def is_over(self) -> bool:
-        """Return whether the receiver may be tried."""
+        """Return whether an attempt may be made."""
         return self.until <= time.monotonic()
 
 

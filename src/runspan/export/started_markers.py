@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from runspan import semconv
-from runspan.semconv import delivery as delivery_names
+from runspan.semconv import delivery_names
 
 _MODEL_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 _ids = RandomIdGenerator()

@@ -14,8 +14,8 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, g
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._threads import Lock
 from runspan._version import __version__
-from runspan.semconv import delivery as delivery_names
-from runspan.semconv.table import description_of
+from runspan.semconv import delivery_names
+from runspan.semconv.name_table import description_of
 
 MOST_DESTINATIONS: Final = 300
 """How many are counted apart: each is kept for good, and is a time series of every metric."""

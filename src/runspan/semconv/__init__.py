@@ -7,7 +7,7 @@ the conventions have none for them.
 
 from typing import Final
 
-from runspan.semconv.table import (
+from runspan.semconv.name_table import (
     GENAI,
     GENERAL,
     NAMES,

@@ -20,7 +20,7 @@ from runspan.attributes import PlainAttributes
 from runspan.payload import clean
 from runspan.runs.traceparent import read_traceparent
 from runspan.runs.tracing import spans_of
-from runspan.semconv import events as event_names
+from runspan.semconv import event_names
 from runspan.signals.events import RunEvents
 
 _REMEDY: Final = (

@@ -19,7 +19,7 @@ from runspan.payload import clean, failure, to_json
 from runspan.payload.structure import MAX_STRUCTURE_DEPTH
 from runspan.payload.text import describe, is_text, name_in
 from runspan.payload.writer import Writer
-from runspan.semconv import events as event_names
+from runspan.semconv import event_names
 from runspan.signals import private_names
 
 _API: Final = "opentelemetry._logs"

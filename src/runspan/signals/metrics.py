@@ -16,8 +16,8 @@ from runspan._forking import fork_safe_lock
 from runspan._version import __version__
 from runspan.attributes import Attributes, is_count, is_int64
 from runspan.payload.usage import INPUT_MODALITIES, OUTPUT_MODALITIES
-from runspan.semconv import metrics as metric_names
-from runspan.semconv.table import description_of
+from runspan.semconv import metric_names
+from runspan.semconv.name_table import description_of
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.

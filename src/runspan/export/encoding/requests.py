@@ -73,10 +73,10 @@ def split(request: Request, limit: int) -> list[Request]:
         return [request]
 
 
-_Entry = tuple[ResourceSpans, ScopeSpans, Span]
+_ScopedSpan = tuple[ResourceSpans, ScopeSpans, Span]
 
 
-def _entries(message: ExportTraceServiceRequest) -> list[_Entry]:
+def _scoped_spans(message: ExportTraceServiceRequest) -> list[_ScopedSpan]:
     return [
         (resource_spans, scope_spans, span)
         for resource_spans in message.resource_spans
@@ -87,11 +87,11 @@ def _entries(message: ExportTraceServiceRequest) -> list[_Entry]:
 
 def _packed(message: ExportTraceServiceRequest, limit: int) -> Iterator[Request]:
     """Return one request if all fits, else fill one after the other, each until there is no room for the next span."""
-    entries, body = _entries(message), message.SerializeToString()
+    entries, body = _scoped_spans(message), message.SerializeToString()
     if entries and len(body) <= limit:
         yield Request(body, len(entries))
         return
-    together: list[_Entry] = []
+    together: list[_ScopedSpan] = []
     size = 0
     for entry in entries:
         _, scope_spans, span = entry
@@ -106,7 +106,7 @@ def _packed(message: ExportTraceServiceRequest, limit: int) -> Iterator[Request]
         yield _request(together, limit)
 
 
-def _joined(entries: Iterable[_Entry]) -> ExportTraceServiceRequest:
+def _joined(entries: Iterable[_ScopedSpan]) -> ExportTraceServiceRequest:
     message = ExportTraceServiceRequest()
     resource_before = scope_before = None
     for resource_spans, scope_spans, span in entries:
@@ -119,12 +119,14 @@ def _joined(entries: Iterable[_Entry]) -> ExportTraceServiceRequest:
     return message
 
 
-def _request(entries: Sequence[_Entry], limit: int) -> Request:
+def _request(entries: Sequence[_ScopedSpan], limit: int) -> Request:
     """Return a request; a single span that is too large is shortened."""
     message = _joined(entries)
     if message.ByteSize() > limit:
         message = shorten(message, limit)
-    return Request(message.SerializeToString(), len(entries), sum(is_shortened(span) for *_, span in _entries(message)))
+    return Request(
+        message.SerializeToString(), len(entries), sum(is_shortened(span) for *_, span in _scoped_spans(message))
+    )
 
 
 def _encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest | None:
@@ -134,7 +136,7 @@ def _encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest | None:
         message.SerializeToString()
     except _UNENCODABLE:
         return None
-    return message if _attributes_in(span for *_, span in _entries(message)) == _attributes_in(spans) else None
+    return message if _attributes_in(span for *_, span in _scoped_spans(message)) == _attributes_in(spans) else None
 
 
 def _attributes_in(spans: Iterable[ReadableSpan | Span]) -> int:

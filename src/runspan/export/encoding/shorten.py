@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from runspan.semconv.delivery import ORIGINAL_SIZE, SHORTENED
+from runspan.semconv.delivery_names import ORIGINAL_SIZE, SHORTENED
 
 # A text of so many characters is never cut: names, ids and roles stay, and a note would take as much.
 SHORT: Final = 96

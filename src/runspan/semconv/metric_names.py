@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from runspan.semconv.table import Level, attribute, metric
+from runspan.semconv.name_table import Level, attribute, metric
 
 INFERENCE_DURATION: Final = metric("gen_ai.client.inference.duration", "seconds of a call of a model")
 INFERENCE_FIRST_CHUNK: Final = metric("gen_ai.client.inference.time_to_first_chunk", "seconds, of those that streamed")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from runspan.semconv.table import OWN, metric, ours
+from runspan.semconv.name_table import OWN, metric, ours
 
 STARTED: Final = ours("runspan.started", "markers of what has begun", "True; the span that has begun is the parent")
 SHORTENED: Final = ours("runspan.shortened", "all", "names of what was cut, since the span was too large to be sent")

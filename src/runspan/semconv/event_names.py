@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from runspan.semconv.table import OWN, Level, attribute, event, ours
+from runspan.semconv.name_table import OWN, Level, attribute, event, ours
 
 _ALL: Final = "all"
 _MODELS: Final = "models"
