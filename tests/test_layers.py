@@ -21,6 +21,7 @@ BASE = {
     "arguments",
     "attributes",
     "callback_event",
+    "content_switch",
     "cost",
     "propagation",
     "redaction",

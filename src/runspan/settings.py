@@ -1,9 +1,6 @@
 """Every option of the handler."""
 
-import logging
-import os
 from collections.abc import Callable, Mapping
-from functools import cache
 from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -13,12 +10,18 @@ from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runspan.arguments import LARGEST, shown
+from runspan.content_switch import (
+    DESTINATIONS,
+    STANDARD_VARIABLE,
+    CaptureContent,
+    Destination,
+    meant,
+    permitted,
+    standard_choice,
+    variable,
+)
 from runspan.cost import CostSource, is_source_installed
 
-_logger = logging.getLogger("runspan")
-
-CaptureContent: TypeAlias = Literal["none", "span", "event", "span_and_event"]
-Destination: TypeAlias = Literal["span", "event"]
 CaptureChains: TypeAlias = Literal["none", "root", "all", True, False]
 Redactor: TypeAlias = Callable[[str, str], str]
 """Returns what may be seen of a text, given the text and the name of the attribute that it goes into."""
@@ -29,22 +32,6 @@ History: TypeAlias = Literal["full", "new"]
 ReturnedToolErrors: TypeAlias = Literal["error_status", "error_type_only"]
 
 _TRACE_ID: Final = "{trace_id}"
-# The variable of OpenTelemetry's own GenAI packages, and its values beside ours.
-_STANDARD_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_CAPTURE_CONTENT: Final[dict[str, CaptureContent]] = {
-    **dict.fromkeys(("span", "true", "1", "span_only"), "span"),
-    **dict.fromkeys(("none", "false", "0", "no_content"), "none"),
-    **dict.fromkeys(("event", "event_only"), "event"),
-    "span_and_event": "span_and_event",
-}
-_DESTINATIONS: Final[dict[CaptureContent, frozenset[Destination]]] = {
-    "none": frozenset(),
-    "span": frozenset(("span",)),
-    "event": frozenset(("event",)),
-    "span_and_event": frozenset(("span", "event")),
-}
-_BY_DESTINATIONS: Final = {destinations: name for name, destinations in _DESTINATIONS.items()}
-
 _CAPTURE_CHAINS: Final[dict[str, CaptureChains]] = {
     "none": "none",
     "root": "root",
@@ -143,7 +130,7 @@ class Settings(_OneLineErrors):
     capture_content: CaptureContent = Field(
         default="span",
         validate_default=True,
-        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", _STANDARD_VARIABLE),
+        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", STANDARD_VARIABLE),
     )
     capture_chains: CaptureChains = Field(default="root", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
     max_attribute_bytes: int = Field(
@@ -175,9 +162,9 @@ class Settings(_OneLineErrors):
     @classmethod
     def _read_standard_variable(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Take no content where OpenTelemetry's variable has a value that we don't know: that is no mistake of ours."""
-        if "capture_content" in values or _variable("RUNSPAN_CAPTURE_CONTENT") or not _variable(_STANDARD_VARIABLE):
+        if "capture_content" in values or variable("RUNSPAN_CAPTURE_CONTENT") or not variable(STANDARD_VARIABLE):
             return values
-        return {**values, "RUNSPAN_CAPTURE_CONTENT": _standard_choice(_variable(_STANDARD_VARIABLE))}
+        return {**values, "RUNSPAN_CAPTURE_CONTENT": standard_choice(variable(STANDARD_VARIABLE))}
 
     @model_validator(mode="before")
     @classmethod
@@ -199,13 +186,13 @@ class Settings(_OneLineErrors):
     @field_validator("capture_content", mode="before")
     @classmethod
     def _read_capture_content(cls, value: object) -> object:
-        return _meant(value)
+        return meant(value)
 
     @field_validator("capture_content", mode="after")
     @classmethod
     def _obey_standard_variable(cls, value: CaptureContent) -> CaptureContent:
         """Leave what OpenTelemetry's variable does not forbid."""
-        return _BY_DESTINATIONS[_DESTINATIONS[value] & _permitted()]
+        return permitted(value)
 
     @field_validator("capture_chains", mode="before")
     @classmethod
@@ -264,7 +251,7 @@ class Settings(_OneLineErrors):
     @property
     def content_destinations(self) -> frozenset[Destination]:
         """Where content may go."""
-        return _DESTINATIONS[self.capture_content]
+        return DESTINATIONS[self.capture_content]
 
     @property
     def redactors(self) -> tuple[Redactor, ...]:
@@ -290,42 +277,12 @@ class Settings(_OneLineErrors):
 def _source(name: str, value: object, arguments: Mapping[str, object]) -> str:
     """Return where the value of an option comes from."""
     alias = Settings.model_fields[name].validation_alias
-    variables = [str(each) for each in alias.choices if _variable(str(each))] if isinstance(alias, AliasChoices) else []
+    variables = [str(each) for each in alias.choices if variable(str(each))] if isinstance(alias, AliasChoices) else []
     source = "argument" if name in arguments else variables[0] if variables else "default"
-    if name != "capture_content" or source in {"default", _STANDARD_VARIABLE}:
+    if name != "capture_content" or source in {"default", STANDARD_VARIABLE}:
         return source
-    asked = arguments[name] if source == "argument" else _variable(source)
-    return source if _meant(asked) == value else _STANDARD_VARIABLE  # which forbids some of what is asked for
-
-
-def _meant(value: object) -> object:
-    """Return which choice of ``capture_content`` a value means; the value itself if it is none."""
-    return _CAPTURE_CONTENT.get(value.strip().lower(), value) if isinstance(value, str) else value
-
-
-def _permitted() -> frozenset[Destination]:
-    """Return where OpenTelemetry's variable permits content: only what it forbids counts over everything."""
-    choice = _CAPTURE_CONTENT.get(_variable(_STANDARD_VARIABLE).strip().lower())
-    return _DESTINATIONS[choice if choice in {"none", "event"} else "span_and_event"]
-
-
-@cache
-def _standard_choice(value: str) -> str:
-    """Return what OpenTelemetry's variable asks for; of a value that nobody knows it warns, once."""
-    choice = _CAPTURE_CONTENT.get(value.strip().lower())
-    if choice is None:
-        _logger.warning(
-            "%s is %r, which is none of %s; no content is recorded. Set one of them, or RUNSPAN_CAPTURE_CONTENT.",
-            _STANDARD_VARIABLE,
-            value,
-            ", ".join(each.upper() for each in _CAPTURE_CONTENT if each not in {"span", "none", "event"}),
-        )
-    return choice or "none"
-
-
-def _variable(name: str) -> str:
-    """Return the value of a variable, its name in any case of letters as pydantic-settings has it; empty if unset."""
-    return next((value for each, value in os.environ.items() if each.upper() == name and value), "")
+    asked = arguments[name] if source == "argument" else variable(source)
+    return source if meant(asked) == value else STANDARD_VARIABLE  # which forbids some of what is asked for
 
 
 def trace_link(template: str | None, trace_id: str) -> str | None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from runspan.attributes import Attributes, without_content
-from runspan.settings import Destination, Redactor
+from runspan.content_switch import Destination
+from runspan.settings import Redactor
 
 if TYPE_CHECKING:
     from runspan.runs.budget import SpanBudget
