@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -40,7 +41,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended before Jaeger and the Collector were there."))
     made = folder()
     if not made.exists():
-        bring(made)
+        bring(made, "Jaeger and the Collector", _pull_or_build)
     print(f"Jaeger and the Collector are in {made}")
 
 
@@ -55,16 +56,22 @@ def folder() -> Path:
     return root / hashlib.sha256("\n".join(pins).encode()).hexdigest()[:12]
 
 
-def bring(made: Path) -> None:
-    """Make the folder, whole or not at all: what is interrupted never stands in its place."""
+def bring(made: Path, what: str, fill: Callable[[Path, Path], None]) -> None:
+    """Make a folder of programs, whole or not at all: what is interrupted never stands in its place.
+
+    Args:
+        made: the folder.
+        what: names the programs.
+        fill: is called with a folder to work in, and that of the programs.
+    """
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent, prefix="making-") as work:
         programs = Path(work) / "programs"
         programs.mkdir()
         try:
-            _pull_or_build(Path(work), programs)
+            fill(Path(work), programs)
         except StepError as failure:
-            raise SystemExit(f"{failure}\nJaeger and the Collector could not be brought; see above.") from None
+            raise SystemExit(f"{failure}\n{what} could not be brought; see above.") from None
         if not made.exists():  # another run may have been faster
             programs.rename(made)
 

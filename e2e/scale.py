@@ -10,7 +10,6 @@ and Go. ClickHouse can't be had this way: no registry of packages has its server
 import hashlib
 import shutil
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -31,7 +30,7 @@ def main() -> None:
         lacking = [name for program, name in _NEEDED.items() if shutil.which(program) is None]
         if lacking:
             raise SystemExit(f"Missing on PATH: {', '.join(lacking)}.")
-        _bring(made)
+        backends.bring(made, "Kafka and Prometheus", _download_and_build)
     print(f"Kafka and Prometheus are in {made}")
 
 
@@ -42,27 +41,18 @@ def folder() -> Path:
     return backends.folder().parent / f"scale-{pins}"
 
 
-def _bring(made: Path) -> None:
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=made.parent, prefix="making-") as work:
-        programs = Path(work) / "programs"
-        programs.mkdir()
-        try:
-            copy = ["dependency:copy-dependencies", f"-DoutputDirectory={programs / 'kafka'}"]
-            command = ["mvn", "--batch-mode", "--quiet", "--file", str(KAFKA), *copy]
-            backends.step("Downloading Kafka", Path(work), command, cwd=backends.HERE)
-            backends.build_module(
-                PROMETHEUS,
-                "github.com/prometheus/prometheus/cmd/prometheus",
-                programs / "prometheus",
-                work=Path(work),
-                what="Building Prometheus (5 minutes on 2 cores the first time)",
-                tags="remove_all_sd",  # targets are in its configuration: the clients of clouds are most of it
-            )
-        except backends.StepError as failure:
-            raise SystemExit(f"{failure}\nKafka and Prometheus could not be brought; see above.") from None
-        if not made.exists():  # another run may have been faster
-            programs.rename(made)
+def _download_and_build(work: Path, programs: Path) -> None:
+    copy = ["dependency:copy-dependencies", f"-DoutputDirectory={programs / 'kafka'}"]
+    command = ["mvn", "--batch-mode", "--quiet", "--file", str(KAFKA), *copy]
+    backends.step("Downloading Kafka", work, command, cwd=backends.HERE)
+    backends.build_module(
+        PROMETHEUS,
+        "github.com/prometheus/prometheus/cmd/prometheus",
+        programs / "prometheus",
+        work=work,
+        what="Building Prometheus (5 minutes on 2 cores the first time)",
+        tags="remove_all_sd",  # targets are in its configuration: the clients of clouds are most of it
+    )
 
 
 if __name__ == "__main__":

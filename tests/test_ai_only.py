@@ -301,17 +301,6 @@ def test_what_is_no_processor(processor):
     assert str(caught.value) == f"processor is {processor!r}; it must be an instance of OpenTelemetry's SpanProcessor."
 
 
-def test_an_exporter_is_no_processor():
-    """An exporter without a processor is told what it needs."""
-    exporter = InMemorySpanExporter()
-    with pytest.raises(TypeError) as caught:
-        AiOnlySpanProcessor(exporter)
-    assert str(caught.value) == (
-        f"processor is {exporter!r}; it must be an instance of OpenTelemetry's SpanProcessor."
-        " Put one around the exporter, such as OpenTelemetry's BatchSpanProcessor(exporter)."
-    )
-
-
 def test_a_rule_that_is_none():
     """A rule that can't be called is a TypeError that names it."""
     with pytest.raises(TypeError) as caught:

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import (
     AiOnlySpanProcessor,
@@ -24,6 +25,7 @@ HUGE = 10**400
 NAN = float("nan")
 TRACEPARENT = f"00-{'1' * 32}-{'1' * 16}-01"
 
+BACKEND = partial(BackendSpanProcessor, backend="jaeger")
 keeping = partial(KeepingSpanProcessor, SpanProcessor())
 backend = partial(BackendSpanProcessor, SpanProcessor())
 otlp = partial(OtlpSpanProcessor, "http://localhost:1")
@@ -88,6 +90,18 @@ def test_a_wrong_argument_is_an_error_of_one_line(call, argument, value, remedy)
         call(**{argument: value})
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("wrap", [AiOnlySpanProcessor, OneCallSpanProcessor, KeepingSpanProcessor, BACKEND])
+def test_an_exporter_is_no_processor(wrap):
+    """An exporter where a processor belongs is an error that says what to put around it."""
+    exporter = InMemorySpanExporter()
+    with pytest.raises(TypeError) as caught:
+        wrap(exporter)
+    assert str(caught.value) == (
+        f"processor is {exporter!r}; it must be an instance of OpenTelemetry's SpanProcessor."
+        " Put one around the exporter, such as OpenTelemetry's BatchSpanProcessor(exporter)."
+    )
 
 
 @pytest.mark.parametrize("option", ["max_attribute_bytes", "max_span_bytes", "max_trace_bytes"])

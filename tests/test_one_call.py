@@ -423,17 +423,6 @@ def test_hostile_attributes(counted, quiet):
     assert faults() == before
 
 
-def test_what_is_no_processor():
-    """An exporter without a processor is told what it needs."""
-    exporter = InMemorySpanExporter()
-    with pytest.raises(TypeError) as caught:
-        OneCallSpanProcessor(exporter)
-    assert str(caught.value) == (
-        f"processor is {exporter!r}; it must be an instance of OpenTelemetry's SpanProcessor."
-        " Put one around the exporter, such as OpenTelemetry's BatchSpanProcessor(exporter)."
-    )
-
-
 def test_flush_and_shutdown_reach_the_processor():
     """The processor within is flushed and shut down."""
     exporter = InMemorySpanExporter()
