@@ -258,12 +258,6 @@ class Settings(_OneLineErrors):
         """What gets content before it is recorded."""
         return (self.redact,) if self.redact is not None else ()
 
-    def without_content(self) -> "Settings":
-        """Return the same options with no content, which counts as the default."""
-        kept = self.model_copy(update={"capture_content": "none"})
-        kept._sources = {**self._sources, "capture_content": "default"}  # noqa: SLF001  of the same class
-        return kept
-
     def describe(self) -> dict[str, Option]:
         """Return each option with the value in force and where that comes from.
 

@@ -52,7 +52,7 @@ class _HandlerOfAll(OpenTelemetryCallbackHandler):
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
             logger_provider=logger_provider,
-            settings=chosen if is_decided else chosen.without_content(),
+            settings=chosen if is_decided else chosen.model_copy(update={"capture_content": "none"}),
         )
         self._bridge.decides_content = is_decided
 
