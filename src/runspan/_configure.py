@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import Literal, TypeAlias, get_args
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -19,6 +19,7 @@ from runspan.export.delivery import MAX_REQUEST_BYTES
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, endpoint_in_environment, resolve_target
 from runspan.export.processor import OtlpSpanProcessor
 from runspan.export.spool import Durability, Spool
+from runspan.listeners.router import TakesProcessors
 from runspan.processors.backend import Backend, BackendSpanProcessor, checked_backend
 from runspan.processors.console import DirectSpanProcessor, TreeSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
@@ -134,11 +135,6 @@ class _Present:
     lock = fork_safe_lock()
 
 
-@runtime_checkable
-class _TakesProcessors(Protocol):
-    def add_span_processor(self, span_processor: SpanProcessor) -> None: ...
-
-
 def _check_nested_model_spans(value: str) -> None:
     allowed = get_args(NestedModelSpans)
     if value not in allowed:
@@ -222,7 +218,7 @@ def _slot_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
     """Return what passes the spans of a provider to the processors that are configured; it is added once."""
     if provider in by_provider:
         return by_provider[provider]
-    if not isinstance(provider, _TakesProcessors):
+    if not isinstance(provider, TakesProcessors):
         raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
             f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
             " can't be taken from it. Either export with that provider and leave out configure(), or set no"
