@@ -15,7 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
-from runspan.recording.otlp_file import RecordedSpan, read_recording
+from runspan.recording.otlp_file import read_recording
+from runspan.recording.recorded_span import RecordedSpan
 from tests.tracing import Tracing
 
 TRACE_ID = 0x0AF7651916CD43DD8448EB211C80319C
@@ -68,6 +69,9 @@ CHAT = RecordedSpan(
     error="refused",
     start_ns=1795393584960657871,
     end_ns=1795393584960680093,
+    event_times_ns=(1795393584960671951,),
+    kind=3,
+    resource={"service.name": "lab"},
 )
 CHAIN = RecordedSpan(
     trace_id=TRACE_ID,
@@ -80,6 +84,8 @@ CHAIN = RecordedSpan(
     error=None,
     start_ns=1795393584960582200,
     end_ns=1795393584972429398,
+    kind=1,
+    resource={"service.name": "lab"},
 )
 BARE = PROTO[4:FIRST_FRAME_BYTES]
 

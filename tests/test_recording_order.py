@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runspan.recording.otlp_file import RecordedSpan, in_order
+from runspan.recording.otlp_file import in_order
+from runspan.recording.recorded_span import RecordedSpan
 
 
 def recorded(number, parent, start_ns, end_ns, trace_id=1):

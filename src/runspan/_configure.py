@@ -22,6 +22,7 @@ from runspan.export.spool import Durability, Spool
 from runspan.listeners.router import TakesProcessors
 from runspan.processors.backend import Backend, BackendSpanProcessor, checked_backend
 from runspan.processors.console import DirectSpanProcessor, TreeSpanExporter
+from runspan.processors.file import MAX_FILE_BYTES, FileSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
 from runspan.processors.replaceable import ReplaceableSpanProcessor, by_provider
 from runspan.settings import Settings
@@ -44,6 +45,8 @@ def configure(
     protocol: OtlpProtocol | None = None,
     headers: Mapping[str, str] | None = None,
     console: bool = False,
+    file: str | os.PathLike[str] | None = None,
+    max_file_bytes: int = MAX_FILE_BYTES,
     resource_attributes: Mapping[str, AttributeValue] | None = None,
     nested_model_spans: NestedModelSpans = "deduplicate",
     backend: Backend | None = None,
@@ -54,7 +57,7 @@ def configure(
     exit_timeout: float = 4.0,
     sigterm: bool = True,
 ) -> Handle:
-    """Send spans to an OTLP endpoint, to the terminal, or to both.
+    """Send spans to an OTLP endpoint, to the terminal, to a file, or to several of them.
 
     Sets a tracer provider, unless the application has set one: that one is kept and gets our span processor.
     All standard ``OTEL_*`` variables count; arguments win. ``OTEL_TRACES_EXPORTER`` says whether spans go over
@@ -68,6 +71,8 @@ def configure(
         headers: sent with every request, such as the key of a hosted backend.
         console: whether each trace is printed as a tree, with its link if ``RUNSPAN_TRACE_URL`` is set; the only output
             unless an endpoint is named.
+        file: where each span is written as a line of OTLP's JSON, for ``runspan view`` and ``replay()``; likewise.
+        max_file_bytes: the most that the file takes, together with ``PATH.1``, which it becomes when it is half full.
         resource_attributes: further attributes of the resource.
         nested_model_spans: ``deduplicate`` (default) leaves the usage and meaning of a call of a model to the span of
             its run, see ``OneCallSpanProcessor``; ``keep`` leaves the span that the model's SDK makes as it is.
@@ -115,10 +120,12 @@ def configure(
             started_markers=started_markers,
             shutdown_timeout_seconds=exit_timeout,
         )
-        exporters = _exporters(console=console, names_receiver=endpoint is not None or spool is not None)
+        exporters = _exporters(console=console, is_local=console or file is not None, names_receiver=endpoint is not None or spool is not None)
         if "otlp" in exporters and _is_sent_to_already(target):
             exporters.remove("otlp")
         processors = _processors(exporters, make_otlp)
+        if file is not None and not _is_disabled():
+            processors.append(DirectSpanProcessor(FileSpanExporter(file, max_file_bytes)))
         provider = _provider(service_name, resource_attributes or {})
         slot = _slot_on(provider) if processors or provider in by_provider else None
         handle = _Present.handle = Handle(provider, processors, exit_timeout)
@@ -186,16 +193,20 @@ def _listening(
     return [*map(OneCallSpanProcessor, processors), *watches]
 
 
-def _exporters(*, console: bool, names_receiver: bool) -> set[str]:
-    """Return which exporters are wanted; OTLP is there by default, but not for who asks for the console alone."""
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+def _is_disabled() -> bool:
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def _exporters(*, console: bool, is_local: bool, names_receiver: bool) -> set[str]:
+    """Return which exporters are wanted; OTLP is there by default, but not for who asks for console or file alone."""
+    if _is_disabled():
         return set()
     chosen = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     names = {name.strip() for name in chosen.split(",")} if chosen else {"otlp"}
     unknown = sorted(names.difference(_EXPORTERS))
     if unknown:
         raise ValueError(f"OTEL_TRACES_EXPORTER has {unknown[0]!r}; it must be a list of {', '.join(_EXPORTERS)}.")
-    if console and not chosen and not names_receiver and not endpoint_in_environment():
+    if is_local and not chosen and not names_receiver and not endpoint_in_environment():
         names.clear()
     if console:
         names.add("console")

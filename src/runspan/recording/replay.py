@@ -11,7 +11,8 @@ from runspan.listeners.third_party import ThirdPartyCall, run_id_of
 from runspan.listeners.validation import checked_callbacks
 from runspan.rebuild import SpanData
 from runspan.rebuild.history import Conversations
-from runspan.recording.otlp_file import RecordedSpan, in_order, read_recording
+from runspan.recording.otlp_file import in_order, read_recording
+from runspan.recording.recorded_span import RecordedSpan
 
 _Key = tuple[int, int]
 
