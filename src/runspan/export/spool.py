@@ -102,6 +102,20 @@ class UnusableError(Exception):
     """The folder can't be used now; the message says why and what helps."""
 
 
+def read_spool(path: Path) -> list[bytes]:
+    """Return the requests that wait in a folder, the oldest first, whoever they are for; they stay there.
+
+    Raises:
+        ValueError: if no request is there, or none that is whole.
+        OSError: if the folder can't be read.
+    """
+    contents = [each.read_bytes() for each in sorted(path.iterdir()) if _NAME.fullmatch(each.name)]
+    bodies = [each[_CHECKSUM:] for each in contents if each[:_CHECKSUM] == _checksum(each[_CHECKSUM:])]
+    if not bodies:
+        raise ValueError(f"{path} is a folder without spans that wait; give a file of OTLP, or the folder of a spool.")
+    return bodies
+
+
 class SpoolFolder:
     """The requests to one receiver in a folder; never raises because of that folder. Any thread may use it.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from runspan import semconv
@@ -16,7 +17,8 @@ from runspan.viewer.spans import ViewedSpan, iso_time, viewed
 from runspan.viewer.timeline import Gap, idle_gaps, mark_critical_path
 
 _LONGEST_LINE: Final = 300  # characters of a question in a list
-_USER, _ASSISTANT = "user", "assistant"
+_USER: Final = "user"
+_SAYS_NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
 
 
 @dataclass(slots=True)
@@ -164,19 +166,21 @@ def _first(spans: Iterable[ViewedSpan], *names: str) -> str:
 
 
 def _question(trace: ViewedTrace) -> str:
-    """Return the last thing that the user said, where the trace begins."""
-    for span in trace.spans:
+    """Return the last thing that the user said, as the root has it, else the first span that does."""
+    root = trace.spans[0]
+    for span in trace.spans if root.kind != "graph" or root.received is None else (root,):
         for index in reversed(span.input):
             if trace.messages[index].get("role") == _USER:
                 return _line(message_text(trace.messages[index]))
-    return _line(_plain_text(trace.spans[0].received))
+    return _line(_plain_text(root.received))
 
 
 def _answer(trace: ViewedTrace) -> str:
-    for span in [trace.spans[0], *reversed(trace.spans)]:
+    root = trace.spans[0]
+    for span in [root, *(reversed(trace.spans) if root.kind != "graph" or root.returned is None else ())]:
         if span.output:
             return _line(message_text(trace.messages[span.output[-1]]))
-    return _line(_plain_text(trace.spans[0].returned))
+    return _line(_plain_text(root.returned))
 
 
 def message_text(message: dict[str, Any]) -> str:
@@ -187,7 +191,13 @@ def message_text(message: dict[str, Any]) -> str:
 
 
 def _plain_text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """Return a text as it is, of a message its text, of other objects the names and values that say something."""
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+    if isinstance(content := value.get("content"), str):
+        return content
+    telling = {name: each for name, each in value.items() if each not in _SAYS_NOTHING}
+    return " · ".join(f"{name}: {_plain_text(each)}" for name, each in telling.items())
 
 
 def _line(text: str) -> str:

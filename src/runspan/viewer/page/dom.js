@@ -1,0 +1,101 @@
+"use strict";
+/* Elements are made, never parsed: no text of a trace is read as HTML. */
+
+/** Make an element: h("a.link", {href: "#/"}, "text", child). Listeners are properties such as onclick. */
+function h(what, properties = {}, ...children) {
+  const [tag, ...classes] = what.split(".");
+  const element = document.createElement(tag);
+  element.className = classes.join(" ");
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("--")) element.style.setProperty(name, value);
+    else if (name.startsWith("on")) element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** A part that is made when it is first opened; its summary is there at once. */
+function folded(what, summary, make, isOpen = false) {
+  const element = h(what, {}, h("summary", {}, summary));
+  let isMade = false;
+  const fill = () => {
+    if (!isMade && element.open) element.append(...[make()].flat());
+    isMade ||= element.open;
+  };
+  element.addEventListener("toggle", fill);
+  element.open = isOpen;
+  fill();
+  return element;
+}
+
+/** A button that copies a text, and says so. */
+function copyButton(text, label = "Copy") {
+  const button = h("button", { type: "button", title: "Copy to the clipboard" }, label);
+  button.onclick = async (event) => {
+    event.stopPropagation();
+    try {
+      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "The browser refuses";
+    }
+    setTimeout(() => (button.textContent = label), 1500);
+  };
+  return button;
+}
+
+function duration(milliseconds) {
+  if (milliseconds < 9.95) return `${milliseconds.toFixed(1)} ms`;
+  if (milliseconds < 999.5) return `${milliseconds.toFixed(0)} ms`;
+  if (milliseconds < 60000) return `${(milliseconds / 1000).toFixed(2)} s`;
+  const seconds = Math.round(milliseconds / 1000);
+  return seconds < 3600
+    ? `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+    : `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+const whole = (number) => Number(number).toLocaleString("en");
+
+function money(amount, currency) {
+  const digits = amount && Math.abs(amount) < 0.01 ? 6 : 4;
+  return currency && currency !== "USD" ? `${amount.toFixed(digits)} ${currency}` : `$${amount.toFixed(digits)}`;
+}
+
+/** Input and output tokens: "1,204 → 87". */
+function tokens(counts) {
+  if (counts.input === undefined && counts.output === undefined) return "";
+  return `${whole(counts.input ?? 0)} → ${whole(counts.output ?? 0)}`;
+}
+
+function plural(number, one, many = `${one}s`) {
+  return `${whole(number)} ${number === 1 ? one : many}`;
+}
+
+function chip(label, value, kind = "") {
+  return value === "" || value === undefined || value === null
+    ? null
+    : h(`span.chip${kind}`, {}, `${label} `, h("b", {}, value));
+}
+
+function kindLabel(kind) {
+  return h(`span.kind.${kind}`, {}, kind);
+}
+
+/** The name of a span without its operation, which its kind says already. */
+function shortName(span) {
+  const operation = span.attributes["gen_ai.operation.name"];
+  return operation && span.name.startsWith(`${operation} `) ? span.name.slice(operation.length + 1) : span.name;
+}
+
+/** A line of a text without the marks of Markdown. */
+function unmarked(text) {
+  return text.slice(0, 500).replace(/[*`#>|]+|-{3,}/g, " ").replace(/\s+/g, " ").trim();
+}
+
+/** When a trace began, in the reader's own time zone. */
+function moment(began) {
+  const date = new Date(began);
+  return Number.isNaN(date.valueOf()) ? "" : date.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+}

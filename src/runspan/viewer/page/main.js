@@ -1,0 +1,188 @@
+"use strict";
+/* Where traces come from, which one is shown, and the keys. */
+
+const main = document.getElementById("main");
+const embedded = document.getElementById("traces");
+const isLive = embedded === null;
+const known = new Map((isLive ? [] : JSON.parse(embedded.textContent)).map((trace) => [trace.id, trace]));
+let view = null;
+let tab = "spans";
+
+async function summaries() {
+  if (!isLive) return [...known.values()];
+  return (await fetch("api/traces")).json();
+}
+
+async function traceWith(id) {
+  if (!isLive) return known.get(id);
+  const answer = await fetch(`api/traces/${id}`);
+  return answer.ok ? answer.json() : undefined;
+}
+
+async function route() {
+  const [, what, id, spanId] = location.hash.split("/");
+  if (what === "trace") {
+    if (view?.trace.id !== id) {
+      const trace = await traceWith(id);
+      if (trace) openTrace(trace);
+      else showMissing(id);
+    }
+    if (view?.trace.id === id) view.show(Math.max(view.trace.spans.findIndex((span) => span.id === spanId), 0));
+  } else if (!isLive && known.size === 1) {
+    location.replace(`#/trace/${[...known.keys()][0]}`);
+  } else {
+    view = null;
+    path("Traces");
+    showList(main, await summaries());
+  }
+}
+
+function showMissing(id) {
+  view = null;
+  main.replaceChildren(h("p.empty", {}, `Trace ${id} is not here. `, h("a", { href: "#/" }, "All traces")));
+}
+
+function path(...names) {
+  document.title = `${names.at(-1)} · runspan`;
+  document.getElementById("path").replaceChildren(...names.map((name, at) => h("li.cut", {}, at + 1 < names.length ? h("a", { href: "#/" }, name) : name)));
+}
+
+/* One trace. */
+
+function openTrace(trace) {
+  path(...(isLive || known.size > 1 ? ["Traces"] : []), trace.name);
+  const go = (index) => {
+    showTab("spans");
+    location.hash = `#/trace/${trace.id}/${trace.spans[index].id}`;
+  };
+  const tree = makeTree(trace, go);
+  const stage = h("div.trace", {});
+  view = { trace, tree, go, stage, text: null, index: 0 };
+  view.show = (index) => {
+    view.index = index;
+    tree.select(index, !document.activeElement?.matches("input"));
+    stage.querySelector(".detail")?.replaceWith(makeDetail(trace, index, go));
+  };
+  main.replaceChildren(traceHead(trace), tabs(trace), stage);
+  showTab("spans");
+}
+
+function traceHead(trace) {
+  const { total } = trace;
+  return h("div.head", {}, h("h1.cut", { dir: "auto" }, trace.question || trace.name),
+    h("div.chips", {}, total.errors ? h("span.badge.error", {}, `✕ ${plural(total.errors, "error")}`) : null,
+      chip("took", trace.is_open ? "running" : duration(trace.duration)), chip("models", trace.models.join(", ")), chip("tokens", tokens(total)),
+      total.cost === undefined ? null : chip("cost", money(total.cost, trace.currency)),
+      chip("session", trace.session), chip("user", trace.user), chip("began", moment(trace.began)), chip("service", trace.service)));
+}
+
+const TABS = { spans: "Spans", graph: "Graph", text: "Text" };
+
+function tabs(trace) {
+  const buttons = Object.entries(TABS).map(([name, label]) => h("button", { type: "button", role: "tab", "data-tab": name, onclick: () => showTab(name) }, label));
+  return h("div.tabs", {}, h("div", { role: "tablist", "aria-label": "Views" }, buttons),
+    h("div.rest", {}, h("span.wide-only", {}, copyButton(trace.id, "Copy trace id")), h("button", { type: "button", onclick: () => download(trace) }, "Download OTLP")));
+}
+
+function showTab(name) {
+  const { stage, trace, tree, go } = view;
+  for (const button of main.querySelectorAll("[data-tab]")) button.setAttribute("aria-selected", String(button.dataset.tab === name));
+  if (tab === name && stage.children.length) return;
+  tab = name;
+  view.text = name === "text" ? showText(trace) : null;
+  if (name === "spans") stage.replaceChildren(h("div.panes", {}, tree.element, makeDetail(trace, view.index, go)));
+  else stage.replaceChildren(name === "graph" ? showGraph(trace, go) : view.text.element);
+}
+
+/** The spans as OTLP JSON: from the server, or packed within this page. */
+async function download(trace) {
+  const packed = document.getElementById("otlp");
+  let stream;
+  if (packed) {
+    const bytes = Uint8Array.from(atob(packed.textContent), (character) => character.charCodeAt(0));
+    stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  } else {
+    stream = (await fetch(`api/traces/${trace.id}/otlp`)).body;
+  }
+  const lines = (await new Response(stream).text()).split("\n");
+  const ofTrace = lines.filter((line) => line.includes(`"traceId":"${trace.id}"`));
+  const link = h("a", { href: URL.createObjectURL(new Blob([`${ofTrace.join("\n")}\n`], { type: "application/json" })), download: `trace-${trace.id}.jsonl` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/* Keys, theme, news. */
+
+const MODEL_KEYS = { "[": -1, "]": 1 };
+const TRACE_KEYS = {
+  ArrowDown: () => view.tree.move(1), j: () => view.tree.move(1),
+  ArrowUp: () => view.tree.move(-1), k: () => view.tree.move(-1),
+  ArrowLeft: () => view.tree.left(), ArrowRight: () => view.tree.right(),
+  1: () => showTab("spans"), 2: () => showTab("graph"), 3: () => showTab("text"),
+  "/": () => (view.text?.search ?? view.tree.filter).focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById("keys").open) return;
+  if (event.target.matches("input")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.target.closest(".detail, summary, .text pre") && event.key.startsWith("Arrow")) return;
+  if (event.key === "?") document.getElementById("keys").showModal();
+  else if (event.key === "t") changeTheme();
+  else if (event.key === "Escape" && (isLive || known.size > 1)) location.hash = "#/";
+  else if (view && MODEL_KEYS[event.key]) nextModel(MODEL_KEYS[event.key]);
+  else if (view && TRACE_KEYS[event.key]) TRACE_KEYS[event.key]();
+  else if (!view && event.key === "/") main.querySelector("input").focus();
+  else if (!view && ["ArrowDown", "ArrowUp", "j", "k"].includes(event.key)) nextRow(["ArrowDown", "j"].includes(event.key) ? 1 : -1);
+  else return;
+  event.preventDefault();
+});
+
+function nextModel(step) {
+  const { trace, index, go } = view;
+  for (let at = index + step; trace.spans[at]; at += step) {
+    if (trace.spans[at].kind === "model") return go(at);
+  }
+}
+
+function nextRow(step) {
+  const rows = [...main.querySelectorAll(".traces a")];
+  const at = rows.indexOf(document.activeElement);
+  rows[at < 0 ? 0 : Math.min(Math.max(at + step, 0), rows.length - 1)]?.focus();
+}
+
+function changeTheme() {
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const { dataset } = document.documentElement;
+  dataset.theme = (dataset.theme ?? (isDark ? "dark" : "light")) === "dark" ? "light" : "dark";
+}
+
+document.getElementById("theme").onclick = changeTheme;
+document.getElementById("help").onclick = () => document.getElementById("keys").showModal();
+window.addEventListener("hashchange", route);
+if (isLive) listen();
+route();
+
+function listen() {
+  const live = document.getElementById("live");
+  const news = new EventSource("api/news");
+  news.onopen = () => (live.textContent = "● live");
+  news.onerror = () => (live.textContent = "○ not connected");
+  news.onmessage = async (event) => {
+    if (!view && !document.activeElement?.matches("input")) return route();
+    if (view && JSON.parse(event.data).includes(view.trace.id)) await refreshTrace();
+  };
+}
+
+async function refreshTrace() {
+  const { trace, index } = view;
+  const spanId = trace.spans[index].id;
+  const fresh = await traceWith(trace.id);
+  if (!fresh || view?.trace.id !== trace.id) return;
+  const shown = tab;
+  openTrace(fresh);
+  showTab(shown);
+  view.show(Math.max(fresh.spans.findIndex((span) => span.id === spanId), 0));
+}
