@@ -120,7 +120,11 @@ def configure(
             started_markers=started_markers,
             shutdown_timeout_seconds=exit_timeout,
         )
-        exporters = _exporters(console=console, is_local=console or file is not None, names_receiver=endpoint is not None or spool is not None)
+        exporters = _exporters(
+            console=console,
+            is_local=console or file is not None,
+            names_receiver=endpoint is not None or spool is not None,
+        )
         if "otlp" in exporters and _is_sent_to_already(target):
             exporters.remove("otlp")
         processors = _processors(exporters, make_otlp)

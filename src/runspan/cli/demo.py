@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict
 from langchain.agents import create_agent
 from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
@@ -24,9 +24,9 @@ _DOLLARS_PER_TOKEN: Final = {"input": 3e-6, "output": 15e-6}
 
 def price(_: str, usage: ModelUsage) -> float:
     """Return what a call of the scripted model would cost at the prices of a large one, in US dollars."""
-    return (usage.input_tokens or 0) * _DOLLARS_PER_TOKEN["input"] + (
-        usage.output_tokens or 0
-    ) * _DOLLARS_PER_TOKEN["output"]
+    return (usage.input_tokens or 0) * _DOLLARS_PER_TOKEN["input"] + (usage.output_tokens or 0) * _DOLLARS_PER_TOKEN[
+        "output"
+    ]
 
 
 def agent(config: RunnableConfig) -> None:
@@ -53,8 +53,8 @@ def agent(config: RunnableConfig) -> None:
         middleware=[ToolRetryMiddleware(max_retries=1, initial_delay=0.1, jitter=False)],
         name="trip_planner",
     )
-    messages = planner.invoke({"messages": [_QUESTION]}, config)["messages"]
-    planner.invoke({"messages": [*messages, "Thanks! And if it rains?"]}, config)
+    messages = planner.invoke({"messages": [HumanMessage(_QUESTION)]}, config)["messages"]
+    planner.invoke({"messages": [*messages, HumanMessage("Thanks! And if it rains?")]}, config)
 
 
 def stream(config: RunnableConfig) -> None:
@@ -66,7 +66,9 @@ def stream(config: RunnableConfig) -> None:
 
 def graph(config: RunnableConfig) -> None:
     """Draft and check in a loop, wait for approval, go on when it came."""
-    model = ScriptedModel(script=[AIMessage("Dear customer, your refund of 42 € is on its way.")], model="scripted-small")
+    model = ScriptedModel(
+        script=[AIMessage("Dear customer, your refund of 42 € is on its way.")], model="scripted-small"
+    )
 
     def draft(state: _State) -> dict[str, Any]:
         return {"text": model.invoke(f"Write to the customer: {state['request']}").text, "checks": state["checks"] + 1}
@@ -83,8 +85,7 @@ def graph(config: RunnableConfig) -> None:
         return {"sent": True}
 
     builder = StateGraph(_State)
-    for node in (draft, check, approve, send):
-        builder.add_node(node)
+    builder.add_node(draft).add_node(check).add_node(approve).add_node(send)
     builder.add_edge(START, "draft")
     builder.add_edge("draft", "check")
     builder.add_edge("approve", "send")
@@ -125,7 +126,10 @@ _PAGES: Final = {
 _PLAN: Final = [
     AIMessage(
         [
-            {"type": "reasoning", "reasoning": "The forecast decides between viewpoints and museums, so weather first."},
+            {
+                "type": "reasoning",
+                "reasoning": "The forecast decides between viewpoints and museums, so weather first.",
+            },
             {"type": "text", "text": "Let me look at the weather and the guide."},
         ],
         tool_calls=[

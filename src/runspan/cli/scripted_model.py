@@ -61,13 +61,13 @@ class ScriptedModel(BaseChatModel):
         answer = self._answer(messages)
         time.sleep(_SECONDS_TO_FIRST_CHUNK)
         for word in answer.text.split(" ") if answer.text else ():
-            chunk = ChatGenerationChunk(message=AIMessageChunk(f"{word} "))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
             if run_manager is not None:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             time.sleep(_SECONDS_OF_A_CHUNK)
             yield chunk
         end = AIMessageChunk(
-            [each for each in answer.content if each["type"] == "reasoning"] if isinstance(answer.content, list) else "",
+            content="",
             tool_calls=answer.tool_calls,
             usage_metadata=answer.usage_metadata,
             response_metadata=answer.response_metadata,

@@ -5,10 +5,12 @@ https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from runspan.attributes import Attributes
@@ -19,20 +21,33 @@ _NUMBERS: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 def otlp_line(span: RecordedSpan) -> bytes:
     """Return a request with one span; what ``RecordedSpan`` does not hold, such as the trace state, is not in it."""
-    request = {
+    return orjson.dumps({"resourceSpans": [_resource_spans(span, bytes.hex)]}) + b"\n"
+
+
+def otlp_request(spans: Iterable[RecordedSpan]) -> ExportTraceServiceRequest:
+    """Return a request with spans, as ``otlp_line`` has each."""
+    found = {"resourceSpans": [_resource_spans(span, _base64) for span in spans]}  # protobuf's own JSON has no hex
+    return ParseDict(found, ExportTraceServiceRequest())
+
+
+def _resource_spans(span: RecordedSpan, text: Callable[[bytes], str]) -> dict[str, Any]:
+    return {
         "resource": {"attributes": _pairs(span.resource)},
-        "scopeSpans": [{"scope": {"name": span.scope}, "spans": [_span(span)]}],
+        "scopeSpans": [{"scope": {"name": span.scope}, "spans": [_span(span, text)]}],
     }
-    return orjson.dumps({"resourceSpans": [request]}) + b"\n"
 
 
-def _span(span: RecordedSpan) -> dict[str, Any]:
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _span(span: RecordedSpan, text: Callable[[bytes], str]) -> dict[str, Any]:
     times = [*span.event_times_ns, *[span.start_ns] * len(span.events)]
     status = {} if span.error is None else {"code": Status.STATUS_CODE_ERROR, "message": span.error}
     return {
-        "traceId": f"{span.trace_id:032x}",
-        "spanId": f"{span.span_id:016x}",
-        **({} if span.parent_id is None else {"parentSpanId": f"{span.parent_id:016x}"}),
+        "traceId": text(span.trace_id.to_bytes(16)),
+        "spanId": text(span.span_id.to_bytes(8)),
+        **({} if span.parent_id is None else {"parentSpanId": text(span.parent_id.to_bytes(8))}),
         "name": span.name,
         "kind": span.kind,
         "startTimeUnixNano": str(span.start_ns),
@@ -44,8 +59,8 @@ def _span(span: RecordedSpan) -> dict[str, Any]:
         ],
         "links": [
             {
-                "traceId": f"{link.trace_id:032x}",
-                "spanId": f"{link.span_id:016x}",
+                "traceId": text(link.trace_id.to_bytes(16)),
+                "spanId": text(link.span_id.to_bytes(8)),
                 "attributes": _pairs(link.attributes),
             }
             for link in span.links
@@ -59,20 +74,16 @@ def _pairs(attributes: Attributes) -> list[dict[str, Any]]:
 
 
 def _value(value: object) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"boolValue": value}
-        case int():
-            return {"intValue": str(value)}
-        case float():
-            return {"doubleValue": "NaN" if math.isnan(value) else _NUMBERS.get(value, value)}
-        case str():
-            return {"stringValue": value}
-        case bytes():
-            return {"bytesValue": base64.b64encode(value).decode()}
-        case Mapping():
-            return {"kvlistValue": {"values": _pairs(value)}}
-        case Sequence():
-            return {"arrayValue": {"values": list(map(_value, value))}}
-        case _:
-            return {}
+    # A bool is an int to Python, and a text a sequence, so these come first.
+    return next((write(value) for kind, write in _WRITERS if isinstance(value, kind)), {})
+
+
+_WRITERS: Final[tuple[tuple[type, Callable[[Any], dict[str, Any]]], ...]] = (
+    (bool, lambda value: {"boolValue": value}),
+    (int, lambda value: {"intValue": str(value)}),
+    (float, lambda value: {"doubleValue": "NaN" if math.isnan(value) else _NUMBERS.get(value, value)}),
+    (str, lambda value: {"stringValue": value}),
+    (bytes, lambda value: {"bytesValue": _base64(value)}),
+    (Mapping, lambda value: {"kvlistValue": {"values": _pairs(value)}}),
+    (Sequence, lambda value: {"arrayValue": {"values": [_value(each) for each in value]}}),
+)

@@ -32,7 +32,7 @@ class RecordedSpan(NamedTuple):
     """A span as it was exported.
 
     Attributes may be nested: maps are dicts, arrays are lists. ``error`` is the description of the status, which may
-    be empty, if that is an error. ``end_ns`` is 0 if the span had not ended. ``kind`` is a number of OTLP's enumeration.
+    be empty, if that is an error. ``end_ns`` is 0 if the span had not ended. ``kind`` is OTLP's number.
     """
 
     trace_id: int

@@ -33,14 +33,20 @@ def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: I
     Example:
         ``runspan.replay("spans.json", callbacks=[LoggingHandler()])``
     """
-    handlers = checked_callbacks(callbacks)
-    calls: dict[_Key, ThirdPartyCall] = {}
-    ended: set[_Key] = set()
+    checked = checked_callbacks(callbacks)
     spans = read_recording(recording)
     if not spans and not isinstance(recording, str | os.PathLike):
         raise ValueError(
             f"recording is {shown(recording)}, in which are no spans; give those of an exporter, or a path."
         )
+    replay_spans(spans, callbacks=checked)
+
+
+def replay_spans(spans: Iterable[RecordedSpan], *, callbacks: Iterable[BaseCallbackHandler]) -> None:
+    """Drive callback handlers from spans that were read already, as ``replay`` does."""
+    handlers = checked_callbacks(callbacks)
+    calls: dict[_Key, ThirdPartyCall] = {}
+    ended: set[_Key] = set()
     conversations = Conversations()
     for moment, span in in_order(spans):
         key = span.trace_id, span.span_id

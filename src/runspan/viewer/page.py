@@ -11,7 +11,7 @@ import orjson
 
 from runspan.recording.otlp_json import otlp_line
 from runspan.recording.recorded_span import RecordedSpan
-from runspan.viewer.trace import ViewedTrace, traces_of
+from runspan.viewer.trace import traces_of
 
 _SCRIPTS: Final = (
     "vendor/marked.umd.js",

@@ -49,6 +49,8 @@ class ViewedSpan:
 
     id: str
     name: str
+    label: str
+    """The name without its operation, which the kind says already."""
     kind: str
     start: float
     end: float | None
@@ -101,6 +103,7 @@ def viewed(span: RecordedSpan, data: SpanData, began_ns: int) -> ViewedSpan:
     found = ViewedSpan(
         id=format_span_id(span.span_id),
         name=span.name,
+        label=span.name.removeprefix(f"{text_in(attributes.get(semconv.OPERATION)) or ''} ") or span.name,
         kind=_kind(kind, attributes),
         start=(span.start_ns - began_ns) / 1e6,
         end=(max(span.end_ns, span.start_ns) - began_ns) / 1e6 if span.end_ns else None,

@@ -1,12 +1,13 @@
 """Where the time of a trace went: the critical path, and the gaps in which nothing ran."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from runspan.viewer.spans import ViewedSpan
 
 _SHORTEST_GAP: Final = 0.05  # of the whole
+_FOLDED_WIDTH: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,23 @@ def idle_gaps(spans: Sequence[ViewedSpan], children: Sequence[Sequence[int]], du
             gaps.append(Gap(reached, start))
         reached = max(reached, end)
     return gaps
+
+
+def scale(gaps: Sequence[Gap], duration: float) -> Callable[[float], float]:
+    """Return a function from milliseconds to a fraction of the width, in which gaps are folded."""
+    idle = sum(gap.end - gap.start for gap in gaps)
+    busy = max(duration - idle, 1e-6)
+    room = 1 - _FOLDED_WIDTH * len(gaps)
+
+    def at(time: float) -> float:
+        passed, folds = time, 0.0
+        for gap in gaps:
+            within = min(max(time - gap.start, 0), gap.end - gap.start)
+            passed -= within
+            folds += _FOLDED_WIDTH * within / (gap.end - gap.start)
+        return min(max(passed / busy * room + folds, 0), 1)
+
+    return at
 
 
 def _end(span: ViewedSpan) -> float:

@@ -143,8 +143,10 @@ def _viewed(ordered: Sequence[_Placed], began_ns: int) -> tuple[list[ViewedSpan]
 def _add_totals(spans: Sequence[ViewedSpan]) -> None:
     """Add up from the leaves; of a model within a model the outer one counts, as both speak of one request."""
     for span in reversed(spans):
-        parts = [span.total, {"errors": 1}] if span.error is not None else [span.total]
-        span.total = _sum([*parts, {f"{span.kind}s": 1}]) if span.kind in ("model", "tool") else _sum(parts)
+        own: dict[str, float] = {} if span.error is None else {"errors": 1}
+        if span.kind in ("model", "tool"):
+            own[f"{span.kind}s"] = 1
+        span.total = _sum([span.total, own])
         if span.kind in ("model", "embeddings") and span.usage:
             span.total |= {name: span.usage[name] for name in ("input", "output") if name in span.usage}
             span.total |= {} if span.cost is None else {"cost": span.cost}
@@ -186,7 +188,11 @@ def _answer(trace: ViewedTrace) -> str:
 def message_text(message: dict[str, Any]) -> str:
     """Return the texts of a message, without calls, reasoning and media."""
     parts = message.get("parts")
-    texts = [part.get("content") for part in parts if isinstance(part, dict) and part.get("type") == "text"] if isinstance(parts, list) else []
+    texts = (
+        [part.get("content") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+        if isinstance(parts, list)
+        else []
+    )
     return "\n".join(text for text in texts if isinstance(text, str))
 
 

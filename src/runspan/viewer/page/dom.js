@@ -83,12 +83,6 @@ function kindLabel(kind) {
   return h(`span.kind.${kind}`, {}, kind);
 }
 
-/** The name of a span without its operation, which its kind says already. */
-function shortName(span) {
-  const operation = span.attributes["gen_ai.operation.name"];
-  return operation && span.name.startsWith(`${operation} `) ? span.name.slice(operation.length + 1) : span.name;
-}
-
 /** A line of a text without the marks of Markdown. */
 function unmarked(text) {
   return text.slice(0, 500).replace(/[*`#>|]+|-{3,}/g, " ").replace(/\s+/g, " ").trim();

@@ -107,7 +107,7 @@ function treeRow(trace, span, index, scale, isParent) {
   const modelName = span.model && !span.name.includes(span.model) ? h("span.model-name.cut", {}, span.model) : null;
   return h(`div.row${span.is_critical ? ".critical" : ""}`,
     { role: "treeitem", "aria-level": span.depth + 1, "aria-selected": "false", tabindex: index ? -1 : 0, "data-span": span.id },
-    h("span.title", { "--depth": Math.min(span.depth, 14) }, h("span.fold", { "aria-hidden": "true" }, isParent ? "▾" : ""), kindLabel(span.kind), h("span.name.cut", { title: span.name }, shortName(span)), modelName, badges(span)),
+    h("span.title", { "--depth": Math.min(span.depth, 14) }, h("span.fold", { "aria-hidden": "true" }, isParent ? "▾" : ""), kindLabel(span.kind), h("span.name.cut", { title: span.name }, span.label), modelName, badges(span)),
     h(`span.number.tokens${span.kind === "model" ? ".own" : ""}`, { title: span.kind === "model" ? "tokens in → out" : "tokens of all below, in → out" }, tokens(counts)),
     h("span.number.own", {}, length),
     h("span.track", { "aria-hidden": "true" }, scale.gaps.map(([from, to]) => h("u", { "--from": percent(from), "--long": percent(to - from) })),

@@ -1,0 +1,18 @@
+"""``runspan`` on the command line, and ``python -m runspan.cli``."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command; without the extra ``cli``, say what to install."""
+    try:
+        from runspan.cli.commands import app  # noqa: PLC0415  typer and rich are an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("typer", "rich"):
+            raise
+        sys.exit(f"The command runspan needs {error.name}. Install it: pip install 'runspan[cli]'")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""A trace in the terminal: a tree with bars, for a width and with or without colours."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from runspan.viewer.spans import ViewedSpan
+from runspan.viewer.timeline import scale
+from runspan.viewer.trace import ViewedTrace
+
+_STYLES = {
+    "model": "magenta",
+    "tool": "green",
+    "retriever": "yellow",
+    "embeddings": "yellow",
+    "agent": "blue",
+    "graph": "blue",
+}
+_OUTCOMES = {"cancelled": "⊘", "abandoned": "⇥", "interrupted": "‖", "handed_off": "⇢"}
+_NARROWEST_WITH_BARS = 70
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LONGEST_ERROR = 200
+
+
+def print_trace(console: Console, trace: ViewedTrace) -> None:
+    """Print a trace: what was asked and answered, its spans as a tree, its errors."""
+    errors = [Text(f"✕ {_error(span)}", style="red") for span in trace.spans if span.error is not None]
+    console.print(Group(_head(trace), _tree(trace, console.width), *errors, Text("")))
+
+
+def print_list(console: Console, traces: list[ViewedTrace]) -> None:
+    """Print a line or two for each trace."""
+    for trace in traces:
+        console.print(_head(trace))
+
+
+def _head(trace: ViewedTrace) -> RenderableType:
+    facts = [
+        trace.began.replace("T", " ")[:19],
+        "running" if trace.is_open else length(trace.duration),
+        ", ".join(trace.models),
+        tokens(trace.total),
+        cost(trace.total.get("cost"), trace.currency),
+        f"✕ {int(errors)} error{'s' * (errors > 1)}" if (errors := trace.total.get("errors")) else "",
+        f"session {trace.session}" if trace.session else "",
+        f"user {trace.user}" if trace.user else "",
+    ]
+    lines = [Text(f"trace {trace.id}  {facts[0]}  {facts[1]}", style="dim")]
+    if trace.question:
+        lines.append(Text(f"? {_printable(trace.question)}", style="bold"))
+    if trace.answer:
+        lines.append(Text(f"= {_printable(trace.answer)}"))
+    lines.append(Text("  ".join(_printable(each) for each in facts[2:] if each), style="dim"))
+    return Group(*(_one_line(line) for line in lines))
+
+
+def _one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _tree(trace: ViewedTrace, width: int) -> Table:
+    has_bars = width >= _NARROWEST_WITH_BARS
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    bar_width = max(width // 5, 12)
+    if has_bars:
+        table.add_column(width=bar_width, no_wrap=True)
+    at = scale(trace.gaps, trace.duration)
+    for span, gutter in zip(trace.spans, _gutters(trace.spans), strict=True):
+        counts = span.usage if span.kind == "model" else {}
+        cells: list[RenderableType] = [
+            _title(span, gutter),
+            Text(tokens(counts)),
+            Text("running" if span.end is None else length(span.end - span.start)),
+        ]
+        if has_bars:
+            begin, end = at(span.start), at(trace.duration if span.end is None else span.end)
+            cells.append(Text(bar(begin, end, bar_width), style=_style(span)))
+        table.add_row(*cells)
+    return table
+
+
+def _title(span: ViewedSpan, gutter: str) -> Text:
+    text = Text(gutter, style="dim")
+    text.append(f"{span.kind} ", style=_style(span))
+    text.append(_printable(span.label), style="bold" if span.kind == "model" else "")
+    if span.model and span.model not in span.name:
+        text.append(f"  {_printable(span.model)}", style="dim")
+    if span.first_chunk is not None:
+        text.append(f"  first chunk {length(span.first_chunk * 1000)}", style="dim")
+    if span.attempt is not None and span.attempt > 1:
+        text.append(f"  ↻ attempt {span.attempt}", style="yellow")
+    if span.outcome and span.outcome != "error":
+        text.append(f"  {_OUTCOMES.get(span.outcome, '•')} {_printable(span.outcome)}", style="yellow")
+    if span.error is not None:
+        text.append("  ✕ error", style="bold red")
+    return text
+
+
+def _error(span: ViewedSpan) -> str:
+    message = " ".join((span.error or "").split())[:_LONGEST_ERROR]
+    named = message if message.startswith(span.error_type) else f"{span.error_type}: {message}".removesuffix(": ")
+    return _printable(f"{span.label}: {named}".removesuffix(": "))
+
+
+def _style(span: ViewedSpan) -> str:
+    return "red" if span.error is not None else _STYLES.get(span.kind, "")
+
+
+def _gutters(spans: list[ViewedSpan]) -> Iterator[str]:
+    """Yield the lines that lead to each span of a tree."""
+    last_child: dict[int | None, int] = {span.parent: index for index, span in enumerate(spans)}
+    below: dict[int | None, str] = {}
+    for index, span in enumerate(spans):
+        if span.parent is None:
+            below[index] = ""
+            yield ""
+            continue
+        is_last = last_child[span.parent] == index
+        below[index] = below[span.parent] + ("   " if is_last else "│  ")
+        yield below[span.parent] + ("└─ " if is_last else "├─ ")
+
+
+def bar(begin: float, end: float, width: int) -> str:
+    """Return a bar from one fraction of the width to another, to an eighth of a character at its end."""
+    first = min(int(begin * width), width - 1)
+    eighths = max(round(end * width * 8) - first * 8, 1)
+    full, rest = divmod(eighths, 8)
+    return " " * first + ("█" * full + _EIGHTHS[rest].strip())[: width - first]
+
+
+def length(milliseconds: float) -> str:
+    """Return how long something took, to three digits."""
+    if milliseconds < 9.95:  # noqa: PLR2004  from here on two digits need no fraction
+        return f"{milliseconds:.1f} ms"
+    if milliseconds < 999.5:  # noqa: PLR2004  1 s, rounded
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.2f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"  # noqa: PLR2004
+
+
+def tokens(counts: dict[str, int] | dict[str, float]) -> str:
+    """Return tokens in and out; nothing if none are known."""
+    if "input" not in counts and "output" not in counts:
+        return ""
+    return f"{int(counts.get('input', 0)):,} → {int(counts.get('output', 0)):,}"
+
+
+def cost(amount: float | None, currency: str) -> str:
+    """Return what was paid, to four digits behind the point, or six if that is little."""
+    if amount is None:
+        return ""
+    digits = 6 if 0 < abs(amount) < 0.01 else 4  # noqa: PLR2004  a cent
+    return f"${amount:.{digits}f}" if currency in ("", "USD") else f"{amount:.{digits}f} {currency}"
+
+
+def _printable(text: str) -> str:
+    """Keep what was recorded from moving the cursor, colouring the screen or breaking the line."""
+    return "".join(character if character.isprintable() else "?" for character in text)
