@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench instructions docs integrations api constraints newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
+.PHONY: help demo test lint format bench instructions docs integrations api constraints browser newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -99,6 +99,10 @@ pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has,
 		echo "Python $${found%%=*}"; \
 		$(MAKE) --no-print-directory test PYTHON=$${found#*=} VENV=.venv-$${found%%=*} || exit 1; \
 	done
+
+browser: $(VENV)/.dev  ## try the viewer's page in a real Chromium; brings Debian's if there is none (as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji; } >/dev/null
+	@$(BIN)/python $(PYTEST) tests/browser
 
 # What is left out needs newer packages as a whole.
 NEWER := demo hosts meaning/test_handler_classes.py meaning/test_middleware_attempts.py meaning/test_resuming.py \

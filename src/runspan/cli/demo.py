@@ -80,12 +80,15 @@ def graph(config: RunnableConfig) -> None:
     def approve(state: _State) -> dict[str, Any]:
         return {"approved": interrupt({"send": state["text"]})}
 
-    def send(_: _State) -> dict[str, Any]:
+    def send(state: _State) -> dict[str, Any]:  # noqa: ARG001  LangGraph knows nodes by this name
         time.sleep(0.1)
         return {"sent": True}
 
     builder = StateGraph(_State)
-    builder.add_node(draft).add_node(check).add_node(approve).add_node(send)
+    builder.add_node("draft", draft)
+    builder.add_node("check", check)
+    builder.add_node("approve", approve)
+    builder.add_node("send", send)
     builder.add_edge(START, "draft")
     builder.add_edge("draft", "check")
     builder.add_edge("approve", "send")

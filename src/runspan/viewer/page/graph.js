@@ -89,6 +89,8 @@ function nodeShape(node, { x, y }, go) {
     s("text", { x: x + 12, y: y + 19 }, `${sign}${name}`),
     s("text", { class: "small-text", x: x + 12, y: y + 36 }, `${plural(node.visits.length, "visit")} · ${duration(node.time)}`));
   shape.onclick = visit;
-  shape.onkeydown = (event) => event.key === "Enter" && visit();
+  shape.onkeydown = (event) => {
+    if (event.key === "Enter") visit();
+  };
   return shape;
 }

@@ -70,7 +70,7 @@ function openTrace(trace) {
 function traceHead(trace) {
   const { total } = trace;
   return h("div.head", {}, h("h1.cut", { dir: "auto" }, trace.question || trace.name),
-    h("div.chips", {}, total.errors ? h("span.badge.error", {}, `✕ ${plural(total.errors, "error")}`) : null,
+    h("div.chips", { tabindex: 0, role: "group", "aria-label": "About the trace" }, total.errors ? h("span.badge.error", {}, `✕ ${plural(total.errors, "error")}`) : null,
       chip("took", trace.is_open ? "running" : duration(trace.duration)), chip("models", trace.models.join(", ")), chip("tokens", tokens(total)),
       total.cost === undefined ? null : chip("cost", money(total.cost, trace.currency)),
       chip("session", trace.session), chip("user", trace.user), chip("began", moment(trace.began)), chip("service", trace.service)));

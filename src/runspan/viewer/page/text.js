@@ -58,7 +58,9 @@ function showText(trace) {
     count.textContent = search.value ? "not there" : "";
     step(1);
   };
-  search.onkeydown = (event) => event.key === "Enter" && step(event.shiftKey ? -1 : 1);
+  search.onkeydown = (event) => {
+    if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
+  };
   const element = h("section.text", { "aria-label": "Text" }, h("div.filters", {}, search, count, copyButton(text, "Copy all")), pre);
   return { element, search };
 }
