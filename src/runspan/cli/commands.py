@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
 
 import runspan
-from runspan.cli.terminal import print_trace
+from runspan.cli.terminal import print_summary, print_trace
 from runspan.viewer.page import static_page
 from runspan.viewer.sources import read_source
+from runspan.viewer.store import MAX_BYTES, TraceStore, default_path
 from runspan.viewer.trace import traces_of
 
 app = typer.Typer(
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 _console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
+
+_MOST_LISTED = 10_000
 
 Source = Annotated[Path, typer.Argument(help="A file of OTLP (JSON lines or protobuf), or the folder of a spool.")]
 
@@ -118,6 +122,73 @@ def replay(
 
     with _explained(endpoint):
         send(spans, endpoint, _console)
+
+
+@app.command()
+def ui(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on; other machines reach 0.0.0.0.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="For the page and OTLP over HTTP.")] = 4318,
+    grpc_port: Annotated[int, typer.Option(help="For OTLP over gRPC; 0 for none.")] = 4317,
+    allow_host: Annotated[list[str] | None, typer.Option(help="A further name of this server.")] = None,
+    store: Annotated[Path | None, typer.Option(help="The file that keeps the traces.")] = None,
+    max_bytes: Annotated[int, typer.Option(help="What they may take; then the oldest go.", min=100_000)] = MAX_BYTES,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Receive OTLP on this machine and show the traces as they come."""
+    try:
+        from runspan.viewer.server.run import serve  # noqa: PLC0415  starlette and uvicorn are an extra
+    except ModuleNotFoundError as error:
+        _fail(f"runspan ui needs {error.name}. Install it: pip install 'runspan[ui]'")
+    path = store or default_path()
+
+    def started(url: str) -> None:
+        _console.print(f"{url} shows what comes over OTLP; the traces are in {path}. Ctrl-C ends it.", soft_wrap=True)
+        if browser:
+            webbrowser.open(url)
+
+    with _explained(path):
+        kept = TraceStore(path, max_bytes)
+        serve(kept, host=host, port=port, grpc_port=grpc_port, hosts=allow_host or [], started=started)
+
+
+@app.command()
+def traces(
+    *,
+    trace: Annotated[str, typer.Argument(help="The id of a trace to show whole, or how it begins.")] = "",
+    search: Annotated[str, typer.Option(help="Only those in which this text stands, anywhere.")] = "",
+    errors: Annotated[bool, typer.Option("--errors", help="Only those with errors.")] = False,
+    slow: Annotated[float | None, typer.Option(help="Only those that took at least so many seconds.")] = None,
+    session: Annotated[str, typer.Option(help="Only those of a session.")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many, the latest.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
+    store: Annotated[Path | None, typer.Option(help="The file that keeps the traces.")] = None,
+) -> None:
+    """List the traces that runspan ui has kept, for scripts and coding agents; show one by its id."""
+    path = store or default_path()
+    if not path.is_file():
+        _fail(f"There are no traces: {path} does not exist. Start runspan ui, and send some.")
+    with _explained(path):
+        kept = TraceStore(path)
+        found = [
+            each
+            for each in kept.summaries(search=search, limit=_MOST_LISTED)
+            if each["id"].startswith(trace.lower())
+            and (not errors or each["total"].get("errors"))
+            and (slow is None or each["duration"] >= slow * 1000)
+            and (not session or each["session"] == session)
+        ][:limit]
+        whole = [kept.trace(each["id"]) for each in found] if trace else []
+    if not found and not as_json:
+        _fail("No trace is like that.")
+    shown = [each for each in whole if each is not None]
+    if as_json:
+        sys.stdout.writelines(orjson.dumps(each).decode() + "\n" for each in (shown if trace else found))
+        return
+    for whole_trace in reversed(shown):
+        print_trace(_console, whole_trace)
+    for summary in () if trace else reversed(found):
+        print_summary(_console, summary)
 
 
 def _loaded(name: str) -> Any:

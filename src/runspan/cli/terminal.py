@@ -1,6 +1,7 @@
 """A trace in the terminal: a tree with bars, for a width and with or without colours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -8,7 +9,7 @@ from rich.text import Text
 
 from runspan.viewer.spans import ViewedSpan
 from runspan.viewer.timeline import scale
-from runspan.viewer.trace import ViewedTrace
+from runspan.viewer.trace import ViewedTrace, summary_of
 
 _STYLES = {
     "model": "magenta",
@@ -19,6 +20,7 @@ _STYLES = {
     "graph": "blue",
 }
 _OUTCOMES = {"cancelled": "⊘", "abandoned": "⇥", "interrupted": "‖", "handed_off": "⇢"}
+_SAID = (("question", "?", "bold"), ("answer", "=", ""))
 _NARROWEST_WITH_BARS = 70
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LONGEST_ERROR = 200
@@ -27,32 +29,30 @@ _LONGEST_ERROR = 200
 def print_trace(console: Console, trace: ViewedTrace) -> None:
     """Print a trace: what was asked and answered, its spans as a tree, its errors."""
     errors = [Text(f"✕ {_error(span)}", style="red") for span in trace.spans if span.error is not None]
-    console.print(Group(_head(trace), _tree(trace, console.width), *errors, Text("")))
+    console.print(Group(_head(summary_of(trace)), _tree(trace, console.width), *errors, Text("")))
 
 
-def print_list(console: Console, traces: list[ViewedTrace]) -> None:
-    """Print a line or two for each trace."""
-    for trace in traces:
-        console.print(_head(trace))
+def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the lines of a trace in a list."""
+    console.print(_head(summary))
 
 
-def _head(trace: ViewedTrace) -> RenderableType:
+def _head(summary: Mapping[str, Any]) -> RenderableType:
+    total, errors = summary["total"], summary["total"].get("errors")
     facts = [
-        trace.began.replace("T", " ")[:19],
-        "running" if trace.is_open else length(trace.duration),
-        ", ".join(trace.models),
-        tokens(trace.total),
-        cost(trace.total.get("cost"), trace.currency),
-        f"✕ {int(errors)} error{'s' * (errors > 1)}" if (errors := trace.total.get("errors")) else "",
-        f"session {trace.session}" if trace.session else "",
-        f"user {trace.user}" if trace.user else "",
+        ", ".join(summary["models"]),
+        tokens(total),
+        cost(total.get("cost"), summary["currency"]),
+        f"✕ {errors} error{'s' * (errors > 1)}" if errors else "",
+        f"session {summary['session']}" if summary["session"] else "",
+        f"user {summary['user']}" if summary["user"] else "",
     ]
-    lines = [Text(f"trace {trace.id}  {facts[0]}  {facts[1]}", style="dim")]
-    if trace.question:
-        lines.append(Text(f"? {_printable(trace.question)}", style="bold"))
-    if trace.answer:
-        lines.append(Text(f"= {_printable(trace.answer)}"))
-    lines.append(Text("  ".join(_printable(each) for each in facts[2:] if each), style="dim"))
+    took = "running" if summary["is_open"] else length(summary["duration"])
+    lines = [
+        Text(f"trace {summary['id']}  {summary['began'].replace('T', ' ')[:19]}  {took}", style="dim"),
+        *(Text(f"{sign} {_printable(summary[name])}", style=style) for name, sign, style in _SAID if summary[name]),
+        Text("  ".join(_printable(each) for each in facts if each), style="dim"),
+    ]
     return Group(*(_one_line(line) for line in lines))
 
 

@@ -1,7 +1,7 @@
 """A trace as the views show it: a tree of spans, a conversation, sums."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import orjson
@@ -209,3 +209,9 @@ def _plain_text(value: Any) -> str:
 def _line(text: str) -> str:
     line = " ".join(text[: 2 * _LONGEST_LINE].split())
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+
+
+def summary_of(trace: ViewedTrace) -> dict[str, Any]:
+    """Return what a list of traces shows of one."""
+    left_out = ("spans", "messages", "tools", "gaps")
+    return {each.name: getattr(trace, each.name) for each in fields(trace) if each.name not in left_out}

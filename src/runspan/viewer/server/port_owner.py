@@ -1,0 +1,33 @@
+"""Which process listens on a port, as far as Linux lets its user see."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+_LISTENING: Final = "0A"
+_SOCKET: Final = re.compile(r"socket:\[(\d+)\]")
+
+
+def port_owner(port: int) -> str:
+    """Return the name and the id of the process that listens on a port; an empty text if that can't be seen."""
+    sockets = {number for table in ("tcp", "tcp6") for number in _listening(Path("/proc/net") / table, port)}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            descriptors = [str(each.readlink()) for each in (process / "fd").iterdir()]
+            if any((found := _SOCKET.match(each)) and found[1] in sockets for each in descriptors):
+                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+        except OSError:  # another user's, or it has ended
+            continue
+    return ""
+
+
+def _listening(table: Path, port: int) -> list[str]:
+    """Return the numbers of the sockets that listen on a port.
+
+    https://www.kernel.org/doc/Documentation/networking/proc_net_tcp.txt
+    """
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:  # no Linux
+        return []
+    return [row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port]

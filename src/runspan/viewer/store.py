@@ -1,0 +1,162 @@
+"""Traces in SQLite, bounded by bytes: what ``runspan ui`` receives and ``runspan traces`` reads."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from runspan.recording.otlp_json import otlp_line
+from runspan.recording.recorded_span import RecordedSpan, spans_of_json
+from runspan.viewer.trace import ViewedTrace, summary_of, trace_of
+
+MAX_BYTES: Final = 1_000_000_000
+
+_FORMAT: Final = 1
+_ROW_BYTES: Final = 120  # what SQLite takes for a span beside its body, about
+_KEPT: Final = 0.9  # of the bytes, once there were too many, so that not each span has to make room
+_BUSY_SECONDS: Final = 10.0
+_SCHEMA: Final = f"""
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+CREATE TABLE IF NOT EXISTS traces (
+    id TEXT PRIMARY KEY, began_ns INTEGER NOT NULL, bytes INTEGER NOT NULL, change INTEGER NOT NULL, summary BLOB
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS traces_began ON traces (began_ns);
+CREATE INDEX IF NOT EXISTS traces_change ON traces (change);
+CREATE TABLE IF NOT EXISTS spans (
+    trace TEXT NOT NULL, id INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (trace, id)
+) WITHOUT ROWID;
+PRAGMA user_version = {_FORMAT};
+"""
+
+
+class TraceStore:
+    """Traces on disk; threads and processes may use it at once. It holds prompts, and is its user's alone.
+
+    Args:
+        path: the file; made if it is missing, and its folder, too.
+        max_bytes: how much the spans may take; then the oldest traces go.
+
+    Raises:
+        ValueError: if the file is no store of traces.
+        OSError: if it can't be made.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if found not in (0, _FORMAT):
+                raise ValueError(f"{path} was written by another version of runspan. Remove it, or name another file.")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} is no store of traces ({error}). Name another file.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def add(self, spans: Iterable[RecordedSpan]) -> None:
+        """Store spans, each once; the oldest traces go if there is no room."""
+        with self._writing() as cursor:
+            (change,) = cursor.execute("SELECT coalesce(max(change), 0) + 1 FROM traces").fetchone()
+            for span in spans:
+                trace, body = f"{span.trace_id:032x}", otlp_line(span)
+                # SQLite's integers have a sign.
+                key = span.span_id - 2**63
+                replaced = cursor.execute("SELECT length(body) FROM spans WHERE (trace, id) = (?, ?)", (trace, key))
+                grown = len(body) - (replaced.fetchone() or (-_ROW_BYTES,))[0]
+                cursor.execute("INSERT OR REPLACE INTO spans VALUES (?, ?, ?)", (trace, key, body))
+                cursor.execute(
+                    "INSERT INTO traces VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE SET summary = NULL,"
+                    " began_ns = min(began_ns, excluded.began_ns), bytes = bytes + ?, change = excluded.change",
+                    (trace, min(span.start_ns, 2**63 - 1), grown, change, grown),
+                )
+            self._make_room(cursor)
+
+    def changes(self, since: int) -> tuple[int, list[str]]:
+        """Return the number of the last change, and the ids of the traces that have changed since another one."""
+        rows = self._rows("SELECT change, id FROM traces WHERE change > ? ORDER BY change", (since,))
+        return (rows[-1][0] if rows else since), [trace for _, trace in rows]
+
+    def summaries(self, *, search: str = "", limit: int = 1000) -> list[dict[str, Any]]:
+        """Return what lists show of the latest traces: a ``ViewedTrace`` without its spans and messages.
+
+        Args:
+            search: a text that a span must have, in its name, in content or in any other attribute.
+            limit: the most traces.
+        """
+        query = "SELECT id, summary FROM traces ORDER BY began_ns DESC LIMIT ?"
+        values: tuple[object, ...] = (limit,)
+        if search:
+            words = orjson.dumps(search).decode()[1:-1]  # as it stands in JSON
+            query = query.replace("ORDER", "WHERE id IN (SELECT trace FROM spans WHERE instr(lower(body), ?)) ORDER")
+            values = (words.lower(), limit)
+        return [
+            orjson.loads(summary) if summary else self._summary(trace) for trace, summary in self._rows(query, values)
+        ]
+
+    def trace(self, id_: str) -> ViewedTrace | None:
+        """Return a trace; None if there is none of that id."""
+        spans = [span for line in self.lines(id_) for span in spans_of_json(orjson.loads(line))]
+        return trace_of(spans) if spans else None
+
+    def lines(self, id_: str) -> list[bytes]:
+        """Return the spans of a trace as lines of OTLP's JSON."""
+        return [body for (body,) in self._rows("SELECT body FROM spans WHERE trace = ?", (id_,))]
+
+    def _summary(self, id_: str) -> dict[str, Any]:
+        (change,) = self._rows("SELECT change FROM traces WHERE id = ?", (id_,))[0]
+        trace = self.trace(id_)
+        if trace is None:  # it went meanwhile
+            return {}
+        summary = summary_of(trace)
+        with self._writing() as cursor:
+            stored = (orjson.dumps(summary), id_, change)
+            cursor.execute("UPDATE traces SET summary = ? WHERE id = ? AND change = ?", stored)
+        return summary
+
+    def _make_room(self, cursor: sqlite3.Cursor) -> None:
+        (total,) = cursor.execute("SELECT coalesce(sum(bytes), 0) FROM traces").fetchone()
+        if total <= self._max_bytes:
+            return
+        for trace, size in cursor.execute("SELECT id, bytes FROM traces ORDER BY began_ns").fetchall():
+            if total <= self._max_bytes * _KEPT:
+                break
+            cursor.execute("DELETE FROM spans WHERE trace = ?", (trace,))
+            cursor.execute("DELETE FROM traces WHERE id = ?", (trace,))
+            total -= size
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[Any]:
+        with self._lock, closing(self._connection.execute(query, values)) as cursor:
+            return cursor.fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Cursor]:
+        with self._lock, closing(self._connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+            cursor.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+
+
+def default_path() -> Path:
+    """Return where the store is unless it is named: in the user's folder for data."""
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "runspan" / "traces.sqlite3"
