@@ -69,7 +69,7 @@ CHAT = RecordedSpan(
     error="refused",
     start_ns=1795393584960657871,
     end_ns=1795393584960680093,
-    event_times_ns=(1795393584960671951,),
+    event_times_ns=(1795393584960670000,),
     kind=3,
     resource={"service.name": "lab"},
 )

@@ -33,7 +33,7 @@ class Conversation:
         """
         if span.kind not in _WITH_MESSAGES:
             return
-        span.input = [_index(self.messages, self._message_at, each) for each in input_messages(data)]
+        span.input = [_index(self.messages, self._message_at, _bare(each)) for each in input_messages(data)]
         span.output = [_index(self.messages, self._message_at, _bare(each)) for each in output_messages(data)]
         definitions = dicts_in(from_json(value(data, NAMES.tools)))
         span.tools = [_index(self.tools, self._tool_at, each) for each in definitions]

@@ -1,0 +1,177 @@
+"""``runspan ui`` as a process, on ports of its own."""
+
+import gzip
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from runspan.recording.otlp_json import otlp_line, otlp_request
+from tests.recorded import TRACE_ID, recorded
+from tests.waiting import wait_until
+
+
+def free_port():
+    """Return a port that nobody has."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Ui:
+    """The running command."""
+
+    def __init__(self, store, *options):
+        self.port, self.grpc_port = free_port(), free_port()
+        ports = ["--port", str(self.port), "--grpc-port", str(self.grpc_port)]
+        command = [sys.executable, "-m", "runspan.cli", "ui", "--store", str(store), *ports, *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.said = self.process.stdout.readline()
+
+    def ask(self, method, path, body=None, **headers):
+        """Return status and body of an answer; a header may be given as ``content_type``."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with closing(connection):
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def summaries(self):
+        return json.loads(self.ask("GET", "/api/traces")[1])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the command; it is ended with the test."""
+    started = []
+
+    def start(*options):
+        started.append(Ui(tmp_path / "traces.sqlite3", *options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_the_sdk_sends_its_spans(start, protocol):
+    """OpenTelemetry's own exporters deliver over both protocols, and the trace is there to be read."""
+    ui = start()
+    if protocol == "http":
+        exporter = HttpExporter(f"http://127.0.0.1:{ui.port}/v1/traces")
+    else:
+        exporter = GrpcExporter(f"http://127.0.0.1:{ui.grpc_port}", insecure=True)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    provider.get_tracer("test").start_span("hello").end()
+    provider.shutdown()
+    (summary,) = ui.summaries()
+    assert summary["name"] == "hello"
+    status, trace = ui.ask("GET", f"/api/traces/{summary['id']}")
+    assert (status, [span["name"] for span in json.loads(trace)["spans"]]) == (200, ["hello"])
+
+
+def test_a_kill_and_a_new_start_keep_the_traces(start):
+    """After kill -9 the next start shows what was taken; OTLP in JSON, and what is packed, are taken too."""
+    ui = start()
+    assert ui.ask("POST", "/v1/traces", otlp_line(recorded(1)), content_type="application/json") == (200, b"{}")
+    packed = gzip.compress(otlp_request([recorded(2, 1)]).SerializeToString())
+    headers = {"content_type": "application/x-protobuf", "content_encoding": "gzip"}
+    assert ui.ask("POST", "/v1/traces", packed, **headers)[0] == 200
+    ui.process.kill()
+    ui.process.wait()
+    again = start()
+    lines = again.ask("GET", f"/api/traces/{TRACE_ID:032x}/otlp")[1]
+    assert len(lines.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {"content_type": "text/plain"}, 415),
+        (b"{", {"content_type": "application/json"}, 400),
+        (b'{"resourceSpans": [{"scopeSpans": 5}]}', {"content_type": "application/json"}, 400),
+        (
+            b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "zz"}]}]}]}',
+            {"content_type": "application/json"},
+            400,
+        ),
+        (b"\xff\xff\xff", {"content_type": "application/x-protobuf"}, 400),
+        (b"no gzip", {"content_type": "application/x-protobuf", "content_encoding": "gzip"}, 400),
+        (
+            gzip.compress(b"\0" * 70 * 1024**2),
+            {"content_type": "application/x-protobuf", "content_encoding": "gzip"},
+            413,
+        ),
+    ],
+    ids=["type", "json", "shape", "ids", "protobuf", "gzip", "bomb"],
+)
+def test_what_is_no_otlp_is_refused(start, body, headers, status):
+    """A body that is no request of spans is refused with a reason, and the server goes on."""
+    ui = start()
+    found, reason = ui.ask("POST", "/v1/traces", body, **headers)
+    assert (found, bool(reason)) == (status, True)
+    assert ui.summaries() == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:4318"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site", "sec_fetch_mode": "no-cors"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/traces"), ("GET", "/api/traces"), ("GET", "/")])
+def test_other_sites_reach_nothing(start, headers, method, path):
+    """Pages of other sites may neither send spans nor read traces, under whatever name they have led here."""
+    ui = start()
+    assert ui.ask(method, path, content_type="application/json", **headers)[0] == 403
+
+
+def test_a_further_name_can_be_allowed(start):
+    """A name that was given is answered to; the page says that nobody may frame it."""
+    ui = start("--allow-host", "traces.example")
+    assert ui.ask("GET", "/", host="traces.example:80")[0] == 200
+
+
+def test_a_port_that_is_taken_has_an_owner(start, tmp_path):
+    """The error names the process that listens there, and another port; it listens on loopback alone."""
+    ui = start()
+    command = [sys.executable, "-m", "runspan.cli", "ui", "--port", str(ui.port), "--store", str(tmp_path / "x")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"Port {ui.port} is taken by" in done.stderr
+    assert f"(process {ui.process.pid})" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_changes_are_announced(start):
+    """Who listens gets the id of a trace as soon as spans of it have come."""
+    ui = start()
+    connection = http.client.HTTPConnection("127.0.0.1", ui.port, timeout=30)
+    with closing(connection):
+        connection.request("GET", "/api/news")
+        news = connection.getresponse()
+        assert news.readline().startswith(b":")
+        ui.ask("POST", "/v1/traces", otlp_line(recorded(1)), content_type="application/json")
+        found = []
+        wait_until(lambda: found.append(news.readline()) or found[-1].startswith(b"data:"))
+    assert json.loads(found[-1].removeprefix(b"data: ")) == [f"{TRACE_ID:032x}"]
