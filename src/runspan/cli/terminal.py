@@ -28,8 +28,11 @@ _LONGEST_ERROR = 200
 
 def print_trace(console: Console, trace: ViewedTrace) -> None:
     """Print a trace: what was asked and answered, its spans as a tree, its errors."""
-    errors = [Text(f"✕ {_error(span)}", style="red") for span in trace.spans if span.error is not None]
-    console.print(Group(_head(summary_of(trace)), _tree(trace, console.width), *errors, Text("")))
+    errors = Table.grid(padding=(0, 1))
+    for span in trace.spans:
+        if span.error is not None:
+            errors.add_row(Text("✕", style="red"), Text(_error(span), style="red"))
+    console.print(Group(_head(summary_of(trace)), _tree(trace, console.width), errors, Text("")))
 
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:

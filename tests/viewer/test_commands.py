@@ -1,0 +1,227 @@
+"""The commands, as a person or a script calls them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+import runspan
+from runspan import Spool
+from runspan.cli.commands import app
+from runspan.recording.otlp_json import otlp_line
+from runspan.viewer.store import TraceStore
+from tests.otlp_receivers import HttpReceiver
+from tests.programs import run_python
+from tests.recorded import TRACE_ID, model_call, recorded, text
+
+USED = {
+    "gen_ai.usage.input_tokens": 1200,
+    "gen_ai.usage.output_tokens": 34,
+    "gen_ai.response.time_to_first_chunk": 0.25,
+}
+SPANS = [
+    recorded(1, name="invoke_agent helper", end=1000, attributes={"gen_ai.operation.name": "invoke_agent"}),
+    recorded(
+        2, 1, "chat m-1", end=400, attributes=model_call([text("user", "one?")], [text("assistant", "two")], **USED)
+    ),
+    recorded(3, 1, "lookup", start=400, end=500, error="no such table", attributes={"error.type": "DatabaseError"}),
+    recorded(4, 1, "wait", start=500, end=1000, attributes={"langchain.run.outcome": "cancelled"}),
+]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of four spans."""
+    path = tmp_path / "spans.jsonl"
+    path.write_bytes(b"".join(map(otlp_line, SPANS)))
+    return path
+
+
+def run(*arguments, columns=100, **environment):
+    """Run a command in this process; return its exit code and what it printed."""
+    done = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": str(columns), **environment})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+def in_process(*arguments, columns=100, **environment):
+    """Run a command in a process of its own, with its output in a pipe."""
+    return subprocess.run(
+        [sys.executable, "-m", "runspan.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8", **environment},
+    )
+
+
+def test_view_prints_a_tree(file):
+    """The tree has kinds, tokens, times, bars, and errors and outcomes by sign and word, not by colour alone."""
+    done = in_process("view", file, columns=80)
+    lines = [re.sub(r"\s+", " ", line).strip() for line in done.stdout.strip().splitlines()]
+    assert lines == [
+        f"trace {TRACE_ID:032x} 2026-11-23 00:26:24 1.00 s",
+        "? one?",
+        "= two",
+        "m-1 1,200 → 34 ✕ 1 error",
+        "agent helper 1.00 s ████████████████",
+        "├─ model m-1 first chunk 250 ms 1,200 → 34 400 ms ██████▍",
+        "├─ other lookup ✕ error 100 ms ██",
+        "└─ other wait ⊘ cancelled 500 ms ████████",
+        "✕ lookup: DatabaseError: no such table",
+    ]
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_no_line_is_wider_than_the_terminal(columns, tmp_path):
+    """At any width, and with names of any length and script, each line fits."""
+    path = tmp_path / "spans.jsonl"
+    path.write_bytes(b"".join(otlp_line(recorded(each, each - 1 or None, "名前" * 60)) for each in range(1, 40)))
+    done = in_process("view", path, columns=columns)
+    assert done.stdout
+    assert [line for line in done.stdout.splitlines() if cell_len(line) > columns] == []
+
+
+def test_hostile_names_move_no_cursor(tmp_path):
+    """What was recorded neither colours the screen nor breaks a line."""
+    path = tmp_path / "spans.jsonl"
+    evil = "\x1b[2J\x1b]0;title\x07\nfake line\r[red]x[/red]\u202e"
+    call = model_call([text("user", evil)], [text("assistant", evil)], **{"error.type": evil, "session.id": evil})
+    path.write_bytes(otlp_line(recorded(1, name=evil, error=evil, attributes=call)))
+    done = in_process("view", path)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)
+    assert "[red]x[/red]" in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith("fake line")]
+
+
+def test_view_writes_a_page(file, tmp_path):
+    """With --html there is a page in place of the tree, for its user alone; - is standard output."""
+    code, said = run("view", file, "--html", tmp_path / "page.html")
+    assert (code, "The page is" in said) == (0, True)
+    page = (tmp_path / "page.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert (tmp_path / "page.html").stat().st_mode & 0o077 == 0
+    assert in_process("view", file, "--html", "-").stdout == page
+
+
+def test_view_reads_a_spool(tmp_path):
+    """The folder of a spool is shown, and nothing is taken out of it."""
+    run_python(
+        f"configure(endpoint='http://127.0.0.1:9', spool={str(tmp_path / 'spool')!r}, exit_timeout=0.5)\nend('waits')",
+        told=False,
+    )
+    before = sorted(each.name for each in (tmp_path / "spool").iterdir())
+    assert "waits" in run("view", tmp_path / "spool")[1]
+    assert sorted(each.name for each in (tmp_path / "spool").iterdir()) == before
+    assert Spool(tmp_path / "spool").durability == "on-failure"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "No such file or directory"),
+        (lambda path: path.write_text("hello"), "is no recording of spans"),
+        (lambda path: path.write_text("{}\n"), "has no spans"),
+        (lambda path: path.write_text('{"resourceSpans": [{"scopeSpans": 5}]}\n{}\n'), "broken at line 1"),
+        (lambda path: path.mkdir(), "is a folder without spans"),
+    ],
+    ids=["missing", "no recording", "no spans", "broken", "empty folder"],
+)
+def test_what_can_not_be_viewed_is_explained(make, said, tmp_path):
+    """One line says what is wrong with which file; there is no traceback."""
+    make(tmp_path / "spans")
+    code, output = run("view", tmp_path / "spans")
+    assert code == 1
+    assert said in output
+    assert len(output.splitlines()) == 1
+
+
+def test_the_demo_runs_without_a_key(tmp_path):
+    """All scenes run, print their trees, and leave a file of spans and a page."""
+    done = in_process("demo", "--folder", tmp_path, HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for said in ("invoke_agent trip_planner", "attempt", "first chunk", "[interrupted]", "trace.html"):
+        assert said in done.stdout or said == "attempt"
+    assert (tmp_path / "trace.html").stat().st_size > 100_000
+    code, output = run("view", tmp_path / "trace.jsonl")
+    assert (code, output.count("trace ")) == (0, 5)
+    assert "↻ attempt 2" in output
+
+
+def test_a_scene_that_is_none_is_named():
+    """The error lists the scenes."""
+    assert run("demo", "opera")[1] == "There is no scene 'opera'; there are agent, stream, graph and all.\n"
+
+
+def test_replay_sends_to_an_endpoint(file):
+    """All spans of a file arrive at an endpoint."""
+    with HttpReceiver() as receiver:
+        code, output = run("replay", file, "--endpoint", receiver.endpoint)
+        assert (code, output.strip().startswith("4 of 4 spans were taken by")) == (0, True)
+        assert [span["name"] for span in receiver.received()] == [span.name for span in SPANS]
+
+
+def test_replay_says_why_spans_are_refused(file):
+    """A refusal is an error that names the endpoint and what it answered."""
+    with HttpReceiver() as receiver:
+        receiver.refuse(401)
+        code, output = run("replay", file, "--endpoint", receiver.endpoint)
+    assert code == 1
+    assert "401" in output
+
+
+def test_replay_drives_a_handler(file, tmp_path, monkeypatch):
+    """A handler that is named by its module hears of the runs; one that is not there is named."""
+    (tmp_path / "my_handlers.py").write_text(
+        "from langchain_core.callbacks import BaseCallbackHandler\n"
+        "class Loud(BaseCallbackHandler):\n"
+        "    def on_chat_model_start(self, serialized, messages, **_): print('asked', messages[0][0].content)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run("replay", file, "--handler", "my_handlers:Loud")[1].splitlines() == ["asked one?", "4 spans replayed."]
+    assert "can't be imported" in run("replay", file, "--handler", "my_handlers:Quiet")[1]
+    assert "Give one of" in run("replay", file)[1]
+
+
+def test_traces_are_listed_for_scripts(tmp_path):
+    """The store is listed with filters, one JSON object a line; a trace is shown whole by the beginning of its id."""
+    path = tmp_path / "traces.sqlite3"
+    store = TraceStore(path)
+    store.add([*SPANS, recorded(1, name="fast", trace_id=5, start=2000, end=2001)])
+    store.close()
+    listed = [json.loads(line) for line in run("traces", "--json", "--store", path)[1].splitlines()]
+    assert [each["name"] for each in listed] == ["fast", "invoke_agent helper"]
+    for option in (["--errors"], ["--slow", "0.5"], ["--search", "no such TABLE"]):
+        (found,) = run("traces", "--json", *option, "--store", path)[1].splitlines()
+        assert json.loads(found)["name"] == "invoke_agent helper"
+    whole = json.loads(run("traces", f"{TRACE_ID:032x}"[:6], "--json", "--store", path)[1])
+    assert [span["name"] for span in whole["spans"]] == [span.name for span in SPANS]
+    assert "✕ lookup: DatabaseError" in run("traces", f"{TRACE_ID:032x}", "--store", path)[1]
+    assert "? one?" in run("traces", "--store", path)[1]
+    assert run("traces", "--errors", "--search", "fast", "--json", "--store", path) == (0, "")
+    assert run("traces", "--search", "nobody", "--store", path) == (1, "No trace is like that.\n")
+    assert run("traces", "--store", tmp_path / "none")[0] == 1
+
+
+def test_without_the_extra_the_command_says_what_to_install(tmp_path):
+    """Where typer is missing there is one line, and no traceback."""
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no', name='typer')")
+    done = in_process("view", "x", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (
+        1,
+        "The command runspan needs typer. Install it: pip install 'runspan[cli]'\n",
+    )
+
+
+def test_the_version_is_printed():
+    """The version is that of the package."""
+    assert run("--version") == (0, f"{runspan.__version__}\n")
+    assert Path(runspan.__file__).name == "__init__.py"
