@@ -35,6 +35,7 @@ def open_page(chromium):
         allowed = ("data:", "blob:", may_ask_for or url)
         page.on("request", lambda request: request.url.startswith(allowed) or complaints.append(f"asks: {request.url}"))
         page.goto(url)
+        page.locator(".row, .traces, .empty").first.wait_for()
         return page
 
     yield open_page

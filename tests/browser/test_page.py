@@ -4,6 +4,7 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from runspan.recording.otlp_file import read_recording
 from runspan.viewer.page import static_page
@@ -76,9 +77,9 @@ def opened(open_page, tmp_path):
     return opened
 
 
-def chosen(page):
-    """Return the name of the span that is shown."""
-    return page.locator(".detail h2").inner_text()
+def expect_chosen(page, name):
+    """Check which span is shown."""
+    expect(page.locator(".detail h2")).to_have_text(name)
 
 
 def test_a_conversation_reads_from_top_to_bottom(opened):
@@ -86,7 +87,7 @@ def test_a_conversation_reads_from_top_to_bottom(opened):
     page = opened(agent_trace())
     page.keyboard.press("]")
     page.keyboard.press("]")
-    assert chosen(page) == "chat m-1"
+    expect_chosen(page, "chat m-1")
     assert page.locator(".detail details.group").first.get_attribute("open") is None
     assert (
         page.locator(".detail details.group > summary").first.inner_text()
@@ -109,9 +110,9 @@ def test_call_result_and_definition_are_one_click_apart(opened):
     call.get_by_role("button", name="Result").click()
     assert page.locator(".flash .role").inner_text() == "Tool"
     call.get_by_role("button", name="Its run").click()
-    assert chosen(page) == "execute_tool weather"
+    expect_chosen(page, "execute_tool weather")
     page.get_by_role("button", name="Asked by").click()
-    assert chosen(page) == "chat m-1"
+    expect_chosen(page, "chat m-1")
 
 
 def test_the_tree_has_totals_and_folds_idle_time(opened):
@@ -128,8 +129,9 @@ def test_the_tree_has_totals_and_folds_idle_time(opened):
 def test_the_keyboard_alone_is_enough(opened):
     """Arrows move and fold, digits change the view, a slash searches, Escape leaves the field."""
     page = opened(agent_trace())
+    expect_chosen(page, "invoke_agent helper")
     page.keyboard.press("ArrowDown")
-    assert chosen(page) == "model"
+    expect_chosen(page, "model")
     page.keyboard.press("ArrowLeft")
     assert page.locator(".row:visible").count() == 6
     page.keyboard.press("ArrowRight")
@@ -156,7 +158,7 @@ def test_the_graph_counts_visits_and_leads_to_them(opened):
     page.get_by_role("tab", name="Graph").click()
     node = page.get_by_role("button", name="model, 2 visits, 2.00 s")
     node.click()
-    assert chosen(page) == "model"
+    expect_chosen(page, "model")
 
 
 def test_the_list_filters_and_groups_by_session(opened):
@@ -172,6 +174,16 @@ def test_the_list_filters_and_groups_by_session(opened):
     page.get_by_role("button", name="With errors").click()
     page.get_by_role("button", name="By session").click()
     assert page.locator(".session").inner_text().startswith("Session thread-7")
+
+
+def test_a_trace_that_is_not_in_the_file_is_named(opened):
+    """A link to a trace that the file lacks leads to a page that says so, and back to all traces."""
+    page = opened([*agent_trace(), recorded(1, name="resumed", trace_id=5, links=[link(7, "resumed_from", 6)])])
+    page.locator(".traces a", has_text="resumed").click()
+    page.get_by_role("link", name="Resumed from").click()
+    page.get_by_text("is not here").wait_for()
+    page.get_by_role("link", name="All traces").click()
+    expect(page.locator(".traces a")).to_have_count(2)
 
 
 def test_content_that_is_not_there_is_explained(opened):

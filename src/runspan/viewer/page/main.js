@@ -53,7 +53,9 @@ function openTrace(trace) {
   path(...(isLive || known.size > 1 ? ["Traces"] : []), trace.name);
   const go = (index) => {
     showTab("spans");
-    location.hash = `#/trace/${trace.id}/${trace.spans[index].id}`;
+    // The place is in the address, to be shared; going back leads to where one was before this trace.
+    history.replaceState(null, "", `#/trace/${trace.id}/${trace.spans[index].id}`);
+    view.show(index);
   };
   const tree = makeTree(trace, go);
   const stage = h("div.trace", {});
