@@ -6,7 +6,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import orjson
 import typer
@@ -19,6 +19,9 @@ from runspan.viewer.sources import read_source
 from runspan.viewer.store import MAX_BYTES, TraceStore, default_path
 from runspan.viewer.trace import traces_of
 
+if TYPE_CHECKING:
+    from runspan.export.otlp.target import OtlpProtocol
+
 app = typer.Typer(
     name="runspan",
     help="Look at traces of LangChain and LangGraph.",
@@ -30,6 +33,8 @@ _console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
 _MOST_LISTED = 10_000
+_SIGNS = {"good": "✓", "bad": "✕", "note": "•"}
+_FINDING_STYLES = {"good": "green", "bad": "bold red", "note": "dim"}
 
 Source = Annotated[Path, typer.Argument(help="A file of OTLP (JSON lines or protobuf), or the folder of a spool.")]
 
@@ -122,6 +127,26 @@ def replay(
 
     with _explained(endpoint):
         send(spans, endpoint, _console)
+
+
+@app.command()
+def doctor(
+    endpoint: Annotated[str | None, typer.Option(help="An OTLP endpoint; that of the environment if left out.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="http/protobuf or grpc.")] = None,
+    spool: Annotated[Path | None, typer.Option(help="The folder of a spool to look into.")] = None,
+) -> None:
+    """Say what is set, send one span to the endpoint and say what it answered, each fault with its remedy."""
+    from runspan.cli.doctor import examine  # noqa: PLC0415  it imports the clients
+
+    is_well = True
+    for finding in examine(endpoint, cast("OtlpProtocol | None", protocol), spool):
+        is_well = is_well and finding.state != "bad"
+        line = f"{_SIGNS[finding.state]} {finding.text}"
+        _console.print(line, style=_FINDING_STYLES[finding.state], soft_wrap=True, markup=False)
+        if finding.remedy:
+            _console.print(f"  → {finding.remedy}", soft_wrap=True, markup=False)
+    if not is_well:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,0 +1,173 @@
+"""``runspan doctor``: what is set, and what the endpoint says to one span."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+import runspan
+from runspan.export.encoding.requests import Request
+from runspan.export.otlp.client import make_client
+from runspan.export.otlp.result import Rejected, Result, Success
+from runspan.export.otlp.target import GRPC, HTTP, OtlpProtocol, OtlpTarget, resolve_target
+from runspan.export.spool import read_spool
+from runspan.recording.otlp_json import otlp_request
+from runspan.recording.recorded_span import RecordedSpan
+
+State = Literal["good", "bad", "note"]
+
+SPAN_NAME: Final = "runspan doctor"
+
+_PACKAGES: Final = (
+    "langchain-core",
+    "langchain",
+    "langgraph",
+    "opentelemetry-api",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp",
+)
+_PREFIXES: Final = ("OTEL_", "RUNSPAN_")
+_SECRET: Final = ("HEADERS", "KEY", "TOKEN", "PASSWORD", "CERTIFICATE")
+_OTHER_PROTOCOL: Final[dict[str, OtlpProtocol]] = {HTTP: "grpc", GRPC: "http/protobuf"}
+_OTHER_PORT: Final = {4317: HTTP, 4318: GRPC}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was looked at.
+
+    Args:
+        state: whether it is as it should be; ``note`` is neither good nor bad.
+        text: what was found.
+        remedy: what to do about it.
+    """
+
+    state: State
+    text: str
+    remedy: str = ""
+
+
+def examine(endpoint: str | None, protocol: OtlpProtocol | None, spool: Path | None) -> Iterator[Finding]:
+    """Yield what there is to say, one thing after the other, as it is found."""
+    yield from _versions()
+    yield from _variables()
+    if spool is not None:
+        yield _spool(spool)
+    try:
+        target = resolve_target(endpoint=endpoint, protocol=protocol)
+    except ValueError as error:
+        yield Finding("bad", str(error))
+        return
+    yield from _path(target)
+    yield Finding("note", f"sending one span named {SPAN_NAME!r} to {target.destination} by {target.protocol}")
+    yield from _answer(target)
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("good", f"runspan {runspan.__version__}, Python {platform.python_version()}")
+    for name in _PACKAGES:
+        try:
+            yield Finding("good", f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Finding("note", f"{name} is not installed")
+
+
+def _variables() -> Iterator[Finding]:
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIXES):
+            is_secret = any(part in name for part in _SECRET)
+            yield Finding("note", f"{name}={'(set, not shown)' if is_secret else os.environ[name]}")
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        yield Finding("bad", "OTEL_SDK_DISABLED turns all spans off", "unset it")
+    if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
+        yield Finding("bad", "OTEL_TRACES_EXPORTER=none keeps spans from being sent", "unset it, or say otlp")
+
+
+def _spool(path: Path) -> Finding:
+    try:
+        waiting = read_spool(path)
+    except FileNotFoundError:
+        return Finding("note", f"the spool {path} is not there yet; it is made when something has to wait")
+    except ValueError:
+        return Finding("good", f"nothing waits in the spool {path}")
+    except OSError as error:
+        return Finding(
+            "bad", f"the spool {path} can't be read ({error.strerror})", "run this as the user of the service"
+        )
+    size = sum(map(len, waiting))
+    return Finding("note", f"{len(waiting)} requests, {size:,} bytes, wait in the spool {path}", f"runspan view {path}")
+
+
+def _path(target: OtlpTarget) -> Iterator[Finding]:
+    path = urlsplit(target.endpoint).path if "//" in target.endpoint else ""
+    if target.protocol == GRPC and path not in ("", "/"):
+        yield Finding("bad", f"the endpoint has the path {path}, which gRPC doesn't use", "leave the path out")
+    if target.protocol == HTTP and path.count("/v1/traces") > 1:
+        yield Finding(
+            "bad", f"the path is {path}: /v1/traces is in it twice", "leave it out of OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+    elif target.protocol == HTTP and not path.endswith("/v1/traces"):
+        remedy = "end OTEL_EXPORTER_OTLP_TRACES_ENDPOINT with /v1/traces; it is used as it is"
+        yield Finding("note", f"the path is {path or '/'}, not the usual /v1/traces", remedy)
+
+
+def _answer(target: OtlpTarget) -> Iterator[Finding]:
+    result = _send(target)
+    if isinstance(result, Success) and not result.rejected:
+        yield Finding("good", "it took the span", f"look for {SPAN_NAME!r} there")
+        return
+    yield Finding("bad", f"it did not take the span: {result.reason}", _remedy(result, target))
+    other = _OTHER_PROTOCOL[target.protocol]
+    if not isinstance(result, Success) and _takes(target, other):
+        yield Finding("bad", f"the same port does take spans by {other}", f"set OTEL_EXPORTER_OTLP_PROTOCOL={other}")
+
+
+def _remedy(result: Result, target: OtlpTarget) -> str:
+    reason = result.reason.lower()
+    port = urlsplit(target.endpoint if "//" in target.endpoint else f"//{target.endpoint}").port
+    if "401" in reason or "403" in reason or "unauthenticated" in reason or "permission" in reason:
+        return "give the key that this backend wants: OTEL_EXPORTER_OTLP_HEADERS=name=value"
+    if "404" in reason or "405" in reason:
+        return "check the path: the endpoint is the base URL, to which /v1/traces is added"
+    if "refused" in reason or "unavailable" in reason:
+        return "nothing listens there? start the receiver (runspan ui, or docker compose up), or name another endpoint"
+    if port is not None and _OTHER_PORT.get(port) == target.protocol:
+        return f"port {port} is usually the one of {_OTHER_PROTOCOL[target.protocol]}; use the other, or that protocol"
+    return "" if isinstance(result, Rejected) else "check host, port and protocol, and what is between here and there"
+
+
+def _takes(target: OtlpTarget, protocol: OtlpProtocol) -> bool:
+    url = urlsplit(target.endpoint if "//" in target.endpoint else f"http://{target.endpoint}")
+    base = url._replace(path="", query="").geturl()
+    return isinstance(_send(resolve_target(endpoint=base, protocol=protocol)), Success)
+
+
+def _send(target: OtlpTarget) -> Result:
+    ids, now = RandomIdGenerator(), time.time_ns()
+    span = RecordedSpan(
+        trace_id=ids.generate_trace_id(),
+        span_id=ids.generate_span_id(),
+        parent_id=None,
+        name=SPAN_NAME,
+        scope="runspan",
+        attributes={},
+        events=(),
+        error=None,
+        start_ns=now,
+        end_ns=now,
+        kind=1,
+        resource=dict(Resource.create({"service.name": "runspan-doctor"}).attributes),
+    )
+    client = make_client(target)
+    try:
+        return client.send(Request(otlp_request([span]).SerializeToString(), 1))
+    finally:
+        client.close()
