@@ -44,7 +44,7 @@ def configure(
     endpoint: str | None = None,
     protocol: OtlpProtocol | None = None,
     headers: Mapping[str, str] | None = None,
-    console: bool = False,
+    console: bool | Literal["live"] = False,
     file: str | os.PathLike[str] | None = None,
     max_file_bytes: int = MAX_FILE_BYTES,
     resource_attributes: Mapping[str, AttributeValue] | None = None,
@@ -70,7 +70,7 @@ def configure(
         protocol: ``http/protobuf`` (default) or ``grpc``.
         headers: sent with every request, such as the key of a hosted backend.
         console: whether each trace is printed as a tree, with its link if ``RUNSPAN_TRACE_URL`` is set; the only output
-            unless an endpoint is named.
+            unless an endpoint is named. ``live`` shows in a terminal what is open, too; it needs the extra ``cli``.
         file: where each span is written as a line of OTLP's JSON, for ``runspan view`` and ``replay()``; likewise.
         max_file_bytes: the most that the file takes, together with ``PATH.1``, which it becomes when it is half full.
         resource_attributes: further attributes of the resource.
@@ -98,9 +98,10 @@ def configure(
         ...     chain.invoke({"number": "2"}, config={"callbacks": [OpenTelemetryCallbackHandler()]})
     """
     _check_nested_model_spans(nested_model_spans)
+    _check_console(console)
     if backend is not None:
         checked_backend(backend)
-    for name, switch in (("console", console), ("started_markers", started_markers), ("sigterm", sigterm)):
+    for name, switch in (("started_markers", started_markers), ("sigterm", sigterm)):
         check_bool(name, switch)
     check_number("exit_timeout", exit_timeout, least=0)
     _check_resource(service_name, resource_attributes)
@@ -121,13 +122,13 @@ def configure(
             shutdown_timeout_seconds=exit_timeout,
         )
         exporters = _exporters(
-            console=console,
-            is_local=console or file is not None,
+            console=bool(console),
+            is_local=bool(console) or file is not None,
             names_receiver=endpoint is not None or spool is not None,
         )
         if "otlp" in exporters and _is_sent_to_already(target):
             exporters.remove("otlp")
-        processors = _processors(exporters, make_otlp)
+        processors = _processors(exporters, make_otlp, is_live=console == "live")
         if file is not None and not _is_disabled():
             processors.append(DirectSpanProcessor(FileSpanExporter(file, max_file_bytes)))
         provider = _provider(service_name, resource_attributes or {})
@@ -152,6 +153,12 @@ def _check_nested_model_spans(value: str) -> None:
         raise ValueError(f"nested_model_spans is {shown(value)}; it must be {' or '.join(map(repr, allowed))}.")
 
 
+def _check_console(value: object) -> None:
+    if not isinstance(value, bool) and not (isinstance(value, str) and value == "live"):
+        error = ValueError if isinstance(value, str) else TypeError
+        raise error(f"console is {shown(value)}; it must be True, False or 'live'.")
+
+
 def _check_resource(service_name: object, attributes: object) -> None:
     if service_name is not None and not isinstance(service_name, str):
         raise TypeError(f"service_name is {shown(service_name)}; it must be a text.")
@@ -159,9 +166,15 @@ def _check_resource(service_name: object, attributes: object) -> None:
         raise TypeError(f"resource_attributes is {shown(attributes)}; it must be a dictionary.")
 
 
-def _processors(exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor]) -> list[ConfiguredProcessor]:
+def _processors(
+    exporters: set[str], make_otlp: Callable[[], OtlpSpanProcessor], *, is_live: bool
+) -> list[ConfiguredProcessor]:
     processors: list[ConfiguredProcessor] = []
-    if "console" in exporters:
+    if "console" in exporters and is_live:
+        from runspan.processors.live_console import live_console  # noqa: PLC0415  only who asks for it has rich
+
+        processors.append(live_console(Settings().trace_url))
+    elif "console" in exporters:
         processors.append(DirectSpanProcessor(TreeSpanExporter(trace_url=Settings().trace_url)))
     if "otlp" in exporters:
         otlp = make_otlp()

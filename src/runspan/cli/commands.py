@@ -90,7 +90,7 @@ def demo(
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
-    with runspan.configure(service_name="runspan-demo", console=True, file=file):
+    with runspan.configure(service_name="runspan-demo", console="live", file=file):
         handler = runspan.OpenTelemetryCallbackHandler(settings=runspan.Settings(cost=price))
         for name, run in chosen.items():
             _console.print(f"\n{name}: {run.__doc__}", style="bold")

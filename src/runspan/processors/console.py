@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 from weakref import WeakSet
@@ -40,12 +40,13 @@ def build_tree(spans: Iterable[ReadableSpan]) -> list[Node]:
     return roots
 
 
-def render_tree(roots: Sequence[Node]) -> Iterator[str]:
-    """Yield a line for each span, gutters first."""
+def render_tree(roots: Sequence[Node], label: Callable[[ReadableSpan], str] | None = None) -> Iterator[str]:
+    """Yield a line for each span, gutters first; ``label`` returns what else stands there, ``describe`` if left out."""
+    label = label or describe
     waiting = [(root, "", "") for root in reversed(roots)]
     while waiting:
         node, first, rest = waiting.pop()
-        yield first + describe(node.span)
+        yield first + label(node.span)
         last = len(node.children) - 1
         for position in range(last, -1, -1):
             corner, below = ("└─ ", "   ") if position == last else ("├─ ", "│  ")
@@ -58,7 +59,7 @@ def describe(span: ReadableSpan) -> str:
     parts = [span.name, _model(span.name, attributes), _duration(span), _tokens(attributes)]
     first_chunk = attributes.get(semconv.TIME_TO_FIRST_CHUNK)
     if isinstance(first_chunk, int | float):
-        parts.append(f"first chunk {_seconds(first_chunk)}")
+        parts.append(f"first chunk {duration_text(first_chunk)}")
     parts += [_outcome(span, attributes), _error(span, attributes)]
     return "  ".join(_printable(part) for part in parts if part)
 
@@ -200,10 +201,11 @@ def _model(name: str, attributes: Mapping[str, object]) -> str:
 def _duration(span: ReadableSpan) -> str:
     if span.start_time is None or span.end_time is None:
         return ""
-    return _seconds((span.end_time - span.start_time) / 1e9)
+    return duration_text((span.end_time - span.start_time) / 1e9)
 
 
-def _seconds(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Return seconds as a text of two or three digits, with a unit."""
     if seconds < 0.00995:  # noqa: PLR2004  from here on two digits need no fraction
         return f"{seconds * 1000:.1f} ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.2f} s"  # noqa: PLR2004  1 s, rounded
