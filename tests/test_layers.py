@@ -48,6 +48,10 @@ ENTRY_POINTS = {"__init__", "_configure", "_handle", "_instrumentor", "_invocati
 BESIDE = {"testing"}
 # What looks at traces: may import anything, nothing but an entry point imports it.
 TOP = {"cli", "viewer"}
+<<<<<<< HEAD
+=======
+ENTRY_POINTS = {"__init__", "_configure", "_handle", "_invocation", "_notebook"}
+>>>>>>> 3006a01 (A notebook shows traces: runspan.show, and %load_ext runspan below each cell)
 FILES = {
     ".".join(["runspan", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
     for path in SOURCE.rglob("*.py")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runspan.redaction import redact_secrets
     from runspan.settings import Settings
     from runspan.signals.evaluation import record_evaluation
+    from runspan.viewer.notebook import show
 
 __all__ = [
     "AiOnlySpanProcessor",
@@ -54,6 +55,7 @@ __all__ = [
     "record_evaluation",
     "redact_secrets",
     "replay",
+    "show",
     "trace_embeddings",
     "uninstrument",
 ]
@@ -80,11 +82,14 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "instrument": "runspan.langchain.zero_code",
     "invocation": "runspan._invocation",
     "link_resumes": "runspan.langchain.checkpoints",
+    "load_ipython_extension": "runspan._notebook",
     "record_evaluation": "runspan.signals.evaluation",
     "redact_secrets": "runspan.redaction",
     "replay": "runspan.recording.replay",
+    "show": "runspan.viewer.notebook",
     "trace_embeddings": "runspan.langchain.embeddings",
     "uninstrument": "runspan.langchain.zero_code",
+    "unload_ipython_extension": "runspan._notebook",
 }
 
 

@@ -96,7 +96,9 @@ def configure() -> None:
         endpoint="http://localhost:4318",
         protocol="http/protobuf",
         headers={"x-api-key": "key"},
-        console=True,
+        console="live",
+        file=Path("spans.jsonl"),
+        max_file_bytes=1_000_000,
         resource_attributes={"deployment.environment.name": "test", "shards": [1, 2]},
         nested_model_spans="keep",
         backend="langfuse",
@@ -143,6 +145,7 @@ def listen(callbacks: list[BaseCallbackHandler], otlp: SpanProcessor, provider: 
     runspan.replay("spans.json", callbacks=callbacks)
     runspan.replay(Path("spans.json"), callbacks=callbacks)
     runspan.replay(list[ReadableSpan](), callbacks=callbacks)
+    assert_type(len(runspan.show("spans.json")) + len(runspan.show(list[ReadableSpan]())), int)
 
 
 def judge(span: ReadableSpan, run_id: UUID, tracers: AnyTracerProvider, loggers: LoggerProvider) -> None:

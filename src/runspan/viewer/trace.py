@@ -84,7 +84,7 @@ def trace_of(recorded: Sequence[RecordedSpan]) -> ViewedTrace:
         gaps=idle_gaps(spans, children, duration),
         is_open=any(span.end is None for span in spans),
         service=text_in(ordered[0][0].resource.get("service.name")) or "",
-        session=_first(spans, semconv.SESSION_ID, "gen_ai.conversation.id"),
+        session=_first(spans, semconv.SESSION_ID, semconv.CONVERSATION_ID),
         user=_first(spans, semconv.USER_ID),
         models=sorted({span.model for span in spans if span.model and span.kind == "model"}),
         total=_sum([spans[root].total for root in roots]),

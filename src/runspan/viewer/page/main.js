@@ -37,6 +37,14 @@ async function route() {
   }
 }
 
+function setPlace(hash) {
+  try {
+    history.replaceState(null, "", hash);
+  } catch {
+    // Within a notebook the page has no address of its own.
+  }
+}
+
 function showMissing(id) {
   view = null;
   main.replaceChildren(h("p.empty", {}, `Trace ${id} is not here. `, h("a", { href: "#/" }, "All traces")));
@@ -54,7 +62,7 @@ function openTrace(trace) {
   const go = (index) => {
     showTab("spans");
     // The place is in the address, to be shared; going back leads to where one was before this trace.
-    history.replaceState(null, "", `#/trace/${trace.id}/${trace.spans[index].id}`);
+    setPlace(`#/trace/${trace.id}/${trace.spans[index].id}`);
     view.show(index);
   };
   const tree = makeTree(trace, go);
