@@ -84,7 +84,7 @@ function modelBody(view) {
   parts.push(...fresh.map((each, at) => message(view, each, at === fresh.length - 1 || isShort(trace.messages[each]))));
   parts.push(h("div.divide", {}, span.output.length ? "Answer" : "No answer was recorded"));
   parts.push(...span.output.map((each) => message(view, each, true)));
-  if (span.tools.length) parts.push(folded("details.group", `${plural(span.tools.length, "tool")} could be called`, () => span.tools.map((each) => definition(trace.tools[each]))));
+  if (span.tools.length) parts.push(folded("details.group", `${plural(span.tools.length, "tool")} could be called`, () => span.tools.map((each) => definition(trace, trace.tools[each]))));
   return parts;
 }
 
@@ -115,7 +115,7 @@ function isBelow(trace, index, ancestor) {
 function toolBody(view) {
   const parts = inAndOut(view, "Arguments", "Result");
   const found = view.trace.tools.find((each) => toolName(each) === view.span.tool);
-  if (found) parts.push(h("p.part", {}, "Definition"), definition(found));
+  if (found) parts.push(h("p.part", {}, "Definition"), definition(view.trace, found));
   return parts;
 }
 
@@ -206,7 +206,7 @@ function toolCall(view, part) {
     h("div.top", {}, h("span.quiet", {}, "calls"), h("span.what", {}, String(part.name ?? "")),
       target >= 0 ? h("button.small", { type: "button", onclick: () => go(target) }, "Its run →") : null,
       answer >= 0 ? h("button.small", { type: "button", onclick: () => showMessage(view, answer) }, "Result ↓") : null,
-      tool ? h("button.small", { type: "button", onclick: (event) => toggleAfter(event.target.closest(".call"), () => definition(tool)) }, "Definition") : null),
+      tool ? h("button.small", { type: "button", onclick: (event) => toggleAfter(event.target.closest(".call"), () => definition(trace, tool)) }, "Definition") : null),
     content(part.arguments ?? null));
 }
 
@@ -246,10 +246,15 @@ function toggleAfter(element, make) {
 
 const toolName = (tool) => tool?.name ?? tool?.function?.name;
 
-function definition(tool) {
+/** A tool as the model was given it; often its run alone says what it is for. */
+function definition(trace, tool) {
   const { description, parameters } = tool.function ?? tool;
-  return h("div.call.definition", {}, h("div.top", {}, h("span.quiet", {}, "tool"), h("span.what", {}, String(toolName(tool) ?? "unnamed"))),
-    description ? h("p", {}, String(description)) : null, content(parameters ?? tool));
+  const name = toolName(tool) ?? "unnamed";
+  const run = trace.spans.find((each) => each.kind === "tool" && each.tool === name);
+  const purpose = description ?? run?.attributes["gen_ai.tool.description"];
+  return h("div.call.definition", {}, h("div.top", {}, h("span.quiet", {}, "tool"), h("span.what", {}, String(name))),
+    purpose ? h("p", {}, String(purpose)) : null,
+    parameters === undefined ? h("p.quiet", {}, "Its parameters were not recorded.") : content(parameters));
 }
 
 /** An image or a sound if the page has its data; else what is known of it. The page loads nothing. */

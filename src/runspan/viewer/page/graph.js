@@ -11,8 +11,8 @@ function hasNodes(trace, span) {
 
 function showGraph(trace, go) {
   const graphs = trace.spans.flatMap((span, index) => (hasNodes(trace, span) ? [[span, index]] : []));
-  if (!graphs.length) return h("section.graph", { "aria-label": "Graph" }, h("p.empty", {}, "No LangGraph run is in this trace."));
-  return h("section.graph", { "aria-label": "Graph", tabindex: 0 }, graphs.map(([span, index]) => [h("h2", {}, span.name), drawing(graphOf(trace, index), go)]));
+  if (!graphs.length) return h("section.drawing", { "aria-label": "Graph" }, h("p.empty", {}, "No LangGraph run is in this trace."));
+  return h("section.drawing", { "aria-label": "Graph", tabindex: 0 }, graphs.map(([span, index]) => [h("h2", {}, span.name), drawing(graphOf(trace, index), go)]));
 }
 
 /** Return the nodes below a graph's span with their visits, and how often each edge was taken. */
