@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench instructions docs integrations api constraints browser newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
+.PHONY: help demo test lint format bench instructions docs integrations api constraints browser pictures newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -100,12 +100,19 @@ pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has,
 		$(MAKE) --no-print-directory test PYTHON=$${found#*=} VENV=.venv-$${found%%=*} || exit 1; \
 	done
 
-browser: $(VENV)/.dev  ## try the viewer's page in a real Chromium; brings Debian's if there is none (as root)
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji; } >/dev/null
+# Debian's, where they are missing.
+CHROMIUM = @command -v chromium >/dev/null && command -v tmux >/dev/null || { apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends chromium tmux fonts-dejavu-core fonts-noto-color-emoji; } >/dev/null
+browser: $(VENV)/.dev  ## try the viewer in a real Chromium and in terminals; brings Chromium and tmux (as root)
+	$(CHROMIUM)
 	@$(BIN)/python $(PYTEST) tests/browser
 
+pictures: $(VENV)/.dev  ## take the pictures of README and documents anew, of the demo in a real Chromium
+	$(CHROMIUM)
+	@$(BIN)/python devtools/pictures.py docs/pictures
+
 # What is left out needs newer packages as a whole.
-NEWER := demo hosts meaning/test_handler_classes.py meaning/test_middleware_attempts.py meaning/test_resuming.py \
+NEWER := demo viewer hosts meaning/test_handler_classes.py meaning/test_middleware_attempts.py meaning/test_resuming.py \
 	meaning/test_trace_policy.py \
 	scope/test_processors.py soak test_example.py test_langfuse.py test_tenants.py
 lowest: .venv-lowest/.lowest  ## run the tests on the lowest supported LangChain, LangGraph, OpenTelemetry, pydantic, orjson

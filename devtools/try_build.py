@@ -20,6 +20,7 @@ import runspan
 with runspan.configure(service_name="try", console=True):
     chain = ChatPromptTemplate.from_template("{x}") | FakeListChatModel(responses=["yes"])
     chain.invoke({"x": "well?"}, {"callbacks": [runspan.OpenTelemetryCallbackHandler()]})
+assert "iframe" in runspan.show([])._repr_html_()  # the page came along
 print("version", runspan.__version__)
 """
 

@@ -63,7 +63,7 @@ evaluate = partial(record_evaluation, TRACEPARENT, "relevance")
         (otlp, "shutdown_timeout_seconds", NAN, "a number"),
         (configure, "service_name", 5, "a text"),
         (configure, "resource_attributes", [("a", "b")], "a dictionary"),
-        (configure, "console", "x", "True or False"),
+        (configure, "console", "x", "True, False or 'live'"),
         (configure, "started_markers", None, "True or False"),
         (configure, "sigterm", 0, "True or False"),
         (configure, "max_request_bytes", -1, "16384 or more"),

@@ -43,15 +43,11 @@ MAY_IMPORT = {
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,
 }
-ENTRY_POINTS = {"__init__", "_configure", "_handle", "_instrumentor", "_invocation", "_pytest_plugin"}
+ENTRY_POINTS = {"__init__", "_configure", "_handle", "_instrumentor", "_invocation", "_notebook", "_pytest_plugin"}
 # What users import by its own name: may import anything, and nobody but an entry point imports it.
 BESIDE = {"testing"}
 # What looks at traces: may import anything, nothing but an entry point imports it.
 TOP = {"cli", "viewer"}
-<<<<<<< HEAD
-=======
-ENTRY_POINTS = {"__init__", "_configure", "_handle", "_invocation", "_notebook"}
->>>>>>> 3006a01 (A notebook shows traces: runspan.show, and %load_ext runspan below each cell)
 FILES = {
     ".".join(["runspan", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
     for path in SOURCE.rglob("*.py")
