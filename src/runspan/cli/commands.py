@@ -102,7 +102,7 @@ def demo(
                 }
             )
     _write_page(static_page(read_source(file)), folder / "trace.html", opens=browser)
-    _console.print(f"The spans are in {file}: runspan view {file}")
+    _console.print(f"The spans are in {file}: runspan view {file}", soft_wrap=True)
 
 
 @app.command()
