@@ -64,7 +64,7 @@ def test_the_oldest_traces_go(make, tmp_path):
     assert names == list(range(200, names[-1] - 1, -1))
     assert 50 < len(names) < 100
     size = sum(each.stat().st_size for each in tmp_path.rglob("traces.sqlite3"))
-    assert size < 2_000_000
+    assert size < 1_100_000
 
 
 def test_a_text_is_found_anywhere(make):

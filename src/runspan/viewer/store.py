@@ -17,20 +17,21 @@ from runspan.viewer.trace import ViewedTrace, summary_of, trace_of
 MAX_BYTES: Final = 1_000_000_000
 
 _FORMAT: Final = 1
-_ROW_BYTES: Final = 120  # what SQLite takes for a span beside its body, about
 _KEPT: Final = 0.9  # of the bytes, once there were too many, so that not each span has to make room
 _BUSY_SECONDS: Final = 10.0
 _SCHEMA: Final = f"""
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA journal_size_limit = 4000000;
 CREATE TABLE IF NOT EXISTS traces (
-    id TEXT PRIMARY KEY, began_ns INTEGER NOT NULL, bytes INTEGER NOT NULL, change INTEGER NOT NULL, summary BLOB
-) WITHOUT ROWID;
+    id TEXT PRIMARY KEY, began_ns INTEGER NOT NULL, change INTEGER NOT NULL, summary BLOB
+);
 CREATE INDEX IF NOT EXISTS traces_began ON traces (began_ns);
 CREATE INDEX IF NOT EXISTS traces_change ON traces (change);
 CREATE TABLE IF NOT EXISTS spans (
     trace TEXT NOT NULL, id INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (trace, id)
-) WITHOUT ROWID;
+);
 PRAGMA user_version = {_FORMAT};
 """
 
@@ -73,16 +74,13 @@ class TraceStore:
         with self._writing() as cursor:
             (change,) = cursor.execute("SELECT coalesce(max(change), 0) + 1 FROM traces").fetchone()
             for span in spans:
-                trace, body = f"{span.trace_id:032x}", otlp_line(span)
-                # SQLite's integers have a sign.
-                key = span.span_id - 2**63
-                replaced = cursor.execute("SELECT length(body) FROM spans WHERE (trace, id) = (?, ?)", (trace, key))
-                grown = len(body) - (replaced.fetchone() or (-_ROW_BYTES,))[0]
-                cursor.execute("INSERT OR REPLACE INTO spans VALUES (?, ?, ?)", (trace, key, body))
+                trace = f"{span.trace_id:032x}"
+                key = span.span_id - 2**63  # SQLite's integers have a sign
+                cursor.execute("INSERT OR REPLACE INTO spans VALUES (?, ?, ?)", (trace, key, otlp_line(span)))
                 cursor.execute(
-                    "INSERT INTO traces VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE SET summary = NULL,"
-                    " began_ns = min(began_ns, excluded.began_ns), bytes = bytes + ?, change = excluded.change",
-                    (trace, min(span.start_ns, 2**63 - 1), grown, change, grown),
+                    "INSERT INTO traces VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE SET summary = NULL,"
+                    " began_ns = min(began_ns, excluded.began_ns), change = excluded.change",
+                    (trace, min(span.start_ns, 2**63 - 1), change),
                 )
             self._make_room(cursor)
 
@@ -129,15 +127,13 @@ class TraceStore:
         return summary
 
     def _make_room(self, cursor: sqlite3.Cursor) -> None:
-        (total,) = cursor.execute("SELECT coalesce(sum(bytes), 0) FROM traces").fetchone()
-        if total <= self._max_bytes:
+        if _used_bytes(cursor) <= self._max_bytes:
             return
-        for trace, size in cursor.execute("SELECT id, bytes FROM traces ORDER BY began_ns").fetchall():
-            if total <= self._max_bytes * _KEPT:
-                break
+        for (trace,) in cursor.execute("SELECT id FROM traces ORDER BY began_ns").fetchall():
             cursor.execute("DELETE FROM spans WHERE trace = ?", (trace,))
             cursor.execute("DELETE FROM traces WHERE id = ?", (trace,))
-            total -= size
+            if _used_bytes(cursor) <= self._max_bytes * _KEPT:
+                break
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[Any]:
         with self._lock, closing(self._connection.execute(query, values)) as cursor:
@@ -153,7 +149,14 @@ class TraceStore:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
-            cursor.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+            cursor.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def _used_bytes(cursor: sqlite3.Cursor) -> int:
+    """Return what the pages of the file take that hold something."""
+    sizes = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")]
+    pages, free, size = sizes
+    return (pages - free) * size
 
 
 def default_path() -> Path:
