@@ -86,7 +86,7 @@ def test_threads_and_processes_share_a_file(path):
 
     threads = [threading.Thread(target=end_some) for _ in range(4)]
     [each.start() for each in threads]
-    run_python(f"import runspan; runspan.configure(file={str(path)!r})\nend('theirs')", told=False)
+    run_python(f"import runspan; runspan.configure(file={str(path)!r})\nend('theirs')", as_json=False)
     [each.join() for each in threads]
     wait_until(lambda: len(read_recording(path)) == 201)
 

@@ -7,6 +7,7 @@ from runspan._version import __version__
 
 if TYPE_CHECKING:
     from runspan._configure import configure
+    from runspan._doctor import doctor
     from runspan._handle import Handle
     from runspan._instrumentor import RunspanInstrumentor
     from runspan._invocation import invocation
@@ -47,6 +48,7 @@ __all__ = [
     "Stats",
     "__version__",
     "configure",
+    "doctor",
     "extract",
     "inject",
     "instrument",
@@ -77,6 +79,7 @@ _IMPORTED_WHEN_ASKED_FOR: Final = {
     "Spool": "runspan.export.spool",
     "Stats": "runspan.export.stats",
     "configure": "runspan._configure",
+    "doctor": "runspan._doctor",
     "extract": "runspan.propagation",
     "inject": "runspan.propagation",
     "instrument": "runspan.langchain.zero_code",

@@ -140,6 +140,11 @@ def configure(
         return handle
 
 
+def configured_handle() -> Handle | None:
+    """Return the handle of the last call of ``configure``; None if there was none."""
+    return _Present.handle
+
+
 class _Present:
     """The handle of this process."""
 

@@ -116,6 +116,7 @@ def configure() -> None:
         assert_type(handle.is_open, bool)
         assert_type(handle.force_flush(timeout=1), bool)
         assert_type(handle.shutdown(timeout=1), bool)
+    assert_type(runspan.doctor(), str)
     stats = handle.stats()
     assert_type(stats, runspan.Stats)
     assert_type((stats.taken, stats.sent, stats.retried), tuple[int, int, int])

@@ -116,7 +116,7 @@ def test_view_reads_a_spool(tmp_path):
     """The folder of a spool is shown, and nothing is taken out of it."""
     run_python(
         f"configure(endpoint='http://127.0.0.1:9', spool={str(tmp_path / 'spool')!r}, exit_timeout=0.5)\nend('waits')",
-        told=False,
+        as_json=False,
     )
     before = sorted(each.name for each in (tmp_path / "spool").iterdir())
     assert "waits" in run("view", tmp_path / "spool")[1]

@@ -31,9 +31,9 @@ def test_each_cell_shows_its_traces():
     for cell in cells:
         with capture_output() as shown:
             shell.run_cell(cell)
-        tell([[each.data["text/plain"], "text/html" in each.data] for each in shown.outputs])
+        emit([[each.data["text/plain"], "text/html" in each.data] for each in shown.outputs])
     """
-    assert run_python(code).told == [
+    assert run_python(code).emitted == [
         [],
         [["<1 trace of 1 spans>", True]],
         [],
@@ -65,7 +65,7 @@ def test_a_provider_that_takes_no_processors_is_named():
         def get_tracer(self, *_, **__): ...
     trace.set_tracer_provider(Own())
     try: load_ipython_extension(object())
-    except RuntimeError as error: tell(str(error))
+    except RuntimeError as error: emit(str(error))
     """
-    (said,) = run_python(code).told
+    (said,) = run_python(code).emitted
     assert "has no add_span_processor" in said

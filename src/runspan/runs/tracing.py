@@ -157,6 +157,11 @@ def _watch_handlers(provider: TracerProvider) -> None:
             watch(each)
 
 
+def providers() -> list[TracerProvider]:
+    """Return the tracer providers that handlers of this process have made spans with, as far as they are there."""
+    return list(_tables)
+
+
 def end_open_runs(provider: TracerProvider) -> None:
     """End what is open, as at the end of the process: a stream that was left early may never be collected."""
     table = _tables.get(provider)

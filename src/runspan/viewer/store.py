@@ -154,8 +154,8 @@ class TraceStore:
 
 def _used_bytes(cursor: sqlite3.Cursor) -> int:
     """Return what the pages of the file take that hold something."""
-    sizes = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")]
-    pages, free, size = sizes
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (int(cursor.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
     return (pages - free) * size
 
 

@@ -1,0 +1,61 @@
+"""What ``runspan.doctor()`` says inside an application."""
+
+from tests.programs import run_python
+
+START = "import runspan; from langchain_core.runnables import RunnableLambda as L\n"
+
+
+def said(code, **environment):
+    """Run code in a process of its own that ends with the doctor; return its lines."""
+    (lines,) = run_python(START + code + "\nemit(runspan.doctor().splitlines())", **environment).emitted
+    return lines
+
+
+def test_without_a_provider():
+    """An application without a provider is said to lose its spans."""
+    lines = said("")
+    assert lines[1].startswith("✕ no tracer provider is set")
+    assert lines[2].startswith("• runspan.configure() was not called")
+
+
+def test_what_was_configured():
+    """The provider, the service, what was delivered, and settings with the variable that they come from."""
+    lines = said("configure(service_name='shop', file=os.devnull); end('x')", RUNSPAN_CAPTURE_CONTENT="none")
+    assert lines[1:] == [
+        "✓ the tracer provider is opentelemetry.sdk.trace.TracerProvider, configured by runspan.configure()",
+        "✓ the service is shop",
+        "• spans: 0 taken, 0 sent, 0 waiting, 0 spooled, none dropped",
+        "• capture_content is 'none', by RUNSPAN_CAPTURE_CONTENT",
+        "• all other settings of the environment are the defaults; handler.describe() has those of a handler",
+    ]
+
+
+def test_spans_that_were_dropped():
+    """What was dropped is a fault, with its reason."""
+    lines = said(
+        "configure(endpoint='http://127.0.0.1:9', exit_timeout=0.1); end('x')\nfrom runspan._configure import *\n"
+        "configured_handle().shutdown(0.1)"
+    )
+    assert any(line.startswith("✕ the handle of runspan.configure() was shut down") for line in lines)
+    assert any(line.startswith("✕ spans: 1 taken, 0 sent") for line in lines)
+
+
+def test_a_second_provider():
+    """A handler whose provider is not the global one is named."""
+    code = """
+from opentelemetry.sdk.trace import TracerProvider
+own = TracerProvider()
+configure(console=True)
+L(lambda x: x).invoke(1, {"callbacks": [runspan.OpenTelemetryCallbackHandler(tracer_provider=own)]})"""
+    assert any(line.startswith("✕ a handler made spans with a second provider") for line in said(code))
+
+
+def test_errors_that_were_kept_away():
+    """Errors of payloads are counted."""
+    code = """
+from opentelemetry.sdk.trace import SpanProcessor
+class Bad(SpanProcessor):
+    def on_end(self, span): raise ValueError
+handler = runspan.OpenTelemetryCallbackHandler(span_processors=[Bad()])
+L(lambda x: x).invoke(1, {"callbacks": [handler]})"""
+    assert said(code)[-1].startswith("✕ 1 errors of payloads or listeners")
