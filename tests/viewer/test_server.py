@@ -175,3 +175,17 @@ def test_changes_are_announced(start):
         found = []
         wait_until(lambda: found.append(news.readline()) or found[-1].startswith(b"data:"))
     assert json.loads(found[-1].removeprefix(b"data: ")) == [f"{TRACE_ID:032x}"]
+
+
+def test_a_hundred_thousand_spans_in_a_bounded_store(start, tmp_path):
+    """Far more spans than there is room for are all taken; the latest traces are there, and the file is bounded."""
+    ui = start("--max-bytes", "10000000")
+    for trace in range(1, 101):
+        spans = [recorded(each, each - 1 or None, start=trace * 1000 + each, trace_id=trace) for each in range(1, 1001)]
+        body = gzip.compress(otlp_request(spans).SerializeToString(), 1)
+        headers = {"content_type": "application/x-protobuf", "content_encoding": "gzip"}
+        assert ui.ask("POST", "/v1/traces", body, **headers)[0] == 200
+    lines = ui.ask("GET", f"/api/traces/{100:032x}/otlp")[1].splitlines()
+    assert len(lines) == 1000
+    assert ui.ask("GET", f"/api/traces/{1:032x}/otlp")[1] == b""
+    assert (tmp_path / "traces.sqlite3").stat().st_size <= 11_000_000

@@ -1,0 +1,49 @@
+"""``runspan ui`` takes what OpenTelemetry's SDKs for Go and JavaScript send."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.viewer.test_server import Ui
+
+ROOT = Path(__file__).parent.parent.parent
+SOURCES = ROOT / "e2e" / "sdks"
+
+
+@pytest.fixture
+def ui(tmp_path):
+    """The running command."""
+    ui = Ui(tmp_path / "traces.sqlite3")
+    yield ui
+    ui.stop()
+
+
+@pytest.fixture
+def work():
+    """A folder with the programs, in which their packages stay for the next time."""
+    work = ROOT / ".cache" / "sdks"
+    shutil.copytree(SOURCES, work, dirs_exist_ok=True)
+    return work
+
+
+@pytest.mark.timeout(900)
+def test_go_sends_by_grpc(ui, work):
+    """A span of Go's SDK arrives over gRPC."""
+    subprocess.run([shutil.which("go"), "build", "-o", "send", "."], cwd=work, check=True, timeout=800)
+    subprocess.run([work / "send", f"127.0.0.1:{ui.grpc_port}"], check=True, timeout=60)
+    assert [each["name"] for each in ui.summaries()] == ["from Go"]
+
+
+@pytest.mark.timeout(600)
+def test_javascript_sends_by_http(ui, work):
+    """A span of JavaScript's SDK arrives as JSON and as protobuf: once, as it is the same."""
+    subprocess.run(
+        [shutil.which("npm"), "install", "--silent", "--no-audit", "--no-fund"], cwd=work, check=True, timeout=500
+    )
+    subprocess.run(
+        [shutil.which("node"), "send.mjs", f"http://127.0.0.1:{ui.port}/v1/traces"], cwd=work, check=True, timeout=60
+    )
+    (summary,) = ui.summaries()
+    assert summary["name"] == "from JavaScript"
