@@ -1,5 +1,6 @@
 """The page in a file, as a person uses it."""
 
+import base64
 import json
 
 import pytest
@@ -186,6 +187,19 @@ def test_a_trace_that_is_not_in_the_file_is_named(opened):
     expect(page.locator(".traces a")).to_have_count(2)
 
 
+def test_a_stored_image_is_shown(opened, tmp_path):
+    """An image that the run has put aside on this machine is part of the page."""
+    path = tmp_path / f"{'a' * 32}.png"
+    path.write_bytes(base64.b64decode(PIXEL))
+    parts = [
+        {"type": "uri", "modality": "image", "uri": path.as_uri()},
+        {"type": "blob", "mime_type": "image/png", "content": PIXEL},
+    ]
+    page = opened([recorded(1, attributes=model_call([{"role": "user", "parts": parts}], []))])
+    expect(page.locator(".detail img")).to_have_count(2)
+    page.wait_for_function("[...document.images].every(image => image.naturalWidth === 1)")
+
+
 def test_content_that_is_not_there_is_explained(opened):
     """Where no content was recorded the page says which switch is for it; what was shortened is named, too."""
     ours = {"langchain.run.id": "1", "gen_ai.operation.name": "chat", "runspan.shortened.original_size": 5_000_000}
@@ -207,6 +221,8 @@ def test_the_spans_can_be_taken_out_again(opened, tmp_path):
         (each.span_id, dict(each.attributes), len(each.links)) for each in spans
     ]
 
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 HOSTILE = [
     "<script>alert(1)</script>",

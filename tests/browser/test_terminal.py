@@ -107,7 +107,7 @@ def test_live_shows_what_is_open(terminal, tmp_path, columns):
     assert lines.index("said by the application") < next(at for at, line in enumerate(lines) if "chunks" in line)
     (tmp_path / "go").touch()
     lines = program.wait_for("all is over")
-    assert [line for line in lines if "…" in line or "chunks" in line] == []
+    assert [line for line in lines if "…" in line or "chunks" in line] == [], lines
     tree = [re.sub(r"[\d.]+ m?s", "N", line) for line in lines if line.startswith(("outer", "└─"))]
     assert tree == ["outer  N", "└─ chat  N  first chunk N"]
 

@@ -11,6 +11,7 @@ import orjson
 
 from runspan.recording.otlp_json import otlp_line
 from runspan.recording.recorded_span import RecordedSpan
+from runspan.viewer.media import embed_media
 from runspan.viewer.trace import traces_of
 
 _SCRIPTS: Final = (
@@ -28,7 +29,7 @@ _SCRIPTS: Final = (
 
 def static_page(spans: Sequence[RecordedSpan]) -> str:
     """Return a page with the traces of spans in it, and with the spans themselves, packed, to be downloaded."""
-    traces = orjson.dumps(traces_of(spans)).decode()
+    traces = orjson.dumps(list(map(embed_media, traces_of(spans)))).decode()
     packed = gzip.compress(b"".join(map(otlp_line, spans)), mtime=0)
     data = [
         f'<script type="application/json" id="traces">{_inert(traces)}</script>',

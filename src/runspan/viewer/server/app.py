@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runspan.recording.otlp_file import read_recording
 from runspan.recording.recorded_span import RecordedSpan, spans_of_json
+from runspan.viewer.media import embed_media
 from runspan.viewer.page import live_page
 from runspan.viewer.store import TraceStore
 
@@ -110,7 +111,9 @@ class _Views:
 
     async def trace(self, request: Request) -> Response:
         found = await run_in_threadpool(self._store.trace, request.path_params["id"])
-        return _json(found) if found is not None else PlainTextResponse("There is no such trace.\n", 404)
+        if found is None:
+            return PlainTextResponse("There is no such trace.\n", 404)
+        return _json(await run_in_threadpool(embed_media, found))
 
     async def otlp(self, request: Request) -> Response:
         lines = await run_in_threadpool(self._store.lines, request.path_params["id"])
