@@ -11,6 +11,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
 from runspan._forking import in_forked_child
+from runspan._guard import attempt
+from runspan._threads import PatientLock
 from runspan._worker import Worker
 from runspan.processors.console import (
     DirectSpanProcessor,
@@ -60,6 +62,7 @@ class LiveConsoleSpanProcessor(DirectSpanProcessor):
         """Forget what is open: the parent process shows it."""
         self._open: dict[int, dict[int, ReadableSpan]] = {}
         self._live: Live | None = None
+        self._changing = PatientLock()
         self._worker = Worker(self._draw)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  the interface's
@@ -73,6 +76,8 @@ class LiveConsoleSpanProcessor(DirectSpanProcessor):
         spans = self._open[span.context.trace_id]
         if len(spans) < _MOST_SPANS_OF_A_TRACE:
             spans[span.context.span_id] = span
+        # Here and not in the thread: what the application prints next has to know of it.
+        attempt(self._begin, default=None)
         self._worker.wake()
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -97,15 +102,30 @@ class LiveConsoleSpanProcessor(DirectSpanProcessor):
 
     def _draw(self) -> float:
         """Draw what is open now; return when to draw again."""
-        if not self._open:
-            if self._live is not None:
-                self._live.stop()
-                self._live = None
-            return inf
+        self._begin()
+        if not self._open and self._changing.acquire(0):
+            try:
+                self._end()
+            finally:
+                self._changing.release()
         if self._live is None:
-            self._live = _started_live(self._text)
+            return inf
         self._live.refresh()
         return time.monotonic() + _SECONDS_BETWEEN
+
+    def _begin(self) -> None:
+        """Have what is open shown from now on, unless another thread is about to change that."""
+        if self._live is None and self._changing.acquire(0):
+            try:
+                if self._live is None and self._open:
+                    self._live = _started_live(self._text)
+            finally:
+                self._changing.release()
+
+    def _end(self) -> None:
+        if self._live is not None and not self._open:
+            self._live.stop()
+            self._live = None
 
     def _text(self, height: int) -> str:
         """Return the open traces, of more lines than the terminal has the last ones."""
