@@ -288,6 +288,26 @@ def test_nothing_of_a_trace_runs_or_loads(opened):
     assert page.evaluate("({}).polluted") is None
 
 
+@pytest.mark.parametrize(
+    "text_of_a_message",
+    [
+        "a_" * 70_000,
+        "> " * 70_000,
+        "[" * 150_000,
+        "x" * 3_000_000,
+        json.dumps(list(range(100_000))),
+        "[" * 5000 + "]" * 5000,
+    ],
+    ids=["emphasis", "quotes", "brackets", "long", "list", "nested"],
+)
+def test_no_text_stops_the_page(opened, text_of_a_message):
+    """Texts that are very long, or nested very deeply, are shown all the same, in one way or another."""
+    page = opened([recorded(1, attributes=model_call([text("user", "?")], [text("assistant", text_of_a_message)]))])
+    expect(page.locator(".detail .message.assistant .inside > .content")).to_be_visible()
+    page.keyboard.press("3")
+    expect(page.locator(".text pre")).to_contain_text("assistant: ")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
 def test_people_can_use_it(opened, width, scheme):

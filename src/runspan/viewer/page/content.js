@@ -2,6 +2,7 @@
 /* What a text or a value looks like: Markdown, a tree of JSON, or the text itself, by its size. */
 
 const MARKDOWN_LIMIT = 150 * 1024;
+const EMPHASIS_LIMIT = 5000; // marks; the library takes a time that grows with their square
 const JSON_LIMIT = 2_000_000;
 const TEXT_LIMIT = 500_000;
 const ENTRIES_LIMIT = 500;
@@ -14,7 +15,7 @@ function content(value, isMarkdown = false) {
   let preview = null;
   if (shown !== undefined && typeof shown === "object" && shown !== null && text.length <= JSON_LIMIT) {
     preview = () => h("div.json", {}, jsonEntries(shown, 1, text.length < 3000 ? 3 : 1));
-  } else if (isMarkdown && typeof value === "string" && value.length <= MARKDOWN_LIMIT) {
+  } else if (isMarkdown && typeof value === "string" && isReadableMarkdown(value)) {
     preview = () => markdown(value);
   }
   const body = h("div", {});
@@ -82,9 +83,18 @@ function jsonEntries(value, depth, levels) {
   return [...shown(0, ENTRIES_LIMIT), more];
 }
 
+function isReadableMarkdown(text) {
+  return text.length <= MARKDOWN_LIMIT && (text.match(/[*_~]/g) ?? []).length <= EMPHASIS_LIMIT;
+}
+
 /** Markdown as elements. The library only takes the text apart; HTML in it stays text, images are not loaded. */
 function markdown(text) {
-  return h("div.markdown", { dir: "auto" }, blocks(marked.lexer(text)));
+  try {
+    return h("div.markdown", { dir: "auto" }, blocks(marked.lexer(text)));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return plainText(text); // nested too deeply
+  }
 }
 
 function blocks(tokenList) {

@@ -4,7 +4,7 @@
 const SLOW_PERCENTILE = 0.9;
 const filters = { text: "", errors: false, slow: false, sessions: false };
 
-/** Show the list; `summaries` come the latest first. */
+/** Show the list; `summaries` come the latest first. Return a function that shows others in their place. */
 function showList(main, summaries) {
   const rows = h("div", {});
   const search = h("input", { type: "search", placeholder: "Search questions, answers, models, sessions, users", "aria-label": "Search traces", value: filters.text });
@@ -23,14 +23,20 @@ function showList(main, summaries) {
   };
   const count = h("span.quiet", { role: "status" });
   const fill = () => {
+    const focused = document.activeElement?.getAttribute("href");
     const found = chosen(summaries);
     count.textContent = found.length === summaries.length ? plural(found.length, "trace") : `${whole(found.length)} of ${plural(summaries.length, "trace")}`;
     rows.replaceChildren(...(found.length ? (filters.sessions ? sessions(found) : [traceRows(found)]) : [nothing(summaries)]));
+    if (focused) rows.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
   fill();
   main.replaceChildren(
     h("div.list", {}, h("h1.hidden", {}, "Traces"), h("div.filters", {}, search, toggle("errors", "With errors"), toggle("slow", "Slow"), toggle("sessions", "By session"), count), rows),
   );
+  return (others) => {
+    summaries = others;
+    fill();
+  };
 }
 
 function nothing(summaries) {

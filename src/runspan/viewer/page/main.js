@@ -6,6 +6,7 @@ const embedded = document.getElementById("traces");
 const isLive = embedded === null;
 const known = new Map((isLive ? [] : JSON.parse(embedded.textContent)).map((trace) => [trace.id, trace]));
 let view = null;
+let updateList = null;
 let tab = "spans";
 
 async function summaries() {
@@ -33,7 +34,7 @@ async function route() {
   } else {
     view = null;
     path("Traces");
-    showList(main, await summaries());
+    updateList = showList(main, await summaries());
   }
 }
 
@@ -181,8 +182,8 @@ function listen() {
   news.onopen = () => (live.textContent = "● live");
   news.onerror = () => (live.textContent = "○ not connected");
   news.onmessage = async (event) => {
-    if (!view && !document.activeElement?.matches("input")) return route();
-    if (view && JSON.parse(event.data).includes(view.trace.id)) await refreshTrace();
+    if (!view) updateList?.(await summaries());
+    else if (JSON.parse(event.data).includes(view.trace.id)) await refreshTrace();
   };
 }
 
@@ -192,7 +193,9 @@ async function refreshTrace() {
   const fresh = await traceWith(trace.id);
   if (!fresh || view?.trace.id !== trace.id) return;
   const shown = tab;
+  const places = [".tree", ".detail", ".text pre"].map((what) => [what, main.querySelector(what)?.scrollTop ?? 0]);
   openTrace(fresh);
   showTab(shown);
   view.show(Math.max(fresh.spans.findIndex((span) => span.id === spanId), 0));
+  for (const [what, top] of places) main.querySelector(what)?.scrollTo({ top, behavior: "instant" });
 }
