@@ -2,12 +2,14 @@ import io
 import itertools
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
+from runspan import configure
 from runspan.processors.console import Node, TreeSpanExporter, build_tree, describe, render_tree
 
 MILLISECOND = 1_000_000
@@ -185,3 +187,9 @@ def test_a_very_deep_trace_is_printed():
     for above, below in itertools.pairwise(chain):
         above.children.append(below)
     assert sum(1 for _ in render_tree(chain[:1])) == 5_000
+
+
+def test_another_console_is_an_error():
+    """A value of ``console`` that is none is named, with those that are."""
+    with pytest.raises(ValueError, match="console is 'loud'; it must be True, False or 'live'"):
+        configure(console="loud")
