@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from runspan.recording.otlp_json import otlp_line
 from tests.browser.test_page import agent_trace, expect_chosen
 from tests.recorded import link, model_call, recorded, text
-from tests.viewer.test_server import Ui
+from tests.ui import Ui
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.viewer.test_server import Ui
+from tests.ui import Ui
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = ROOT / "e2e" / "sdks"

@@ -4,8 +4,8 @@ import grpc
 import pytest
 
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver, WireReceiver
+from tests.ui import free_port
 from tests.viewer.test_commands import run
-from tests.viewer.test_server import free_port
 
 
 def examined(*arguments, **environment):
