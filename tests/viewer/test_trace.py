@@ -137,6 +137,23 @@ def test_links_lead_to_spans():
     assert (found.type, found.trace, found.span) == ("resumed_from", f"{5:032x}", f"{7:016x}")
 
 
+def test_spans_of_others_read_the_same():
+    """A call of a model that OpenInference has recorded is a conversation with tokens, too."""
+    attributes = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "m-2",
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": "one?",
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.content": "two",
+        "llm.token_count.prompt": 3,
+        "llm.token_count.completion": 2,
+    }
+    trace = trace_of([recorded(1, name="ChatOpenAI", attributes=attributes)])
+    assert (trace.question, trace.answer, trace.models) == ("one?", "two", ["m-2"])
+    assert trace.total == {"models": 1, "input": 3, "output": 2}
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text() | st.binary(),
     lambda values: st.lists(values) | st.dictionaries(st.text(), values),
