@@ -7,6 +7,8 @@ import subprocess
 import sys
 from contextlib import closing
 
+from runspan.recording.otlp_json import otlp_request
+
 
 def free_port():
     """Return a port that nobody has."""
@@ -32,6 +34,15 @@ class Ui:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+    def send(self, spans):
+        """Send spans as an exporter does."""
+        body = otlp_request(spans).SerializeToString()
+        assert self.ask("POST", "/v1/traces", body, content_type="application/x-protobuf")[0] == 200
 
     def summaries(self):
         return json.loads(self.ask("GET", "/api/traces")[1])

@@ -6,6 +6,9 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
+from runspan.viewer.page import static_page
+from tests.ui import Ui
+
 
 @pytest.fixture(scope="session")
 def chromium():
@@ -42,3 +45,37 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def opened(open_page, tmp_path):
+    """Write a page of spans, open it."""
+
+    def opened(spans, where="", **options):
+        path = tmp_path / "trace.html"
+        path.write_text(static_page(spans), "utf-8")
+        return open_page(path.as_uri() + where, may_ask_for=path.as_uri(), **options)
+
+    return opened
+
+
+@pytest.fixture
+def ui(tmp_path):
+    """``runspan ui``, running."""
+    ui = Ui(tmp_path / "traces.sqlite3")
+    yield ui
+    ui.stop()
+
+
+@pytest.fixture(params=["file", "ui"])
+def shown(request):
+    """Open a page of spans: in a file, or as ``runspan ui`` shows it."""
+    if request.param == "file":
+        return request.getfixturevalue("opened")
+    ui, open_page = request.getfixturevalue("ui"), request.getfixturevalue("open_page")
+
+    def shown(spans, **options):
+        ui.send(spans)
+        return open_page(ui.url, **options)
+
+    return shown

@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from runspan.viewer.notebook import ShownTraces
-from tests.browser.test_page import agent_trace
+from tests.browser.traces import agent_trace
 
 
 def test_a_trace_is_a_page_within_the_notebook(open_page, tmp_path):

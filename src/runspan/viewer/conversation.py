@@ -1,5 +1,6 @@
 """The messages of a trace, each once; what a call of a model read is a list of them."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -21,7 +22,7 @@ class Conversation:
         self.tools: list[Any] = []
         self._message_at: dict[bytes, int] = {}
         self._tool_at: dict[bytes, int] = {}
-        self._calls: list[tuple[int, list[int]]] = []
+        self._begins = _Beginnings()
 
     def add(self, index: int, span: ViewedSpan, data: SpanData) -> None:
         """Give a span its messages; spans come in the order of their starts.
@@ -38,16 +39,35 @@ class Conversation:
         definitions = dicts_in(from_json(value(data, NAMES.tools)))
         span.tools = [_index(self.tools, self._tool_at, each) for each in definitions]
         if span.kind == "model":
-            span.known, span.previous = self._known(span.input)
-            self._calls.append((index, [*span.input, *span.output]))
+            span.known, span.previous = self._begins.find(span.input)
+            self._begins.add(index, [*span.input, *span.output])
 
-    def _known(self, read: list[int]) -> tuple[int, int | None]:
-        """Return how many messages at the beginning a call before had, and the one that had the most."""
-        most, previous = 0, None
-        for index, messages in reversed(self._calls):
-            if (number := _common(messages, read)) > most:
-                most, previous = number, index
-        return most, previous
+
+class _Beginnings:
+    """The lists of messages of all calls, as a tree of what they begin with."""
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[int, int], int] = {}  # from a node and a message to the node after it
+        self._latest: list[int | None] = [None]  # of each node, the latest call that begins so
+
+    def add(self, index: int, messages: Iterable[int]) -> None:
+        """Enter the messages of a call, given its index."""
+        node = 0
+        for message in messages:
+            node = self._next.setdefault((node, message), len(self._latest))
+            if node == len(self._latest):
+                self._latest.append(index)
+            self._latest[node] = index
+
+    def find(self, messages: Iterable[int]) -> tuple[int, int | None]:
+        """Return how many messages at the beginning a call before had, and the latest one that had as many."""
+        node = number = 0
+        for message in messages:
+            after = self._next.get((node, message))
+            if after is None:
+                break
+            node, number = after, number + 1
+        return number, self._latest[node]
 
 
 def _index(values: list[Any], known: dict[bytes, int], value: Any) -> int:
@@ -61,12 +81,3 @@ def _index(values: list[Any], known: dict[bytes, int], value: Any) -> int:
 
 def _bare(message: Any) -> Any:
     return {name: each for name, each in message.items() if name != _OF_ANSWERS}
-
-
-def _common(one: list[int], other: list[int]) -> int:
-    number = 0
-    for mine, its in zip(one, other, strict=False):
-        if mine != its:
-            break
-        number += 1
-    return number

@@ -2,6 +2,7 @@
 /* One span: what it read and answered, its jumps, all that was recorded. */
 
 const OPEN_MESSAGE_LIMIT = 4000;
+const MESSAGES_SHOWN = 100;
 const LINK_LABELS = { asked_by: "Asked by", reads: "Reads the result of", retry_of: "Retry of", fallback_for: "Fallback for", resumed_from: "Resumed from", evaluates: "Evaluates" };
 const ROLES = { system: "System", user: "User", assistant: "Assistant", tool: "Tool", developer: "Developer" };
 
@@ -81,11 +82,21 @@ function modelBody(view) {
     parts.push(h("div.divide", {}, "New in this call"));
   }
   const fresh = span.input.slice(known);
-  parts.push(...fresh.map((each, at) => message(view, each, at === fresh.length - 1 || isShort(trace.messages[each]))));
+  parts.push(...messageList(view, fresh));
   parts.push(h("div.divide", {}, span.output.length ? "Answer" : "No answer was recorded"));
   parts.push(...span.output.map((each) => message(view, each, true)));
   if (span.tools.length) parts.push(folded("details.group", `${plural(span.tools.length, "tool")} could be called`, () => span.tools.map((each) => definition(trace, trace.tools[each]))));
   return parts;
+}
+
+/** The last of the messages is open, and so are short ones; of very many the earlier ones are folded together. */
+function messageList(view, indices) {
+  const earlier = indices.slice(0, -MESSAGES_SHOWN);
+  const latest = indices.slice(-MESSAGES_SHOWN);
+  return [
+    earlier.length ? folded("details.group", plural(earlier.length, "earlier message"), () => earlier.map((each) => message(view, each, false))) : null,
+    ...latest.map((each, at) => message(view, each, at === latest.length - 1 || isShort(view.trace.messages[each]))),
+  ];
 }
 
 function isShort(each) {
@@ -99,10 +110,10 @@ function agentBody(view) {
   const graph = hasNodes(trace, span) ? [h("p.jumps", {}, h("button", { type: "button", onclick: () => showTab("graph") }, "Its graph →"))] : [];
   if (span.kind === "agent" && call && (call.input.length || call.output.length)) {
     const own = [...call.input, ...call.output];
-    return [...graph, h("p.part", {}, "The whole conversation"), ...own.map((each, at) => message(view, each, at === own.length - 1 || isShort(trace.messages[each])))];
+    return [...graph, h("p.part", {}, "The whole conversation"), ...messageList(view, own)];
   }
   if (span.input.length || span.output.length) {
-    return [...graph, ...span.input.map((each) => message(view, each, isShort(trace.messages[each]))), h("div.divide", {}, "Answer"), ...span.output.map((each) => message(view, each, true))];
+    return [...graph, ...messageList(view, span.input), h("div.divide", {}, "Answer"), ...span.output.map((each) => message(view, each, true))];
   }
   return [...graph, ...inAndOut(view, "In", "Out")];
 }

@@ -25,9 +25,53 @@ function folded(what, summary, make, isOpen = false) {
     isMade ||= element.open;
   };
   element.addEventListener("toggle", fill);
-  element.open = isOpen;
-  fill();
+  element.unfold = (opens) => {
+    element.open = opens;
+    fill();
+  };
+  element.unfold(isOpen);
   return element;
+}
+
+/** Put an element in the place of one that shows the same: with what was unfolded, its scrolling and the focus. */
+function replaceAlike(old, fresh) {
+  const wasOpen = new Map([...namedFolds(old)].map(([name, fold]) => [name, fold.open]));
+  for (const [name, fold] of namedFolds(fresh)) if (wasOpen.has(name)) fold.unfold(wasOpen.get(name));
+  const controls = (element) => [element, ...element.querySelectorAll("button, summary, a")];
+  const focused = controls(old).indexOf(document.activeElement);
+  const top = old.scrollTop;
+  old.replaceWith(fresh);
+  fresh.scrollTo({ top, behavior: "instant" });
+  if (focused >= 0) controls(fresh)[focused]?.focus({ preventScroll: true });
+}
+
+/** Yield the folds of an element by what they say, and which of those that say it they are. */
+function* namedFolds(element) {
+  const seen = new Map();
+  for (const fold of element.getElementsByTagName("details")) { // also those that are made meanwhile
+    const said = fold.firstChild.textContent;
+    seen.set(said, (seen.get(said) ?? 0) + 1);
+    yield [`${said} ${seen.get(said)}`, fold];
+  }
+}
+
+/** Return a function that works again and again while it is asked to, never twice at once. */
+function oneAtATime(work) {
+  let isWorking = false;
+  let isWanted = false;
+  return async () => {
+    isWanted = true;
+    if (isWorking) return;
+    isWorking = true;
+    try {
+      while (isWanted) {
+        isWanted = false;
+        await work();
+      }
+    } finally {
+      isWorking = false;
+    }
+  };
 }
 
 /** A button that copies a text, and says so. */

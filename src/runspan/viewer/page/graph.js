@@ -2,6 +2,7 @@
 /* The graph of a LangGraph run, from its spans: nodes with visits and times, edges as they were taken. */
 
 const BOX = { width: 190, height: 46, gapX: 40, gapY: 44, left: 90 };
+const MOST_GRAPHS = 20; // at first
 const SVG = "http://www.w3.org/2000/svg";
 
 function hasNodes(trace, span) {
@@ -10,17 +11,21 @@ function hasNodes(trace, span) {
 }
 
 function showGraph(trace, go) {
-  const graphs = trace.spans.flatMap((span, index) => (hasNodes(trace, span) ? [[span, index]] : []));
+  const visits = Map.groupBy([...trace.spans.keys()].filter((at) => trace.spans[at].kind === "node" && trace.spans[at].parent !== null), (at) => trace.spans[at].parent);
+  const graphs = [...visits].sort(([one], [other]) => one - other);
   if (!graphs.length) return h("section.drawing", { "aria-label": "Graph" }, h("p.empty", {}, "No LangGraph run is in this trace."));
-  return h("section.drawing", { "aria-label": "Graph", tabindex: 0 }, graphs.map(([span, index]) => [h("h2", {}, span.name), drawing(graphOf(trace, index), go)]));
+  const parts = (some) => some.map(([index, at]) => [h("h2", {}, trace.spans[index].name), drawing(graphOf(trace, at), go)]);
+  const more = h("button", { type: "button" }, `Show all ${plural(graphs.length, "graph")}`);
+  more.onclick = () => more.replaceWith(...parts(graphs.slice(MOST_GRAPHS)).flat());
+  return h("section.drawing", { "aria-label": "Graph", tabindex: 0 }, parts(graphs.slice(0, MOST_GRAPHS)), graphs.length > MOST_GRAPHS ? more : null);
 }
 
-/** Return the nodes below a graph's span with their visits, and how often each edge was taken. */
-function graphOf(trace, index) {
+/** Return the nodes of a graph, given the spans of their visits, and how often each edge was taken. */
+function graphOf(trace, visits) {
   const nodes = new Map();
   const bySteps = new Map();
-  trace.spans.forEach((span, at) => {
-    if (span.parent !== index || span.kind !== "node") return;
+  for (const at of visits) {
+    const span = trace.spans[at];
     const name = span.node || span.name;
     const node = nodes.get(name) ?? { name, visits: [], time: 0, failed: false, waits: false };
     node.visits.push(at);
@@ -29,8 +34,8 @@ function graphOf(trace, index) {
     node.waits ||= span.outcome === "interrupted";
     nodes.set(name, node);
     const step = span.step ?? at;
-    bySteps.set(step, new Set([...(bySteps.get(step) ?? []), name]));
-  });
+    bySteps.set(step, (bySteps.get(step) ?? new Set()).add(name));
+  }
   const edges = new Map();
   const steps = [...bySteps].sort(([one], [other]) => one - other).map(([, names]) => [...names]);
   steps.slice(1).forEach((names, at) => {

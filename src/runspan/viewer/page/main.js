@@ -7,11 +7,13 @@ const isLive = embedded === null;
 const known = new Map((isLive ? [] : JSON.parse(embedded.textContent)).map((trace) => [trace.id, trace]));
 let view = null;
 let updateList = null;
-let tab = "spans";
+let tab = null;
 
-async function summaries() {
+const FIRST_LISTED = 50; // the rest follows, as a server may have to make what a list shows of a thousand traces
+
+async function summaries(limit = "") {
   if (!isLive) return [...known.values()];
-  return (await fetch("api/traces")).json();
+  return (await fetch(`api/traces?limit=${limit}`)).json();
 }
 
 async function traceWith(id) {
@@ -21,10 +23,12 @@ async function traceWith(id) {
 }
 
 async function route() {
-  const [, what, id, spanId] = location.hash.split("/");
+  const { hash } = location;
+  const [, what, id, spanId] = hash.split("/");
   if (what === "trace") {
     if (view?.trace.id !== id) {
       const trace = await traceWith(id);
+      if (location.hash !== hash) return; // one has gone elsewhere meanwhile
       if (trace) openTrace(trace);
       else showMissing(id);
     }
@@ -32,9 +36,12 @@ async function route() {
   } else if (!isLive && known.size === 1) {
     location.replace(`#/trace/${[...known.keys()][0]}`);
   } else {
+    const latest = await summaries(FIRST_LISTED);
+    if (location.hash !== hash) return;
     view = null;
     path("Traces");
-    updateList = showList(main, await summaries());
+    updateList = showList(main, latest);
+    if (isLive) refresh();
   }
 }
 
@@ -63,18 +70,18 @@ function openTrace(trace) {
   const go = (index) => {
     showTab("spans");
     // The place is in the address, to be shared; going back leads to where one was before this trace.
-    setPlace(`#/trace/${trace.id}/${trace.spans[index].id}`);
+    setPlace(`#/trace/${trace.id}/${view.trace.spans[index].id}`);
     view.show(index);
   };
-  const tree = makeTree(trace, go);
   const stage = h("div.trace", {});
-  view = { trace, tree, go, stage, text: null, index: 0 };
+  view = { trace, tree: makeTree(trace, go), go, stage, text: null, index: 0 };
   view.show = (index) => {
     view.index = index;
-    tree.select(index, !document.activeElement?.matches("input"));
-    stage.querySelector(".detail")?.replaceWith(makeDetail(trace, index, go));
+    view.tree.select(index, !document.activeElement?.matches("input"));
+    stage.querySelector(".detail")?.replaceWith(makeDetail(view.trace, index, go));
   };
   main.replaceChildren(traceHead(trace), tabs(trace), stage);
+  tab = null;
   showTab("spans");
 }
 
@@ -98,11 +105,14 @@ function tabs(trace) {
 function showTab(name) {
   const { stage, trace, tree, go } = view;
   for (const button of main.querySelectorAll("[data-tab]")) button.setAttribute("aria-selected", String(button.dataset.tab === name));
-  if (tab === name && stage.children.length) return;
+  if (tab === name) return;
   tab = name;
   view.text = name === "text" ? showText(trace) : null;
-  if (name === "spans") stage.replaceChildren(h("div.panes", {}, tree.element, makeDetail(trace, view.index, go)));
-  else stage.replaceChildren(name === "graph" ? showGraph(trace, go) : view.text.element);
+  if (name === "spans") {
+    stage.replaceChildren(h("div.panes", {}, tree.element, makeDetail(trace, view.index, go)));
+    tree.draw(); // it was scrolled to its top when it was taken out
+    tree.select(view.index, false);
+  } else stage.replaceChildren(name === "graph" ? showGraph(trace, go) : view.text.element);
 }
 
 /** The spans as OTLP JSON: from the server, or packed within this page. */
@@ -173,29 +183,37 @@ function changeTheme() {
 document.getElementById("theme").onclick = changeTheme;
 document.getElementById("help").onclick = () => document.getElementById("keys").showModal();
 window.addEventListener("hashchange", route);
-if (isLive) listen();
-route();
-
 function listen() {
   const live = document.getElementById("live");
   const news = new EventSource("api/news");
-  news.onopen = () => (live.textContent = "● live");
+  news.onopen = () => {
+    live.textContent = "● live";
+    refresh(); // what came before, or while the connection was lost
+  };
   news.onerror = () => (live.textContent = "○ not connected");
-  news.onmessage = async (event) => {
-    if (!view) updateList?.(await summaries());
-    else if (JSON.parse(event.data).includes(view.trace.id)) await refreshTrace();
+  news.onmessage = (event) => {
+    if (!view || JSON.parse(event.data).includes(view.trace.id)) refresh();
   };
 }
 
-async function refreshTrace() {
-  const { trace, index } = view;
-  const spanId = trace.spans[index].id;
-  const fresh = await traceWith(trace.id);
-  if (!fresh || view?.trace.id !== trace.id) return;
-  const shown = tab;
-  const places = [".tree", ".detail", ".text pre"].map((what) => [what, main.querySelector(what)?.scrollTop ?? 0]);
-  openTrace(fresh);
-  showTab(shown);
-  view.show(Math.max(fresh.spans.findIndex((span) => span.id === spanId), 0));
-  for (const [what, top] of places) main.querySelector(what)?.scrollTo({ top, behavior: "instant" });
+const refresh = oneAtATime(async () => {
+  if (view) await refreshTrace(view);
+  else if (updateList) updateList(await summaries());
+});
+
+/** Show what a trace has by now: what was chosen, folded, scrolled and typed stays. */
+async function refreshTrace(shown) {
+  const fresh = await traceWith(shown.trace.id);
+  if (!fresh || view !== shown) return;
+  const spanId = view.trace.spans[view.index].id;
+  view.trace = fresh;
+  view.index = Math.max(fresh.spans.findIndex((span) => span.id === spanId), 0);
+  main.querySelector(".head").replaceWith(traceHead(fresh));
+  view.tree.update(fresh, view.index);
+  if (tab === "spans") replaceAlike(view.stage.querySelector(".detail"), makeDetail(fresh, view.index, view.go));
+  else if (tab === "text") view.text.update(fresh);
+  else view.stage.replaceChildren(showGraph(fresh, view.go));
 }
+
+if (isLive) listen();
+route();

@@ -35,34 +35,44 @@ function partText(part) {
 }
 
 function showText(trace) {
-  const text = traceText(trace);
+  let text = traceText(trace);
   const node = document.createTextNode(text);
   const pre = h("pre", { tabindex: 0, "aria-label": "The trace as text" }, node);
   const search = h("input", { type: "search", placeholder: "Search all of it", "aria-label": "Search the text" });
   const count = h("span.quiet", { role: "status" });
   let found = [];
   let at = -1;
-  const step = (by) => {
-    if (!found.length) return;
-    at = (at + by + found.length) % found.length;
-    CSS.highlights.set("current", new Highlight(found[at]));
-    const box = found[at].getBoundingClientRect();
-    pre.scrollTop += box.top - pre.getBoundingClientRect().top - pre.clientHeight / 2;
-    count.textContent = `${whole(at + 1)} of ${whole(found.length)}`;
-  };
-  search.oninput = () => {
+  const find = () => {
     found = ranges(node, text, search.value);
-    at = -1;
     CSS.highlights.clear();
     if (found.length) CSS.highlights.set("found", new Highlight(...found));
-    count.textContent = search.value ? "not there" : "";
+  };
+  const show = () => {
+    if (found[at]) CSS.highlights.set("current", new Highlight(found[at]));
+    count.textContent = found[at] ? `${whole(at + 1)} of ${whole(found.length)}` : found.length ? `${whole(found.length)} found` : search.value ? "not there" : "";
+  };
+  const step = (by) => {
+    if (found.length) at = (at + by + found.length) % found.length;
+    show();
+    if (!found[at]) return;
+    const box = found[at].getBoundingClientRect();
+    pre.scrollTop += box.top - pre.getBoundingClientRect().top - pre.clientHeight / 2;
+  };
+  search.oninput = () => {
+    at = -1;
+    find();
     step(1);
   };
   search.onkeydown = (event) => {
     if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
   };
-  const element = h("section.text", { "aria-label": "Text" }, h("div.filters", {}, search, count, copyButton(text, "Copy all")), pre);
-  return { element, search };
+  const update = (fresh) => {
+    text = node.data = traceText(fresh);
+    find();
+    show();
+  };
+  const element = h("section.text", { "aria-label": "Text" }, h("div.filters", {}, search, count, copyButton(() => text, "Copy all")), pre);
+  return { element, search, update };
 }
 
 function ranges(node, text, query) {

@@ -29,6 +29,7 @@ from runspan.viewer.store import TraceStore
 MAX_BODY_BYTES: Final = 64 * 1024**2
 
 _LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1"))
+_MOST_LISTED: Final = 1000
 _NEWS_SECONDS: Final = 0.5
 _PROTOBUF: Final = "application/x-protobuf"
 _HEADERS: Final = {
@@ -106,8 +107,9 @@ class _Views:
         return HTMLResponse(self._page, headers=_HEADERS)
 
     async def traces(self, request: Request) -> Response:
-        search = request.query_params.get("search", "")
-        return _json(await run_in_threadpool(self._store.summaries, search=search))
+        search, limit = request.query_params.get("search", ""), request.query_params.get("limit", "")
+        most = int(limit[:9]) if limit.isdecimal() else _MOST_LISTED
+        return _json(await run_in_threadpool(self._store.summaries, search=search, limit=min(most, _MOST_LISTED)))
 
     async def trace(self, request: Request) -> Response:
         found = await run_in_threadpool(self._store.trace, request.path_params["id"])
