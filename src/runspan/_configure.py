@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias, get_args
 
@@ -25,6 +26,7 @@ from runspan.processors.console import DirectSpanProcessor, TreeSpanExporter
 from runspan.processors.file import MAX_FILE_BYTES, FileSpanExporter
 from runspan.processors.one_call import OneCallSpanProcessor
 from runspan.processors.replaceable import ReplaceableSpanProcessor, by_provider
+from runspan.runs.tracing import runs_begun
 from runspan.settings import Settings
 
 NestedModelSpans: TypeAlias = Literal["deduplicate", "keep"]
@@ -131,6 +133,7 @@ def configure(
         processors = _processors(exporters, make_otlp, is_live=console == "live")
         if file is not None and not _is_disabled():
             processors.append(DirectSpanProcessor(FileSpanExporter(file, max_file_bytes)))
+        _Present.before = _before(service_name, resource_attributes)
         provider = _provider(service_name, resource_attributes or {})
         slot = _slot_on(provider) if processors or provider in by_provider else None
         handle = _Present.handle = Handle(provider, processors, exit_timeout)
@@ -145,10 +148,31 @@ def configured_handle() -> Handle | None:
     return _Present.handle
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was there before ``configure`` was called.
+
+    Args:
+        has_provider: whether the application had set a tracer provider.
+        runs: how many runs had begun with it.
+        ignores_resource: whether the resource that ``configure`` was given has no effect, as a provider was there.
+    """
+
+    has_provider: bool = False
+    runs: int = 0
+    ignores_resource: bool = False
+
+
+def before_configure() -> Before:
+    """Return what was there when ``configure`` was called last."""
+    return _Present.before
+
+
 class _Present:
     """The handle of this process."""
 
     handle: Handle | None = None
+    before = Before()
     lock = fork_safe_lock()
 
 
@@ -233,6 +257,16 @@ def _exporters(*, console: bool, is_local: bool, names_receiver: bool) -> set[st
     if console:
         names.add("console")
     return names - {"none"}
+
+
+def _before(service_name: str | None, resource_attributes: Mapping[str, AttributeValue] | None) -> Before:
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, trace.ProxyTracerProvider):
+        return Before()
+    ignores_resource = service_name is not None or bool(resource_attributes)
+    if provider in by_provider:  # this is not the first call
+        return replace(_Present.before, ignores_resource=ignores_resource)
+    return Before(True, runs_begun(provider), ignores_resource)
 
 
 def _provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:

@@ -78,6 +78,13 @@ class RunTable:
         """Notifies span processors of the spans in their scope; None until somebody brings one."""
         self._abandoned: OrderedDict[UUID | None, PastRecipients] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
+        self.begun_without_provider: int | None = None
+        """How many runs had begun when there was a tracer provider at last; None if there was one, or is none yet."""
+
+    @property
+    def begun(self) -> int:
+        """How many runs have begun, at most the few thousand that are remembered."""
+        return len(self._started)
 
     def open_runs(self) -> Iterator[Run]:
         """Yield the runs that are open now and of this process, the oldest first."""

@@ -57,6 +57,8 @@ class Tracing:
         """Return the tracing of the provider that is global now, with the runs that began before it was set."""
         if provider is self.provider:
             return self
+        if isinstance(self.provider, ProxyTracerProvider) and self.table.begun_without_provider is None:
+            self.table.begun_without_provider = self.table.begun
         return Tracing(provider, self.table)
 
     def begin(
@@ -158,8 +160,22 @@ def _watch_handlers(provider: TracerProvider) -> None:
 
 
 def providers() -> list[TracerProvider]:
-    """Return the tracer providers that handlers of this process have made spans with, as far as they are there."""
+    """Return the tracer providers that handlers of this process were made for, as far as they are there."""
     return list(_tables)
+
+
+def runs_begun(provider: TracerProvider) -> int:
+    """Return how many runs have begun with a provider, at most the few thousand that are remembered."""
+    table = _tables.get(provider)
+    return 0 if table is None else table.begun
+
+
+def runs_begun_without_provider() -> int:
+    """Return how many runs began while no tracer provider was set, likewise."""
+    for provider, table in list(_tables.items()):
+        if isinstance(provider, ProxyTracerProvider):
+            return table.begun if table.begun_without_provider is None else table.begun_without_provider
+    return 0
 
 
 def end_open_runs(provider: TracerProvider) -> None:
