@@ -156,7 +156,7 @@ function inAndOut(view, inLabel, outLabel) {
 function noContent(span) {
   const ours = "runspan records it unless RUNSPAN_CAPTURE_CONTENT or Settings(capture_content=...) says otherwise: unset them, or say “span”.";
   const others = `Its instrumentation, ${span.scope || "unknown"}, has a switch for it; often OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY.`;
-  return h("p.hint", {}, `No content was recorded. ${span.attributes["langchain.run.id"] ? ours : others}`);
+  return h("p.hint", {}, `No content was recorded. ${span.scope === "runspan" ? ours : others}`);
 }
 
 /* Messages. */
