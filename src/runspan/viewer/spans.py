@@ -14,6 +14,7 @@ from runspan.payload.text import text_in
 from runspan.rebuild.facts import NAMES, inputs, kind_of, outputs
 from runspan.rebuild.span_data import SpanData, count, from_json, number, plain, structure_in, text
 from runspan.recording.recorded_span import RecordedSpan
+from runspan.semconv.delivery import ORIGINAL_SIZE
 
 _LARGEST_EXACT: Final = 2**53  # of integers that JavaScript can hold
 _OPERATIONS: Final = {"invoke_agent": "agent", "invoke_workflow": "graph", "embeddings": "embeddings"}
@@ -184,7 +185,7 @@ def _add_measures(found: ViewedSpan, data: SpanData) -> None:
     found.first_chunk = _float(number(data, (semconv.TIME_TO_FIRST_CHUNK,)))
     found.chunks = _integer(data.attributes, semconv.CHUNKS)
     found.attempt = _integer(data.attributes, semconv.ATTEMPT)
-    found.shortened = _integer(data.attributes, semconv.ORIGINAL_SIZE)
+    found.shortened = _integer(data.attributes, ORIGINAL_SIZE)
 
 
 def _value(found: Any, attributes: Attributes, name: str, type_name: str) -> Any:

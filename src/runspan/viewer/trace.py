@@ -12,6 +12,7 @@ from runspan.payload.text import text_in
 from runspan.rebuild.history import Conversations
 from runspan.rebuild.span_data import SpanData
 from runspan.recording.recorded_span import RecordedSpan
+from runspan.semconv.delivery import STARTED
 from runspan.viewer.conversation import Conversation
 from runspan.viewer.spans import ViewedSpan, iso_time, viewed
 from runspan.viewer.timeline import Gap, idle_gaps, mark_critical_path
@@ -100,9 +101,9 @@ _Placed = tuple[RecordedSpan, int | None, int]
 
 def _with_what_only_began(recorded: Sequence[RecordedSpan]) -> list[RecordedSpan]:
     """Leave out markers of what has ended since; one of what has not becomes the open span that it speaks of."""
-    ended = {span.span_id: span for span in recorded if semconv.STARTED not in span.attributes}
+    ended = {span.span_id: span for span in recorded if STARTED not in span.attributes}
     for marker in recorded:
-        if semconv.STARTED in marker.attributes and marker.parent_id is not None:
+        if STARTED in marker.attributes and marker.parent_id is not None:
             name = marker.name.removesuffix(" started")
             open_span = marker._replace(span_id=marker.parent_id, parent_id=None, name=name, end_ns=0, attributes={})
             ended.setdefault(marker.parent_id, open_span)
