@@ -3,10 +3,13 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from itertools import islice
 
 import pytest
 
 from runspan.viewer.store import TraceStore
+from runspan.viewer.trace import trace_of
 from tests.recorded import model_call, recorded, text
 from tests.waiting import wait_until
 
@@ -42,13 +45,35 @@ def test_a_summary_follows_its_trace(make):
     """What a list shows of a trace is up to date when spans come later; who asks hears which traces have changed."""
     store = make()
     store.add([recorded(1, name="root")])
-    assert store.summaries()[0]["total"] == {}
+    assert next(store.summaries())["total"] == {}
     last, changed = store.changes(0)
-    assert changed == [store.summaries()[0]["id"]]
+    assert changed == [next(store.summaries())["id"]]
     assert store.changes(last) == (last, [])
     store.add([recorded(2, 1, error="broke")])
-    assert store.summaries()[0]["total"] == {"errors": 1}
+    assert next(store.summaries())["total"] == {"errors": 1}
     assert store.changes(last)[1] == changed
+
+
+def test_who_takes_a_few_waits_for_these_alone(make, monkeypatch):
+    """What a list shows of a trace is made when it is taken from the list, and once."""
+    made = []
+    monkeypatch.setattr("runspan.viewer.store.trace_of", lambda spans: made.append(spans[0].name) or trace_of(spans))
+    store = make()
+    store.add(recorded(1, name=f"trace {number}", trace_id=number, start=number) for number in range(1, 101))
+    for _ in range(2):
+        assert [each["name"] for each in islice(store.summaries(), 2)] == ["trace 100", "trace 99"]
+    assert made == ["trace 100", "trace 99"]
+
+
+def test_a_trace_that_goes_meanwhile_is_left_out(make, tmp_path):
+    """A trace that made room for others while the list is read is not in the list."""
+    store = make()
+    store.add([recorded(1, name="goes", trace_id=1, start=1), recorded(1, name="stays", trace_id=2, start=2)])
+    listed = store.summaries()
+    assert next(listed)["name"] == "stays"
+    with closing(sqlite3.connect(tmp_path / "deep" / "traces.sqlite3")) as other, other:
+        other.execute("DELETE FROM spans WHERE trace LIKE '%1'")
+    assert list(listed) == []
 
 
 def test_the_oldest_traces_go(make, tmp_path):
@@ -73,7 +98,7 @@ def test_a_text_is_found_anywhere(make):
     store.add([recorded(1, trace_id=1, attributes={"a": 'Say "Olá"\n'}), recorded(1, name="Other", trace_id=2)])
     assert [each["id"] for each in store.summaries(search='"olá"\n')] == [f"{1:032x}"]
     assert [each["name"] for each in store.summaries(search="other")] == ["Other"]
-    assert store.summaries(search="%") == []
+    assert list(store.summaries(search="%")) == []
 
 
 def test_threads_share_a_store(make):
@@ -83,7 +108,7 @@ def test_threads_share_a_store(make):
     def work(number):
         for span in range(1, 21):
             store.add([recorded(span, trace_id=number)])
-            store.summaries()
+            list(store.summaries())
 
     threads = [threading.Thread(target=work, args=(each,)) for each in range(1, 5)]
     [each.start() for each in threads]
@@ -104,7 +129,7 @@ def test_a_kill_loses_nothing_that_was_taken(make, tmp_path):
         process.kill()
         said += list(process.stdout)
     store = make()
-    wait_until(lambda: len(store.lines(store.summaries()[0]["id"])) >= len(said))
+    wait_until(lambda: len(store.lines(next(store.summaries())["id"])) >= len(said))
     with sqlite3.connect(tmp_path / "deep" / "traces.sqlite3") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()

@@ -5,6 +5,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -195,14 +196,15 @@ def traces(
         _fail(f"There are no traces: {path} does not exist. Start runspan ui, and send some.")
     with _explained(path):
         kept = TraceStore(path)
-        found = [
+        wanted = (
             each
             for each in kept.summaries(search=search, limit=_MOST_LISTED)
             if each["id"].startswith(trace.lower())
             and (not errors or each["total"].get("errors"))
             and (slow is None or each["duration"] >= slow * 1000)
             and (not session or each["session"] == session)
-        ][:limit]
+        )
+        found = list(islice(wanted, limit))
         whole = [kept.trace(each["id"]) for each in found] if trace else []
     if not found and not as_json:
         _fail("No trace is like that.")

@@ -89,22 +89,25 @@ class TraceStore:
         rows = self._rows("SELECT change, id FROM traces WHERE change > ? ORDER BY change", (since,))
         return (rows[-1][0] if rows else since), [trace for _, trace in rows]
 
-    def summaries(self, *, search: str = "", limit: int = 1000) -> list[dict[str, Any]]:
-        """Return what lists show of the latest traces: a ``ViewedTrace`` without its spans and messages.
+    def summaries(self, *, search: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
+        """Yield what lists show of the latest traces: a ``ViewedTrace`` without its spans and messages.
+
+        It is made when it is first asked for, so who takes a few waits for these alone.
 
         Args:
             search: a text that a span must have, in its name, in content or in any other attribute.
             limit: the most traces.
         """
-        query = "SELECT id, summary FROM traces ORDER BY began_ns DESC LIMIT ?"
+        query = "SELECT id, change, summary FROM traces ORDER BY began_ns DESC LIMIT ?"
         values: tuple[object, ...] = (limit,)
         if search:
             words = orjson.dumps(search).decode()[1:-1]  # as it stands in JSON
             query = query.replace("ORDER", "WHERE id IN (SELECT trace FROM spans WHERE instr(lower(body), ?)) ORDER")
             values = (words.lower(), limit)
-        return [
-            orjson.loads(summary) if summary else self._summary(trace) for trace, summary in self._rows(query, values)
-        ]
+        for trace, change, stored in self._rows(query, values):
+            summary = orjson.loads(stored) if stored else self._summary(trace, change)
+            if summary is not None:
+                yield summary
 
     def trace(self, id_: str) -> ViewedTrace | None:
         """Return a trace; None if there is none of that id."""
@@ -115,11 +118,11 @@ class TraceStore:
         """Return the spans of a trace as lines of OTLP's JSON."""
         return [body for (body,) in self._rows("SELECT body FROM spans WHERE trace = ?", (id_,))]
 
-    def _summary(self, id_: str) -> dict[str, Any]:
-        (change,) = self._rows("SELECT change FROM traces WHERE id = ?", (id_,))[0]
+    def _summary(self, id_: str, change: int) -> dict[str, Any] | None:
+        """Make and keep what lists show of a trace; None if the trace has gone meanwhile."""
         trace = self.trace(id_)
-        if trace is None:  # it went meanwhile
-            return {}
+        if trace is None:
+            return None
         summary = summary_of(trace)
         with self._writing() as cursor:
             stored = (orjson.dumps(summary), id_, change)

@@ -109,7 +109,8 @@ class _Views:
     async def traces(self, request: Request) -> Response:
         search, limit = request.query_params.get("search", ""), request.query_params.get("limit", "")
         most = int(limit[:9]) if limit.isdecimal() else _MOST_LISTED
-        return _json(await run_in_threadpool(self._store.summaries, search=search, limit=min(most, _MOST_LISTED)))
+        found = self._store.summaries(search=search, limit=min(most, _MOST_LISTED))
+        return _json(await run_in_threadpool(list, found))
 
     async def trace(self, request: Request) -> Response:
         found = await run_in_threadpool(self._store.trace, request.path_params["id"])
