@@ -43,7 +43,16 @@ MAY_IMPORT = {
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,
 }
-ENTRY_POINTS = {"__init__", "_configure", "_doctor", "_handle", "_instrumentor", "_invocation", "_notebook", "_pytest_plugin"}
+ENTRY_POINTS = {
+    "__init__",
+    "_configure",
+    "_doctor",
+    "_handle",
+    "_instrumentor",
+    "_invocation",
+    "_notebook",
+    "_pytest_plugin",
+}
 # What users import by its own name: may import anything, and nobody but an entry point imports it.
 BESIDE = {"testing"}
 # What looks at traces: may import anything, nothing but an entry point imports it.

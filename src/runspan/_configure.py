@@ -124,12 +124,11 @@ def configure(
             shutdown_timeout_seconds=exit_timeout,
         )
         exporters = _exporters(
+            target,
             console=bool(console),
             is_local=bool(console) or file is not None,
             names_receiver=endpoint is not None or spool is not None,
         )
-        if "otlp" in exporters and _is_sent_to_already(target):
-            exporters.remove("otlp")
         processors = _processors(exporters, make_otlp, is_live=console == "live")
         if file is not None and not _is_disabled():
             processors.append(DirectSpanProcessor(FileSpanExporter(file, max_file_bytes)))
@@ -243,7 +242,7 @@ def _is_disabled() -> bool:
     return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
-def _exporters(*, console: bool, is_local: bool, names_receiver: bool) -> set[str]:
+def _exporters(target: OtlpTarget, *, console: bool, is_local: bool, names_receiver: bool) -> set[str]:
     """Return which exporters are wanted; OTLP is there by default, but not for who asks for console or file alone."""
     if _is_disabled():
         return set()
@@ -256,6 +255,8 @@ def _exporters(*, console: bool, is_local: bool, names_receiver: bool) -> set[st
         names.clear()
     if console:
         names.add("console")
+    if "otlp" in names and _is_sent_to_already(target):
+        names.remove("otlp")
     return names - {"none"}
 
 
