@@ -130,8 +130,7 @@ def configure(
             names_receiver=endpoint is not None or spool is not None,
         )
         processors = _processors(exporters, make_otlp, is_live=console == "live")
-        if file is not None and not _is_disabled():
-            processors.append(DirectSpanProcessor(FileSpanExporter(file, max_file_bytes)))
+        processors += _file_processors(file, max_file_bytes)
         _Present.before = _before(service_name, resource_attributes)
         provider = _provider(service_name, resource_attributes or {})
         slot = _slot_on(provider) if processors or provider in by_provider else None
@@ -209,6 +208,10 @@ def _processors(
         otlp.check()
         processors.append(otlp)
     return processors
+
+
+def _file_processors(file: str | os.PathLike[str] | None, max_bytes: int) -> list[ConfiguredProcessor]:
+    return [] if file is None or _is_disabled() else [DirectSpanProcessor(FileSpanExporter(file, max_bytes))]
 
 
 def _is_sent_to_already(target: OtlpTarget) -> bool:
