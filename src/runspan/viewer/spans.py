@@ -14,7 +14,7 @@ from runspan.payload.text import text_in
 from runspan.rebuild.facts import NAMES, inputs, kind_of, outputs
 from runspan.rebuild.span_data import SpanData, count, from_json, number, plain, structure_in, text
 from runspan.recording.recorded_span import RecordedSpan
-from runspan.semconv.delivery import ORIGINAL_SIZE
+from runspan.semconv.delivery_names import ORIGINAL_SIZE
 
 _LARGEST_EXACT: Final = 2**53  # of integers that JavaScript can hold
 _OPERATIONS: Final = {"invoke_agent": "agent", "invoke_workflow": "graph", "embeddings": "embeddings"}

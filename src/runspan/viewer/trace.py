@@ -12,7 +12,7 @@ from runspan.payload.text import text_in
 from runspan.rebuild.history import Conversations
 from runspan.rebuild.span_data import SpanData
 from runspan.recording.recorded_span import RecordedSpan
-from runspan.semconv.delivery import STARTED
+from runspan.semconv.delivery_names import STARTED
 from runspan.viewer.conversation import Conversation
 from runspan.viewer.spans import ViewedSpan, iso_time, viewed
 from runspan.viewer.timeline import Gap, idle_gaps, mark_critical_path
