@@ -65,6 +65,8 @@ class RunEnder:
         return self._bridge.reading(self._describe_abandoned, run, at_ns)
 
     def _describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
+        if run.is_unseen:
+            return _NOTHING
         write = error_writer(run, self._bridge)
         attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
         return self._complete(run, attributes, at_ns)
@@ -96,6 +98,9 @@ class RunEnder:
         return (run, run.audience.recipients()) if run is not None else (None, table.take_abandoned(run_id))
 
     def _end(self, run: Run, describe: _Describe, event: Event, at_ns: int) -> None:
+        if run.is_unseen:
+            run.table.end(run, _NOTHING, None, at_ns)
+            return
         settings, result = self._bridge.settings, recorded(event.args[0], run.record.transform_outputs)
         write = span_writer(run, self._bridge)
         attributes = run_ends.describe_result(run, describe, result, write)
@@ -108,6 +113,9 @@ class RunEnder:
         run.table.end(run, attributes, "" if is_error else None, at_ns)
 
     def _fail(self, run: Run, error: BaseException, kwargs: Mapping[str, Any], at_ns: int) -> None:
+        if run.is_unseen:
+            run.table.end(run, _NOTHING, None, at_ns)
+            return
         write = error_writer(run, self._bridge)
         attributes, description = run_ends.describe_failure(run, error, kwargs.get("response"), write)
         attributes = {**attributes, **run_ends.streamed_inputs(run, kwargs, span_writer(run, self._bridge))}

@@ -1,6 +1,6 @@
 """Links a run to others of its invocation: span links, attempts, what an agent's subtree used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.trace import Link
@@ -17,13 +17,13 @@ _OPERATIONS_WITH_USAGE: Final = ("invoke_agent", "invoke_workflow")
 _NOTHING: Final[Attributes] = {}
 
 
-def links_to(event: StartEvent) -> Callable[[Run], Sequence[Link]] | None:
-    """Return what finds the links of a run: a tool's to the model that asked for it, a model's to tools it reads."""
+def links_to(run: Run, event: StartEvent) -> Sequence[Link]:
+    """Return the links of a run that starts: a tool's to the model that asked for it, a model's to tools it reads."""
     if (call_id := event.tool_call_id) is not None:
-        return lambda run: _tool_call_links(run).links_of_tool(call_id)
+        return _tool_call_links(run).links_of_tool(call_id)
     if event.kind is CHAT and (call_ids := attempt(_answered_calls, event, default=())):
-        return lambda run: _tool_call_links(run).links_of_model(call_ids)
-    return None
+        return _tool_call_links(run).links_of_model(call_ids)
+    return ()
 
 
 def link_run(run: Run, event: StartEvent) -> None:

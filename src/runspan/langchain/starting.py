@@ -6,7 +6,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 
 from runspan import payload, semconv
 from runspan._guard import attempt
@@ -72,9 +72,8 @@ class RunStarter:
                 start_frames(caller),
                 run_id,
                 None,
-                SpanStart("invocation", SpanKind.INTERNAL, lambda _: _NOTHING),
+                lambda _: SpanStart("invocation", SpanKind.INTERNAL, _NOTHING, is_hidden=True),
                 is_chain=True,
-                is_hidden=True,
                 scope=self._bridge.scope,
             )
             run.audience.ensure_outbox(outbox_here)
@@ -131,7 +130,7 @@ class RunStarter:
         """Record the content that this handler allows of a run whose other handlers leave that to it."""
         bridge, record = self._bridge, run.record
         record.captures, record.is_content_decided = bridge.captures, True
-        if not bridge.captures:
+        if not bridge.captures or run.is_unseen:
             return
         _redact(run, bridge.redactors)
         attributes = self._attributes(event, self._described(event))
@@ -148,40 +147,55 @@ class RunStarter:
 
     def _start(self, tracing: Tracing, run_id: UUID, event: StartEvent) -> Run:
         """Start a run, which becomes current, and record what it is given."""
-        kind = event.kind
-        start = self._described(event)
-        captures, redactors = self._bridge.captures, self._bridge.redactors
-        attributes = self._redacted(self._attributes(event, start))
-        at_start = attributes if "span" in captures else without_content(attributes)
+        kind, bridge = event.kind, self._bridge
         run = tracing.begin(
             event.frames,
             run_id,
             event.parent_run_id,
-            SpanStart(
-                start.name,
-                kind.span_kind,
-                lambda run: self._with_surroundings(run, event, at_start),
-                links_to(event),
-            ),
+            partial(self._span_start, tracing, event),
             is_chain=kind.is_chain,
             is_model=kind.is_model,
-            is_hidden=self._is_hidden(event, start),
-            scope=self._bridge.scope,
+            scope=bridge.scope,
         )
-        run.audience.join(self._bridge)
-        run.record.is_content_decided = self._bridge.decides_content
+        run.audience.join(bridge)
+        run.record.is_content_decided = bridge.decides_content
         run.record.begin(
-            captures=captures,
-            redactors=redactors,
+            captures=bridge.captures,
+            redactors=bridge.redactors,
             describe_abandoned=self._ender.describe_abandoned,
             transform_outputs=event.transform_outputs,
         )
+        run.is_unseen = run.is_unseen or self._is_unseen_within(tracing, run.span)
+        if not run.is_unseen:
+            attempt(link_run, run, event, default=None)
+            attempt(note_prompt, run, event, default=None)
+            bridge.reading(self._record_content, run, event)
+        return run
+
+    def _span_start(self, tracing: Tracing, event: StartEvent, run: Run) -> SpanStart:
+        """Return what the span of a run starts with; nothing is read for one that nobody is to see."""
+        kind, captures = event.kind, self._bridge.captures
+        run.is_unseen = self._is_unseen_within(tracing, run.span)
+        if run.is_unseen:
+            return SpanStart(kind.run_type, kind.span_kind, _NOTHING)
+        start = self._described(event)
+        attributes = self._redacted(self._attributes(event, start))
+        at_start = attributes if "span" in captures else without_content(attributes)
         if at_start is not attributes and captures:
             run.record.add(only_content(attributes))  # for events
-        attempt(link_run, run, event, default=None)
-        attempt(note_prompt, run, event, default=None)
-        self._bridge.reading(self._record_content, run, event)
-        return run
+        return SpanStart(
+            start.name,
+            kind.span_kind,
+            self._with_surroundings(run, event, at_start),
+            links_to(run, event),
+            self._is_hidden(event, start),
+        )
+
+    def _is_unseen_within(self, tracing: Tracing, span: Span) -> bool:
+        """Return whether nothing is recorded of a span and of what starts below it: no span, no metric, no event."""
+        if span.is_recording() or not tracing.is_dropped_below(span.get_span_context()):
+            return False
+        return not self._bridge.signals.are_taken
 
     def _attributes(self, event: StartEvent, start: Start) -> Attributes:
         """Return what the span has from its start, so that samplers see it."""

@@ -95,6 +95,7 @@ class Run:
         "is_inherited",
         "is_model",
         "is_over",
+        "is_unseen",
         "named_parent_id",
         "owns_span",
         "parent",
@@ -142,6 +143,8 @@ class Run:
         self.is_over = False
         self.is_ended = False
         """Whether its span has ended, too, and all is let go."""
+        self.is_unseen = False
+        """Whether nothing is recorded anywhere of it and of what starts within it: no span, no metric, no event."""
         self.is_inherited = False
         """Whether it began before this process was forked: then its parent process ends it."""
         self._proxy: ref[object] | None = None

@@ -20,6 +20,7 @@ from runspan.runs import reaper
 from runspan.runs.current_span import attach, starting
 from runspan.runs.parent import Parent, drop_past, find_parent
 from runspan.runs.run import Run
+from runspan.runs.sampling import dropped_below
 from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.starting_frame import StartFrames
 from runspan.runs.table import RunTable
@@ -36,10 +37,11 @@ class SpanStart(NamedTuple):
 
     name: str
     kind: SpanKind
-    attributes: Callable[[Run], Attributes]
-    """Returns what samplers may see, given the run once it has its parent."""
-    links: Callable[[Run], Sequence[Link]] | None = None
-    """Returns its links, likewise."""
+    attributes: Attributes
+    """What samplers may see."""
+    links: Sequence[Link] = ()
+    is_hidden: bool = False
+    """Whether there is to be no span."""
 
 
 class Tracing:
@@ -49,6 +51,8 @@ class Tracing:
         self.provider = provider
         self.tracer = provider.get_tracer("runspan", __version__)
         self._is_nowhere = isinstance(provider, ProxyTracerProvider)
+        self.is_dropped_below = dropped_below(provider)
+        """Says of a parent whether it is certain that no span below it is sampled."""
         with _tables_lock:
             self.table = _tables.setdefault(provider, table or RunTable())
         _watch_handlers(provider)
@@ -66,10 +70,9 @@ class Tracing:
         frames: StartFrames,
         run_id: UUID,
         parent_id: UUID | None,
-        span: SpanStart,
+        describe: Callable[[Run], SpanStart],
         *,
         is_chain: bool,
-        is_hidden: bool,
         is_model: bool = False,
         scope: Scope = NOBODY,
     ) -> Run:
@@ -81,9 +84,8 @@ class Tracing:
             frames: those that announced the run.
             run_id: the run.
             parent_id: the run that LangChain names as its parent.
-            span: what its span is started with.
+            describe: returns what its span is started with, given the run once it has its parent.
             is_chain: whether LangChain reports the end of the run however it ends.
-            is_hidden: whether the run gets no span.
             is_model: whether it is a call of a model.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
         """
@@ -96,9 +98,10 @@ class Tracing:
         run.parent, run.span = parent.run, parent.span
         self._inherit(run)
         run.audience.listen(scope)
-        run.start_attributes = span.attributes(run)
-        run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
-        self._start_span(run, span, here)
+        start = describe(run)
+        run.start_attributes = start.attributes
+        run.owns_span = not (start.is_hidden or here.get(_SUPPRESSED))
+        self._start_span(run, start, here)
         attach(run, parent.base, here)
         return run
 
@@ -121,11 +124,10 @@ class Tracing:
         parent_span = run.span
         try:
             if run.owns_span:
-                links = start.links(run) if start.links is not None else None
                 context = starting(run, here)
                 # What is measured of the run counts from this moment; a sampler may take its time.
                 run.span = self.tracer.start_span(
-                    start.name, context, start.kind, run.start_attributes, links, start_time=run.started_ns
+                    start.name, context, start.kind, start.attributes, start.links, start_time=run.started_ns
                 )
             self.table.add(run)
         except BaseException:

@@ -53,6 +53,11 @@ class Signals:
             return None
         return run_metrics(provider, legacy_names=self._legacy_names)
 
+    @property
+    def are_taken(self) -> bool:
+        """Whether anybody takes metrics or events."""
+        return self.metrics is not None or self.events.are_taken
+
     def record_end(
         self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None, write: Writer | None
     ) -> None:
