@@ -25,7 +25,7 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
 _ROLE_OF_NOTE: Final = "…"
-_PLAIN: Final[dict[type, str]] = {HumanMessage: "user", SystemMessage: "system"}
+_PLAIN: Final[dict[type, str]] = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -86,19 +86,25 @@ def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole:
     reasons = list(map(finish_reason, generations))
     is_failed = not is_whole or any(reasons)
 
-    def message(index: int) -> MessageDict:
-        missing = "error" if is_failed else _likely_reason(generations[index])
+    def message(index: int) -> MessageDict | TextMessage:
+        generation = generations[index]
         # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.
-        return {**_output_message(generations[index]), "finish_reason": reasons[index] or missing}
+        reason = reasons[index] or ("error" if is_failed else _likely_reason(generation))
+        made = _output_message(generation)
+        if isinstance(made, TextMessage):
+            return TextMessage(made.role, made.text, reason)
+        return {**made, "finish_reason": reason}
 
     return write.json(semconv.OUTPUT_MESSAGES, Items(list(range(len(generations))), message, note=_note))
 
 
 def _message(message: BaseMessage) -> MessageDict | TextMessage:
-    text, role = message.content, _PLAIN.get(type(message))
-    if role is not None and type(text) is str and text and not (message.name or message.additional_kwargs):
-        return TextMessage(role, text)
-    return message_dict(message)
+    role, text = _PLAIN.get(type(message)), message.content
+    if role is None or type(text) is not str or not text or message.name or message.additional_kwargs:
+        return message_dict(message)
+    if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
+        return message_dict(message)
+    return TextMessage(role, text)
 
 
 def _note(text: str) -> MessageDict:
@@ -113,9 +119,9 @@ def _prompt(prompt: str) -> MessageDict:
     return {"role": "user", "parts": _content(prompt)}
 
 
-def _output_message(generation: Generation) -> MessageDict:
+def _output_message(generation: Generation) -> MessageDict | TextMessage:
     if isinstance(generation, ChatGeneration):
-        return message_dict(generation.message)
+        return _message(generation.message)
     return {"role": "assistant", "parts": _content(generation.text)}
 
 

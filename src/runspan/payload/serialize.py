@@ -15,6 +15,7 @@ from langchain_core.messages import BaseMessage
 
 from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
+from runspan.payload.flat import flat_copy
 from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
@@ -26,6 +27,8 @@ DEFAULT_ROOM: Final = 1_000_000
 _MAX_DEPTH: Final = 100
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
+# A dictionary that takes no more than this part of what is left need not be cut, nor any text in it.
+_SHARES_OF_FLAT: Final = 3
 # A text of so many bytes is not cut: names, ids and roles stay, and a note would take as much.
 _SHORT: Final = 96
 # A message or a part of one that is made has its role, its type and some of its text, or is left out.
@@ -34,6 +37,7 @@ _BRACKETS: Final = 3  # with a comma
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
 _NOTE_AS_ITEM: Final = _NOTE + 80
+_FINISH_REASON: Final = len('"finish_reason":,')
 _MESSAGE: Final = len('{"role":"","parts":[{"type":"text","content":}]},')
 
 
@@ -69,6 +73,8 @@ class TextMessage(NamedTuple):
     role: str
     """A word of the conventions."""
     text: str
+    finish_reason: str | None = None
+    """Why a model ended, where it is the model's answer."""
 
 
 class _FullError(Exception):
@@ -147,6 +153,8 @@ class _Walk:
             return self._scalar(value)
         if depth >= _MAX_DEPTH:
             return self._text("<too deep>")
+        if kind is dict and self._redact is None and (copy := self._flat(value)) is not None:
+            return copy
         if id(value) in self._ancestors:
             return self._text("<cycle>")
         self._ancestors.add(id(value))
@@ -205,9 +213,22 @@ class _Walk:
 
     def _text_message(self, message: TextMessage) -> object:
         # A walk through its dictionaries would come to the same, and take four times as long.
-        self._spend(_MESSAGE + len(message.role))
-        part = {"type": "text", "content": self._text(message.text)}
-        return {"role": message.role, "parts": [part]}
+        role, text, reason = message
+        self._spend(_MESSAGE + len(role))
+        made: dict[str, object] = {"role": role, "parts": [{"type": "text", "content": self._text(text)}]}
+        if reason is not None:
+            self._spend(_FINISH_REASON)
+            made["finish_reason"] = self._text(reason)
+        return made
+
+    def _flat(self, value: dict[Any, Any]) -> dict[str, object] | None:
+        # A walk through one would come to the same, and take four times as long.
+        most = self._room // _SHARES_OF_FLAT
+        copy = flat_copy(value, most)
+        if copy is None or (size := len(orjson.dumps(copy)) + 1) > most:
+            return None
+        self._room -= size
+        return copy
 
     def _copy_parts(self, value: Any, depth: int) -> object:
         kind = type(value)
