@@ -242,7 +242,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         starting, is_graph = starting_in_langgraph(frames)
         if is_graph:
             attempt(receive_graph_events, OpenTelemetryCallbackHandler, default=None)
-        transforms = attempt(transforms_of, starting, default=AS_THEY_ARE)
+        transforms = AS_THEY_ARE if starting is None else attempt(transforms_of, starting, default=AS_THEY_ARE)
         graph = starting if is_graph else None
         self._starter.start(StartEvent(CHAIN, frames, serialized, inputs, event, graph, transforms))
 

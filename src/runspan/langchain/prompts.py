@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from runspan import semconv
+from runspan._guard import attempt
 from runspan.attributes import Attributes, PlainAttributes, is_int64
 from runspan.langchain.run_kinds import StartEvent
 from runspan.payload import Kind
@@ -19,9 +20,11 @@ _NO_OWNER: Final = "-"
 
 
 def note_prompt(run: Run, event: StartEvent) -> None:
-    """Remember a prompt that has begun, for the model after it."""
+    """Remember a prompt that has begun, for the model after it; nothing of other runs."""
     if run.parent is not None and run.start_attributes.get(semconv.RUN_TYPE) == Kind.PROMPT:
-        run.parent.invocation.note_prompt(Prompt(_named(event), _variables(event.content)))
+        prompt = attempt(_read, event, default=None)
+        if prompt is not None:
+            run.parent.invocation.note_prompt(prompt)
 
 
 def prompt_of(run: Run, attributes: Attributes) -> Prompt | None:
@@ -50,6 +53,10 @@ def _is_around_alone(run: Run, name: object) -> bool:
     """Return whether a run is that of fallbacks, or of retries, which have the name of what they repeat."""
     # Only a span that records has a name.
     return run.site.module == _FALLBACKS or (name is not None and getattr(run.span, "name", None) == name)
+
+
+def _read(event: StartEvent) -> Prompt:
+    return Prompt(_named(event), _variables(event.content))
 
 
 def _named(event: StartEvent) -> Attributes:

@@ -168,7 +168,7 @@ class RunStarter:
         run.is_unseen = run.is_unseen or self._is_unseen_within(tracing, run.span)
         if not run.is_unseen:
             attempt(link_run, run, event, default=None)
-            attempt(note_prompt, run, event, default=None)
+            note_prompt(run, event)
             bridge.reading(self._record_content, run, event)
         return run
 
@@ -222,8 +222,9 @@ class RunStarter:
         if event.parent_run_id is None and semconv.TAGS in attributes:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
         allowed = None if captures else self._settings.metadata_keys
-        own = attempt(payload.belonging, event.metadata, allowed, default=_NOTHING)
-        own = self._redacted(own)
+        own = _NOTHING
+        if event.metadata is not None:
+            own = self._redacted(attempt(payload.belonging, event.metadata, allowed, default=_NOTHING))
         special = executing_agent(run) if event.kind is TOOL else _NOTHING
         if event.kind.is_model and (prompt := prompt_of(run, attributes)) is not None:
             special = prompt.attributes

@@ -16,23 +16,18 @@ class TraceBudget:
         size: in bytes.
     """
 
-    __slots__ = ("_for_models", "_for_root", "_left")
+    __slots__ = ("_for_models", "_for_root", "left")
 
     def __init__(self, size: int) -> None:
-        self._left = size
+        self.left = size
+        """What may be written, at the top; whoever writes takes it away."""
         self._for_root, self._for_models = size // _FOR_ROOT, size // _FOR_MODELS
 
-    def room(self, *, is_root: bool, is_reserved: bool) -> int:
-        """Return how many bytes a run may write now."""
-        if is_root:
-            return self._left
-        below_root = self._left - self._for_root
+    def room(self, *, is_reserved: bool) -> int:
+        """Return how many bytes a run below the one at the top may write now."""
+        below_root = self.left - self._for_root
         free = below_root - self._for_models
         return max(free, below_root // _SHARE if is_reserved else 0, 0)
-
-    def take(self, size: int) -> None:
-        """Note that so many bytes were written."""
-        self._left -= size
 
 
 class SpanBudget:
@@ -55,9 +50,10 @@ class SpanBudget:
 
     def room(self) -> int:
         """Return how many bytes may be written now."""
-        return min(self._left, self._trace.room(is_root=self._is_root, is_reserved=self.is_reserved))
+        trace = self._trace
+        return min(self._left, trace.left if self._is_root else trace.room(is_reserved=self.is_reserved))
 
     def take(self, size: int) -> None:
         """Note that so many bytes were written."""
         self._left -= size
-        self._trace.take(size)
+        self._trace.left -= size
