@@ -70,7 +70,7 @@ def test_view_prints_a_tree(file):
         f"trace {TRACE_ID:032x} 2026-11-23 00:26:24 1.00 s",
         "? one?",
         "= two",
-        "m-1 1,200 → 34 ✕ 1 error",
+        "m-1 1,200 → 34 tokens ✕ 1 error",
         "agent helper 1.00 s ████████████████",
         "├─ model m-1 first chunk 250 ms 1,200 → 34 400 ms ██████▍",
         "├─ other lookup ✕ error 100 ms ██",
@@ -209,6 +209,8 @@ def test_traces_are_listed_for_scripts(tmp_path):
     assert run("traces", "--errors", "--search", "fast", "--json", "--store", path) == (0, "")
     assert run("traces", "--search", "nobody", "--store", path) == (1, "No trace is like that.\n")
     assert run("traces", "--store", tmp_path / "none")[0] == 1
+    TraceStore(tmp_path / "empty").close()
+    assert "has no traces yet. Start runspan ui" in run("traces", "--store", tmp_path / "empty")[1]
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path):

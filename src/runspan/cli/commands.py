@@ -49,31 +49,6 @@ def main(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 @app.command()
-def view(
-    source: Source,
-    html: Annotated[
-        Path | None, typer.Option(help="Write one self-contained page there instead; - is standard output.")
-    ] = None,
-    trace: Annotated[str, typer.Option(help="Only the trace whose id begins so.")] = "",
-    last: Annotated[int, typer.Option(help="At most so many traces, the latest.", min=1)] = 20,
-    browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-) -> None:
-    """Show the traces in a file or a spool: trees in the terminal, or a page."""
-    with _explained(source):
-        spans = read_source(source)
-    wanted = [each for each in traces_of(spans) if each.id.startswith(trace.lower())]
-    if not wanted:
-        _fail(f"{source} has no spans." if not spans else f"{source} has no trace whose id begins with {trace}.")
-    if html is None and not browser:
-        for each in reversed(wanted[:last]):
-            print_trace(_console, each)
-        return
-    ids = {int(each.id, 16) for each in wanted}
-    page = static_page([span for span in spans if span.trace_id in ids])
-    _write_page(page, html or source.with_name(f"{source.name}.html"), opens=browser)
-
-
-@app.command()
 def demo(
     scene: Annotated[str, typer.Argument(help="agent, stream or graph; all of them if left out.")] = "all",
     folder: Annotated[Path, typer.Option(help="Where trace.html and trace.jsonl are written.")] = Path(),
@@ -103,51 +78,8 @@ def demo(
                 }
             )
     _write_page(static_page(read_source(file)), folder / "trace.html", opens=browser)
-    _console.print(f"The spans are in {file}: runspan view {file}", soft_wrap=True)
-
-
-@app.command()
-def replay(
-    source: Source,
-    handler: Annotated[str, typer.Option(help="A callback handler to drive, as module:Class or module:instance.")] = "",
-    endpoint: Annotated[str, typer.Option(help="An OTLP endpoint to send the spans to.")] = "",
-) -> None:
-    """Drive a callback handler from recorded spans, or send them to an OTLP endpoint."""
-    if bool(handler) == bool(endpoint):
-        _fail("Give one of --handler module:Class and --endpoint URL.")
-    with _explained(source):
-        spans = read_source(source)
-    if handler:
-        from runspan.recording.replay import replay_spans  # noqa: PLC0415  it imports LangChain
-
-        with _explained(source):
-            replay_spans(spans, callbacks=[_loaded(handler)])
-        _console.print(f"{len(spans)} spans replayed.")
-        return
-    from runspan.cli.sending import send  # noqa: PLC0415
-
-    with _explained(endpoint):
-        send(spans, endpoint, _console)
-
-
-@app.command()
-def doctor(
-    endpoint: Annotated[str | None, typer.Option(help="An OTLP endpoint; that of the environment if left out.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="http/protobuf or grpc.")] = None,
-    spool: Annotated[Path | None, typer.Option(help="The folder of a spool to look into.")] = None,
-) -> None:
-    """Say what is set, send one span to the endpoint and say what it answered, each fault with its remedy."""
-    from runspan.cli.doctor import examine  # noqa: PLC0415  it imports the clients
-
-    is_well = True
-    for finding in examine(endpoint, cast("OtlpProtocol | None", protocol), spool):
-        is_well = is_well and finding.state != "bad"
-        line = f"{_SIGNS[finding.state]} {finding.text}"
-        _console.print(line, style=_FINDING_STYLES[finding.state], soft_wrap=True, markup=False)
-        if finding.remedy:
-            _console.print(f"  → {finding.remedy}", soft_wrap=True, markup=False)
-    if not is_well:
-        raise typer.Exit(1)
+    _console.print(f"The spans are in {file}. To see them here: runspan view {file}", soft_wrap=True)
+    _console.print(f"In runspan ui: runspan replay {file} --endpoint http://localhost:4318", soft_wrap=True)
 
 
 @app.command()
@@ -179,6 +111,31 @@ def ui(
 
 
 @app.command()
+def view(
+    source: Source,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one self-contained page there instead; - is standard output.")
+    ] = None,
+    trace: Annotated[str, typer.Option(help="Only the trace whose id begins so.")] = "",
+    last: Annotated[int, typer.Option(help="At most so many traces, the latest.", min=1)] = 20,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Show the traces in a file or a spool: trees in the terminal, or a page."""
+    with _explained(source):
+        spans = read_source(source)
+    wanted = [each for each in traces_of(spans) if each.id.startswith(trace.lower())]
+    if not wanted:
+        _fail(f"{source} has no spans." if not spans else f"{source} has no trace whose id begins with {trace}.")
+    if html is None and not browser:
+        for each in reversed(wanted[:last]):
+            print_trace(_console, each)
+        return
+    ids = {int(each.id, 16) for each in wanted}
+    page = static_page([span for span in spans if span.trace_id in ids])
+    _write_page(page, html or source.with_name(f"{source.name}.html"), opens=browser)
+
+
+@app.command()
 def traces(
     *,
     trace: Annotated[str, typer.Argument(help="The id of a trace to show whole, or how it begins.")] = "",
@@ -207,7 +164,10 @@ def traces(
         found = list(islice(wanted, limit))
         whole = [kept.trace(each["id"]) for each in found] if trace else []
     if not found and not as_json:
-        _fail("No trace is like that.")
+        is_filtered = bool(trace or search or errors or session) or slow is not None
+        _fail(
+            "No trace is like that." if is_filtered else f"{path} has no traces yet. Start runspan ui, and send some."
+        )
     shown = [each for each in whole if each is not None]
     if as_json:
         sys.stdout.writelines(orjson.dumps(each).decode() + "\n" for each in (shown if trace else found))
@@ -216,6 +176,50 @@ def traces(
         print_trace(_console, whole_trace)
     for summary in () if trace else reversed(found):
         print_summary(_console, summary)
+
+
+@app.command()
+def doctor(
+    endpoint: Annotated[str | None, typer.Option(help="An OTLP endpoint; that of the environment if left out.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="http/protobuf or grpc.")] = None,
+    spool: Annotated[Path | None, typer.Option(help="The folder of a spool to look into.")] = None,
+) -> None:
+    """Say what is set, send one span to the endpoint and say what it answered, each fault with its remedy."""
+    from runspan.cli.doctor import examine  # noqa: PLC0415  it imports the clients
+
+    is_well = True
+    for finding in examine(endpoint, cast("OtlpProtocol | None", protocol), spool):
+        is_well = is_well and finding.state != "bad"
+        line = f"{_SIGNS[finding.state]} {finding.text}"
+        _console.print(line, style=_FINDING_STYLES[finding.state], soft_wrap=True, markup=False)
+        if finding.remedy:
+            _console.print(f"  → {finding.remedy}", soft_wrap=True, markup=False)
+    if not is_well:
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    source: Source,
+    handler: Annotated[str, typer.Option(help="A callback handler to drive, as module:Class or module:instance.")] = "",
+    endpoint: Annotated[str, typer.Option(help="An OTLP endpoint to send the spans to.")] = "",
+) -> None:
+    """Drive a callback handler from recorded spans, or send them to an OTLP endpoint."""
+    if bool(handler) == bool(endpoint):
+        _fail("Give one of --handler module:Class and --endpoint URL.")
+    with _explained(source):
+        spans = read_source(source)
+    if handler:
+        from runspan.recording.replay import replay_spans  # noqa: PLC0415  it imports LangChain
+
+        with _explained(source):
+            replay_spans(spans, callbacks=[_loaded(handler)])
+        _console.print(f"{len(spans)} spans replayed.")
+        return
+    from runspan.cli.sending import send  # noqa: PLC0415
+
+    with _explained(endpoint):
+        send(spans, endpoint, _console)
 
 
 def _loaded(name: str) -> Any:

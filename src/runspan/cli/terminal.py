@@ -32,7 +32,8 @@ def print_trace(console: Console, trace: ViewedTrace) -> None:
     for span in trace.spans:
         if span.error is not None:
             errors.add_row(Text("✕", style="red"), Text(_error(span), style="red"))
-    console.print(Group(_head(summary_of(trace)), _tree(trace, console.width), errors, Text("")))
+    parts = (_head(summary_of(trace)), _tree(trace, console.width), *((errors,) if errors.rows else ()))
+    console.print(Group(*parts, Text("")))
 
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
@@ -44,7 +45,7 @@ def _head(summary: Mapping[str, Any]) -> RenderableType:
     total, errors = summary["total"], summary["total"].get("errors")
     facts = [
         ", ".join(summary["models"]),
-        tokens(total),
+        f"{tokens(total)} tokens" if tokens(total) else "",
         cost(total.get("cost"), summary["currency"]),
         f"✕ {errors} error{'s' * (errors > 1)}" if errors else "",
         f"session {summary['session']}" if summary["session"] else "",
@@ -66,7 +67,7 @@ def _one_line(text: Text) -> Text:
 
 def _tree(trace: ViewedTrace, width: int) -> Table:
     has_bars = width >= _NARROWEST_WITH_BARS
-    table = Table.grid(padding=(0, 1), expand=True)
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

@@ -184,7 +184,7 @@ function glimpse(each) {
   const texts = parts(each).map((part) => {
     if (part?.type === "tool_call") return `calls ${part.name}`;
     if (part?.type === "tool_call_response") return typeof part.response === "string" ? part.response : JSON.stringify(part.response);
-    return typeof part?.content === "string" ? part.content : "";
+    return typeof part?.content === "string" && part.type !== "reasoning" ? part.content : "";
   });
   return unmarked(texts.filter(Boolean).join(" · "));
 }

@@ -55,7 +55,7 @@ function* namedFolds(element) {
   }
 }
 
-/** Return a function that works again and again while it is asked to, never twice at once. */
+/** Return a function that works again and again while it is asked to, never twice at once, and half of the time at most. */
 function oneAtATime(work) {
   let isWorking = false;
   let isWanted = false;
@@ -66,7 +66,9 @@ function oneAtATime(work) {
     try {
       while (isWanted) {
         isWanted = false;
+        const began = performance.now();
         await work();
+        await new Promise((resolve) => setTimeout(resolve, performance.now() - began));
       }
     } finally {
       isWorking = false;
