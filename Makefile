@@ -79,8 +79,13 @@ bench: $(VENV)/.dev  ## measure what an invocation costs, beside bare spans and 
 instructions: $(VENV)/.dev  ## count the bytecodes of an invocation, compare with those that are kept; KEEP=1 keeps them
 	@$(BIN)/python -m benchmarks.instructions $(if $(KEEP),--keep)
 
-docs: $(VENV)/.dev  ## write docs/telemetry.md from the table of names
-	@$(BIN)/python docs/make_telemetry.py
+.venv-docs/.docs: pyproject.toml
+	$(call venv,.venv-docs,-e '.[docs]')
+
+PAGES := telemetry settings api
+docs: .venv-docs/.docs  ## write the pages that are made from the code, and build the site of docs/ into site/
+	@for page in $(PAGES); do .venv-docs/bin/python devtools/$${page}_page.py || exit 1; done
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 
 integrations: .venv-integrations/.integrations  ## record anew what packages of providers hand to callbacks
 	@.venv-integrations/bin/python devtools/record_integrations.py 2>/dev/null
@@ -178,4 +183,4 @@ coverage: $(VENV)/.dev  ## list the lines that no fast test runs
 	@$(BIN)/python $(PYTEST) -q --cov=runspan --cov-report=term-missing:skip-covered
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site

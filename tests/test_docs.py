@@ -41,10 +41,22 @@ def test_the_files_that_a_document_names_exist(document):
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_the_page_of_names_is_not_stale():
-    """docs/telemetry.md is what `make docs` writes."""
-    made = runpy.run_path(str(ROOT / "docs" / "make_telemetry.py"))["text"]()
-    assert (ROOT / "docs" / "telemetry.md").read_text() == made, "run `make docs`"
+@pytest.mark.parametrize("page", ["api", "settings", "telemetry"])
+def test_the_pages_that_are_made_are_not_stale(page):
+    """A page that is made from the code is what `make docs` writes."""
+    made = runpy.run_path(str(ROOT / "devtools" / f"{page}_page.py"))["text"]()
+    assert (ROOT / "docs" / f"{page}.md").read_text() == made, "run `make docs`"
+
+
+def test_every_page_is_in_the_navigation():
+    """Each page of docs/ is listed in mkdocs.yml."""
+    listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE))
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} == listed
+
+
+def test_the_readme_takes_two_screens():
+    """The README has at most 120 lines; what is longer is a page."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def test_every_name_is_written_by_live_spans():

@@ -149,7 +149,7 @@ def test_names_are_bounded():
     create_agent(Model(), [], name=long).invoke({"messages": []}, {"callbacks": [handler]})
     RunnableLambda(lambda _: dispatch_custom_event(long, {})).invoke("x", config)
     assert len(tracing.spans) >= 9
-    assert max(len(span.name) for span in tracing.spans) == len("execute_tool ") + 1_000
+    assert max(len(span.name) for span in tracing.spans) <= len("invoke_workflow ") + 1_000
     recorded = [span.attributes for span in tracing.spans] + [each["attributes"] for each in events.records]
     lengths = {}
     for name, value in itertools.chain.from_iterable(attributes.items() for attributes in recorded):

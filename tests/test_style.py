@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import runspan
-from runspan import Settings
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "runspan"
@@ -83,16 +82,6 @@ def test_lists_of_arguments_begin_in_lower_case():
                 for entries in lists:
                     capitals = re.findall(r"^    [\w*]+: [A-Z][a-z]*\b", entries.split("\n\n")[0], flags=re.MULTILINE)
                     assert capitals == [], f"{path.name}: {documented.name}"
-
-
-def test_the_readme_lists_every_setting():
-    """Each option stands in the README's table with its variable and default."""
-    readme = (ROOT / "README.md").read_text()
-    for name, field in Settings.model_fields.items():
-        row = next((line for line in readme.splitlines() if line.startswith(f"| `{name}`")), "")
-        assert row, f"{name} needs a row in the README's table of settings"
-        assert all(f"`{variable}`" in row for variable in field.validation_alias.choices)
-        assert f"`{field.default}`" in row
 
 
 def test_the_readme_is_true():

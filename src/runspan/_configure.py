@@ -274,15 +274,24 @@ def _before(service_name: str | None, resource_attributes: Mapping[str, Attribut
 
 
 def _provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:
+    named = {} if service_name is None else {SERVICE_NAME: service_name}
+    wanted = {**resource_attributes, **named}
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
-        provider = _new_provider(service_name, resource_attributes)
-    elif service_name is not None or resource_attributes:
+        provider = TracerProvider(resource=Resource.create(wanted))
+        trace.set_tracer_provider(provider)
+    elif not _has_attributes(provider, wanted):
         _logger.warning(
             "service_name and resource_attributes have no effect: a tracer provider is already set, and its"
             " resource can't be changed. Give them where that provider is made."
         )
     return provider
+
+
+def _has_attributes(provider: trace.TracerProvider, wanted: Mapping[str, AttributeValue]) -> bool:
+    """Return whether a resource has these attributes, as that of a provider does which an earlier call has set."""
+    has = provider.resource.attributes if isinstance(provider, TracerProvider) else {}
+    return all(has.get(name) == value for name, value in Resource(wanted).attributes.items())
 
 
 def _slot_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
@@ -298,10 +307,3 @@ def _slot_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
     by_provider[provider] = ReplaceableSpanProcessor()
     provider.add_span_processor(by_provider[provider])
     return by_provider[provider]
-
-
-def _new_provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:
-    named = {} if service_name is None else {SERVICE_NAME: service_name}
-    provider = TracerProvider(resource=Resource.create({**resource_attributes, **named}))
-    trace.set_tracer_provider(provider)
-    return provider

@@ -22,7 +22,7 @@ ConfiguredProcessor = DeliveringSpanProcessor | DirectSpanProcessor
 class Handle:
     """What ``configure`` has set up, to flush it, shut it down and count its spans; never made by hand.
 
-    As a context manager it shuts down at the end of the block. At the end of the process it delivers by itself.
+    As a context manager it shuts down at the end of the block. At the end of the process it does so by itself.
 
     Attributes:
         tracer_provider: the provider whose spans are delivered: the application's if it had set one, else a new one.
@@ -63,7 +63,9 @@ class Handle:
         return sum((each.stats() for each in delivering), Stats())
 
     def shutdown(self, timeout: float = 4) -> bool:
-        """Deliver what can be delivered in time, and stop; the tracer provider stays.
+        """End what is open on the tracer provider, as abandoned, deliver what can be delivered in time, and stop.
+
+        The tracer provider and the handlers stay: after another ``configure`` their spans are delivered again.
 
         Args:
             timeout: seconds, for all of it.

@@ -1,4 +1,5 @@
 """Writes docs/telemetry.md from the table of names: ``make docs``."""
+# ruff: noqa: INP001  a script
 
 from pathlib import Path
 from typing import Final
@@ -8,13 +9,13 @@ from runspan.semconv.name_table import NAMES, Level, Name, NameKind
 
 # Each of these enters its names into the table.
 _SIGNALS: Final = (event_names, metric_names, delivery_names)
-TARGET: Final = Path(__file__).parent / "telemetry.md"
+TARGET: Final = Path(__file__).parent.parent / "docs" / "telemetry.md"
 
 _HEAD: Final = f"""\
 # Telemetry
 
 Every attribute, event and metric that runspan writes. This file is made from
-[src/runspan/semconv](../src/runspan/semconv) by `make docs`; the names under `gen_ai` are those of
+`src/runspan/semconv` by `make docs`; the names under `gen_ai` are those of
 `{SCHEMA_URL}`.
 
 ## Spans
@@ -53,7 +54,8 @@ def text() -> str:
 
 
 def _those(kind: NameKind, *, ours: bool | None = None) -> list[Name]:
-    return [each for each in NAMES if each.kind is kind and ours in {None, each.level is Level.OURS}]
+    # By name, as their order in the table is that in which files were imported.
+    return sorted(each for each in NAMES if each.kind is kind and ours in {None, each.level is Level.OURS})
 
 
 def _section(title: str, names: list[Name]) -> list[str]:

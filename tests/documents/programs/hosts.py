@@ -1,0 +1,19 @@
+"""docs/hosts.md: a server that ends while a run is open, and a function that is called."""
+
+from fastapi.testclient import TestClient
+from langchain_core.runnables import RunnableLambda
+
+import runspan
+from tests.documents.code_blocks import code_blocks
+
+server, function = code_blocks("docs/hosts.md")
+chain = RunnableLambda(lambda given: given, name="answer")
+
+exec(server, globals())
+with TestClient(globals()["FastAPI"](lifespan=globals()["lifespan"])):
+    left = chain.stream("the question", {"callbacks": [runspan.OpenTelemetryCallbackHandler()]})
+    next(left)
+
+exec(function, globals())
+assert globals()["lambda_handler"]({"question": "why"}, None) == "why"
+assert globals()["handle"].stats().sent == 1
