@@ -259,6 +259,29 @@ def test_who_configures_again_loses_nothing():
     }
 
 
+def test_a_shutdown_ends_what_is_open():
+    """An app may end and start again, as in a lifespan: what is open at its end is delivered, the handler goes on."""
+    with HttpReceiver() as receiver:
+        ended = run_python(
+            f"""
+            from langchain_core.runnables import RunnableLambda
+            from runspan import OpenTelemetryCallbackHandler
+
+            config = {{"callbacks": [OpenTelemetryCallbackHandler()]}}
+            for _ in range(2):
+                with configure(endpoint={receiver.endpoint!r}, service_name="app", resource_attributes={{"a": [1]}}):
+                    left = RunnableLambda(lambda x: x, name="left").stream("the question", config)
+                    emit(next(left))
+            emit(list(left))
+            """
+        )
+        spans = receiver.received()
+    assert ended.emitted == ["the question", "the question", []]
+    assert ended.stderr == []
+    assert [span["name"] for span in spans] == ["left", "left"]
+    assert {span["attributes"]["langchain.run.outcome"] for span in spans} == {"abandoned"}
+
+
 def test_a_shutdown_tells_whether_all_arrived(tmp_path):
     """It does what a flush does: False where spans are lost, or wait on disk; True for what the console printed."""
     with socket.socket() as bound:

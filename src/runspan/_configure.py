@@ -267,15 +267,14 @@ def _before(service_name: str | None, resource_attributes: Mapping[str, Attribut
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         return Before()
-    ignores_resource = service_name is not None or bool(resource_attributes)
+    ignores_resource = not _has_attributes(provider, _named(service_name, resource_attributes or {}))
     if provider in by_provider:  # this is not the first call
         return replace(_Present.before, ignores_resource=ignores_resource)
     return Before(True, runs_begun(provider), ignores_resource)
 
 
 def _provider(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> trace.TracerProvider:
-    named = {} if service_name is None else {SERVICE_NAME: service_name}
-    wanted = {**resource_attributes, **named}
+    wanted = _named(service_name, resource_attributes)
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         provider = TracerProvider(resource=Resource.create(wanted))
@@ -286,6 +285,10 @@ def _provider(service_name: str | None, resource_attributes: Mapping[str, Attrib
             " resource can't be changed. Give them where that provider is made."
         )
     return provider
+
+
+def _named(service_name: str | None, resource_attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+    return resource_attributes if service_name is None else {**resource_attributes, SERVICE_NAME: service_name}
 
 
 def _has_attributes(provider: trace.TracerProvider, wanted: Mapping[str, AttributeValue]) -> bool:

@@ -74,6 +74,8 @@ class Handle:
             Whether all was delivered, as ``force_flush`` has it.
         """
         deadline = time.monotonic() + checked_seconds("timeout", timeout)
+        if self.is_open:
+            end_open_runs(self.tracer_provider)
         self.is_open = False
         delivered = [processor.close(max(deadline - time.monotonic(), 0)) for processor in self._processors]
         not_at_exit(self._close_everything)
