@@ -12,6 +12,7 @@ def test_traces_appear_as_they_come(ui, open_page):
     """The list shows a new trace without being asked, and an open trace its new spans; what is chosen stays chosen."""
     page = open_page(ui.url)
     page.get_by_text("No traces yet").wait_for()
+    expect(page.locator(".empty code").first).to_have_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={ui.url.rstrip('/')}")
     page.get_by_text("● live").wait_for()
     ui.send(agent_trace()[:3])
     page.locator(".traces a").click()

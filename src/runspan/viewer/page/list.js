@@ -40,7 +40,11 @@ function showList(main, summaries) {
 }
 
 function nothing(summaries) {
-  return h("p.empty", {}, summaries.length ? "No trace has that." : "No traces yet. They appear here as they come.");
+  if (summaries.length) return h("p.empty", {}, "No trace has that.");
+  const variable = `OTEL_EXPORTER_OTLP_ENDPOINT=${location.origin}`;
+  const python = `runspan.configure(endpoint="${location.origin}")`;
+  const way = (code) => h("p", {}, h("code", {}, code), " ", copyButton(code));
+  return h("div.empty", {}, h("p", {}, "No traces yet. They appear here as they come, from whatever sends OTLP to this address:"), way(variable), way(python));
 }
 
 function chosen(summaries) {
