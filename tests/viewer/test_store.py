@@ -142,3 +142,12 @@ def test_what_is_no_store_stays_as_it_is(tmp_path):
     with pytest.raises(ValueError, match=r"prices.csv is no store of traces"):
         TraceStore(path)
     assert path.read_text() == "a,b\n" * 1000
+
+
+def test_a_store_of_another_version_is_refused(tmp_path):
+    """Tables that an earlier version made are not written to: the error says what to do."""
+    path = tmp_path / "traces.sqlite3"
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.executescript("CREATE TABLE traces (id TEXT); PRAGMA user_version = 1;")
+    with pytest.raises(ValueError, match=r"written by another version of runspan. Remove it, or name another"):
+        TraceStore(path)

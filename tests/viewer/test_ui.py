@@ -3,13 +3,16 @@
 import gzip
 import http.client
 import json
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 
+import grpc
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
@@ -155,3 +158,16 @@ def test_a_hundred_thousand_spans_in_a_bounded_store(start, tmp_path):
     assert len(lines) == 1000
     assert ui.ask("GET", f"/api/traces/{1:032x}/otlp")[1] == b""
     assert (tmp_path / "traces.sqlite3").stat().st_size <= 11_000_000
+
+
+def test_a_store_that_fails_has_exporters_try_again(start, tmp_path):
+    """Who sends is answered with what happened and asked to try again, over both protocols; the server goes on."""
+    ui = start()
+    with closing(sqlite3.connect(tmp_path / "traces.sqlite3")) as other:
+        other.execute("DROP TABLE spans")
+    status, reason = ui.ask("POST", "/v1/traces", otlp_line(recorded(1)), content_type="application/json")
+    assert (status, b"The store of traces failed: no such table: spans." in reason) == (503, True)
+    with grpc.insecure_channel(f"127.0.0.1:{ui.grpc_port}") as channel, pytest.raises(grpc.RpcError) as raised:
+        TraceServiceStub(channel).Export(otlp_request([recorded(1)]))
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert ui.ask("GET", "/")[0] == 200

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,10 +17,9 @@ from runspan.viewer.trace import ViewedTrace, summary_of, trace_of
 
 MAX_BYTES: Final = 1_000_000_000
 
-_FORMAT: Final = 1
 _KEPT: Final = 0.9  # of the bytes, once there were too many, so that not each span has to make room
 _BUSY_SECONDS: Final = 10.0
-_SCHEMA: Final = f"""
+_SCHEMA: Final = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -32,12 +32,14 @@ CREATE INDEX IF NOT EXISTS traces_change ON traces (change);
 CREATE TABLE IF NOT EXISTS spans (
     trace TEXT NOT NULL, id INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (trace, id)
 );
-PRAGMA user_version = {_FORMAT};
 """
+_FORMAT: Final = zlib.crc32(_SCHEMA.encode()) & 0x7FFF_FFFF  # so that none is changed and keeps its number
 
 
 class TraceStore:
     """Traces on disk; threads and processes may use it at once. It holds prompts, and is its user's alone.
+
+    What can't be read or written later raises ``sqlite3.Error``: a full disk, a damaged file.
 
     Args:
         path: the file; made if it is missing, and its folder, too.
@@ -60,7 +62,7 @@ class TraceStore:
             (found,) = self._connection.execute("PRAGMA user_version").fetchone()
             if found not in (0, _FORMAT):
                 raise ValueError(f"{path} was written by another version of runspan. Remove it, or name another file.")
-            self._connection.executescript(_SCHEMA)
+            self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORMAT};")
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path} is no store of traces ({error}). Name another file.") from error
 

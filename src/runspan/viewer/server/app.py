@@ -1,6 +1,8 @@
 """The page, live, and the receiver of OTLP over HTTP: one application on one port."""
 
 import asyncio
+import logging
+import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
@@ -27,6 +29,9 @@ from runspan.viewer.page import live_page
 from runspan.viewer.store import TraceStore
 
 MAX_BODY_BYTES: Final = 64 * 1024**2
+STORE_FAILED: Final = (
+    "The store of traces failed: %s. Is its disk full, or the file damaged? Then name another with --store."
+)
 
 _LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 _MOST_LISTED: Final = 1000
@@ -40,6 +45,8 @@ _HEADERS: Final = {
 }
 # What JSON of another shape runs into.
 _WRONG_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError, RecursionError, DecodeError)
+
+_log = logging.getLogger(__name__)
 
 
 def make_app(store: TraceStore, hosts: Iterable[str] = ()) -> Starlette:
@@ -60,7 +67,14 @@ def make_app(store: TraceStore, hosts: Iterable[str] = ()) -> Starlette:
             Route("/v1/traces", views.receive, methods=["POST"]),
         ],
         middleware=[Middleware(_OwnPagesOnly, hosts=_LOCAL | {each.lower() for each in hosts})],
+        exception_handlers={sqlite3.Error: _store_failed},
     )
+
+
+async def _store_failed(_: Request, error: Exception) -> Response:
+    # An exporter tries again after a 503.
+    _log.error(STORE_FAILED, error)
+    return PlainTextResponse(f"{STORE_FAILED % error}\n", 503)
 
 
 class _OwnPagesOnly:

@@ -1,10 +1,12 @@
 """Both servers: HTTP for the page and OTLP, gRPC for OTLP alone."""
 
 import errno
+import logging
 import socket
+import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent import futures
-from typing import Any, Final
+from typing import Final
 
 import grpc
 import uvicorn
@@ -18,12 +20,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 
 from runspan.recording.otlp_file import read_recording
-from runspan.viewer.server.app import MAX_BODY_BYTES, make_app
+from runspan.viewer.server.app import MAX_BODY_BYTES, STORE_FAILED, make_app
 from runspan.viewer.server.port_owner import port_owner
 from runspan.viewer.store import TraceStore
 
 _GRPC_THREADS: Final = 4
 _HIGHEST_PORT: Final = 65_535
+
+_log = logging.getLogger(__name__)
 
 
 def serve(
@@ -72,9 +76,13 @@ class _Receiver(TraceServiceServicer):
     def Export(  # noqa: N802  gRPC's name
         self,
         request: ExportTraceServiceRequest,
-        context: Any,  # noqa: ARG002  the same
+        context: grpc.ServicerContext,
     ) -> ExportTraceServiceResponse:
-        self._store.add(read_recording([request]))
+        try:
+            self._store.add(read_recording([request]))
+        except sqlite3.Error as error:
+            _log.error(STORE_FAILED, error)
+            context.abort(grpc.StatusCode.UNAVAILABLE, STORE_FAILED % error)  # an exporter tries again
         return ExportTraceServiceResponse()
 
 
