@@ -130,6 +130,22 @@ class Item:
         return Item
 
 
+def test_numbers_of_metadata():
+    """Numbers are recorded as they are, those that JSON and receivers lack as texts."""
+    numbers = {
+        "half": 0.5,
+        "nan": float("nan"),
+        "low": float("-inf"),
+        "numpy": np.float64(2.5),
+        "yes": True,
+        "far": 2**70,
+    }
+    tracing = Tracing(Settings(metadata_keys=tuple(numbers)))
+    Model().invoke("x", {"metadata": numbers, **tracing.config})
+    found = {name: tracing.one("chat").attributes.get(f"langchain.metadata.{name}") for name in numbers}
+    assert found == {"half": 0.5, "nan": "nan", "low": "-inf", "numpy": 2.5, "yes": True, "far": f'"{2**70}"'}
+
+
 def test_names_are_bounded():
     """Names of spans, runs, models, tools, nodes, agents, prompts and errors that are far too long are cut."""
     tracing, events, long = Tracing(), Logger(), "n" * 1_000_000

@@ -165,14 +165,19 @@ def test_attributes_set_on_the_current_span_reach_the_run(tracing):
         span.add_event("cached")
         span.update_name("renamed")
         span.record_exception(ValueError("handled"))
+        span.add_link(other.get_span_context())
+        span.set_status(trace.StatusCode.ERROR, "too late")
         assert span.is_recording()
         assert span.name == "renamed"
         assert dict(span.attributes)["user.id"] == "u1"
         span.end()
         return x
 
+    other = tracing.tracer.start_span("other")
     RunnableLambda(run, name="outer").invoke("x", tracing.config)
     span = tracing.one("renamed")
+    assert [link.context for link in span.links] == [other.get_span_context()]
+    assert (span.status.status_code, span.status.description) == (trace.StatusCode.ERROR, "too late")
     assert span.attributes["user.team"] == "t1"
     assert [event.name for event in span.events] == ["cached", "exception"]
 

@@ -176,6 +176,26 @@ def test_a_text_fits(text, room):
         assert kept == payload.clean(text)
 
 
+@pytest.mark.parametrize("text", [json.dumps({"a": "x" * 500, "b": [1, 2]}), "word " * 100])
+@pytest.mark.parametrize("room", [0, 1, 30, 100, 1_000])
+def test_what_is_written_again_fits(text, room):
+    """What was written under one name fits what is left for it under another, and JSON stays JSON."""
+    again = Writer(attribute_bytes=room).again("again", text).get("again", "")
+    assert len(again.encode()) <= room
+    assert room < 1_000 or again == text
+    if again and text.startswith("{"):
+        json.loads(again)
+    assert room < 100 or again
+
+
+@pytest.mark.parametrize("size", [99_999, 100_001, 5_000_000])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_that_are_too_many(kind, size):
+    """Bytes beyond a hundred thousand are counted, not recorded, unless they are a medium; fewer are text or base64."""
+    written = json.loads(to_json(kind(b"a" * size)))
+    assert written == ("a" * size if size < 100_000 else f"<{size:,} bytes>")
+
+
 def test_a_cut_result_that_is_json_stays_json():
     """A tool's result that is JSON as a text is cut inside; a plain text is cut at its end."""
     rows = json.dumps([{"name": f"row {number}"} for number in range(1_000)])

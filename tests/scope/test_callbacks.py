@@ -5,6 +5,7 @@ import contextvars
 import logging
 
 import pytest
+from langchain_core.agents import AgentAction, AgentFinish
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
@@ -83,6 +84,32 @@ async def test_a_flush_of_what_never_ends(tracing):
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     assert await handler.aflush() is True
+
+
+async def test_a_processor_waits_for_its_async_handlers(tracing):
+    """``aflush`` of a ``CallbackSpanProcessor`` is over when its handlers have heard what happened until then."""
+    slow = Slow()
+    processor = CallbackSpanProcessor([slow])
+    handler = OpenTelemetryCallbackHandler(span_processors=[processor], tracer_provider=tracing.provider)
+    await body(tracing, "work").ainvoke("x", {"callbacks": [handler]})
+    assert await processor.aflush() is True
+    assert [note[0] for note in slow.noted] == ["work started", "x ended"]
+
+
+def test_what_agents_of_the_classic_kind_do_is_forwarded(tracing):
+    """Callback handlers hear of the actions and the end of an agent, within the run that LangChain names."""
+    driven = Driven()
+    handler = listener(tracing, driven)
+
+    def act(x, run_manager):
+        run_manager.on_agent_action(AgentAction("look", x, "log"))
+        run_manager.on_agent_finish(AgentFinish({"output": x}, "log"))
+        return x
+
+    RunnableLambda(act, name="agent").invoke("x", {"callbacks": [handler]})
+    assert driven.events[1:3] == ["on_agent_action", "on_agent_finish"]
+    assert driven.one("on_agent_action").args == (AgentAction("look", "x", "log"),)
+    assert driven.one("on_agent_finish").kwargs["run_id"] == driven.one("on_chain_start").kwargs["run_id"]
 
 
 def test_the_end_of_the_loop(tracing):

@@ -221,6 +221,7 @@ def test_the_limits_are_kept_beside_the_callers_baggage(tracing):
         ({"attributes": {"": "x"}}, TypeError, r"attributes has '' for a name"),
         ({"attributes": {"a": None}}, TypeError, r"attributes\['a'\] is None; give a text"),
         ({"attributes": {"a": {"b": 1}}}, TypeError, r"attributes\['a'\] is \{'b': 1\}"),
+        ({"attributes": {"a": 2**63}}, ValueError, r"attributes\['a'\] is 9223372036854775808; OpenTelemetry holds"),
         ({"attributes": {"a": [1, "x"]}}, TypeError, r"attributes\['a'\] is \[1, 'x'\]"),
         ({"propagate": "tenant"}, TypeError, r"propagate is 'tenant'; give a list"),
         ({"propagate": ["tenant"]}, ValueError, r"propagate names 'tenant', which is none of attributes"),

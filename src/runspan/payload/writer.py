@@ -111,7 +111,7 @@ class Writer:
         room = self._room()
         if _size(text) <= room:
             return self._spend(name, text)
-        if (parsed := _json_in(text, room)) is not None:
+        if (parsed := _json_in(text, len(text))) is not None:  # it was cut to what an attribute may take
             return self._spend(name, to_json(parsed, room) if room > 1 else "")
         return self._spend(name, fitted(text, room, size=_size))
 
