@@ -22,7 +22,7 @@ DOCUMENTS = [
 ]
 # What documents name a file by, if not from the top: its place below one of these, or its name alone.
 TOPS = [ROOT / each for each in ("src", "tests", "docs", "e2e", "collector-config")]
-NO_FILES_OF_OURS = {"gunicorn.conf.py"}
+NO_FILES_OF_OURS = {"gunicorn.conf.py", "site/"}  # of users, and what is made
 FILE = re.compile(r"\w[\w./-]*(?:\.(?:py|md|yaml|yml|toml|txt|json|mod|xml)|/)")
 
 
