@@ -20,8 +20,8 @@ from benchmarks.workloads import Workload, workloads
 
 def times(workload: Workload, config: dict[str, Any], seconds: float) -> list[float]:
     """Return the microseconds of each invocation, at least one, of calls during some seconds."""
-    # A full collection looks through all that LangChain's modules hold, and comes to whom it may: one in two calls of 200
-    # invocations has one, and it takes as long as they do. What is there already is left out.
+    # A full collection looks through all that LangChain's modules hold, and takes as long as 200 invocations; which of
+    # them has one is chance. What is there already is left out.
     gc.collect()
     gc.freeze()
     measured: list[float] = []

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from runspan import semconv
 from runspan.attributes import AttributeValue, PlainAttributes
-from runspan.payload.stored import stored_pairs
+from runspan.payload.stored import stored_dict
 from runspan.payload.text import name_in
 
 _Mapping = Mapping[str, Any] | None
@@ -57,9 +57,9 @@ def _fields(model: object) -> Mapping[str, Any]:
 def server(*sources: _Mapping) -> PlainAttributes:
     """Return address and port of the server that a model was given; sources before others win."""
     for source in sources:
-        pairs = dict(stored_pairs(source, _MOST_ARGUMENTS) or ())
-        for key in _address_keys(tuple(pairs)):
-            if (url := name_in(pairs[key])) and (found := _address(url)):
+        arguments = stored_dict(source, _MOST_ARGUMENTS)
+        for key in _address_keys(tuple(arguments)):
+            if (url := name_in(arguments.get(key))) and (found := _address(url)):
                 return dict(found)
     return {}
 

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from runspan import semconv
 from runspan.attributes import AttributeValue, PlainAttributes, is_int64
-from runspan.payload.stored import stored_items, stored_pairs
+from runspan.payload.stored import stored_dict, stored_items
 from runspan.payload.text import describe_all, name_at, name_in, text_in
 
 _Mapping = Mapping[str, Any] | None
+_MOST_PARAMETERS: Final = 1_000
 _Reader = Callable[[Any], AttributeValue | None]
 
 
@@ -44,9 +45,9 @@ def service_tier(invocation_params: _Mapping) -> str | None:
 def _read(
     source: object, readers: Mapping[str, tuple[str, _Reader]], attributes: PlainAttributes, depth: int = 0
 ) -> None:
-    pairs = dict(stored_pairs(source) or ())
-    for key in _known_keys(tuple(pairs)):
-        value = pairs[key]
+    given = stored_dict(source, _MOST_PARAMETERS)
+    for key in _known_keys(tuple(given)):
+        value = given.get(key)
         if value is None:
             continue
         if key in readers:

@@ -56,8 +56,9 @@ def _is_array(value: Any) -> bool:
 
 @_simpler.register
 def _(message: BaseMessage) -> object:
-    kept = ("name", "id", "tool_calls", "tool_call_id")
-    named = {name: found for name in kept if (found := getattr(message, name, None))}
+    # Not by getattr(): that pydantic has no such field costs it as much as all the rest.
+    kept, fields = ("name", "id", "tool_calls", "tool_call_id"), vars(message)
+    named = {name: found for name in kept if (found := fields.get(name))}
     return {"type": message.type, "content": message.content, **named}
 
 

@@ -29,6 +29,13 @@ def stored_pairs(value: object, most: int | None = None) -> list[tuple[Any, Any]
     return list(pairs if most is None else islice(pairs, most))
 
 
+def stored_dict(value: Any, most: int) -> dict[Any, Any]:
+    """Return a dictionary of at most so many keys as it is, of any other one a copy, empty for any other value."""
+    if type(value) is dict and len(value) <= most:
+        return value
+    return dict(stored_pairs(value, most) or ())
+
+
 def stored_length(value: Any) -> int | None:
     """Return how many items or keys a list, tuple, set, deque or dictionary has, also a subclass; None otherwise."""
     kind = type(value)

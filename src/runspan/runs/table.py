@@ -56,6 +56,8 @@ class DetachedModels:
 
     def discard(self, run: Run) -> None:
         """Leave out a run that ends, if it is one of them."""
+        if not self._by_id:
+            return
         self._by_id.pop(run.run_id, None)
         if self._by_frame.get(run.site.frame_id) is run:
             del self._by_frame[run.site.frame_id]
