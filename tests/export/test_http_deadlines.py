@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from runspan.export.otlp.result import Retryable
+from runspan.export.otlp.result import Retryable, Success
 from tests.export import clients
 from tests.export.clients import (
     ALL,
@@ -16,7 +16,7 @@ from tests.export.clients import (
     request_of,
     unlike_any_other,
 )
-from tests.otlp_receivers import WireReceiver, read_http_request
+from tests.otlp_receivers import HttpReceiver, WireReceiver, read_http_request
 
 certificates, trusted, client_of = clients.certificates, clients.trusted, clients.client_of  # fixtures
 TIME_IS_OVER = Retryable("no answer within 0.3 s")
@@ -125,6 +125,17 @@ def test_a_resolver_of_the_application_that_fails(client_of, monkeypatch, error)
     client = client_of("http://localhost:4318")
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     assert client.send(request_of("a")) == Retryable("OSError: the look-up of localhost failed")
+
+
+def test_where_no_thread_starts_a_host_is_looked_up_here(client_of, monkeypatch):
+    """As when Python exits: a request arrives all the same."""
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("runspan.export.otlp.transport.start_thread", refuse)
+    with HttpReceiver() as receiver:
+        assert client_of(receiver.endpoint).send(request_of("a")) == Success()
 
 
 @pytest.mark.parametrize("endpoint", ["deaf_endpoint", "broken_resolver", "silent_endpoint", "silent_tls"])

@@ -236,6 +236,26 @@ def test_a_client_that_raises_system_exit_ends_nothing_for_good(several, caplog)
     assert "failed with SystemExit" in caplog.text
 
 
+def test_a_client_that_exits_where_no_thread_starts(delivery, monkeypatch, caplog):
+    """In the thread that flushes what exits in foreign code loses its own request, too, and the caller goes on."""
+    client = Memory()
+    processor, tracer = delivery(client)
+    send, exits = client.send, [SystemExit(1)]
+
+    def exit_once(request):
+        if exits:
+            raise exits.pop()
+        return send(request)
+
+    client.send = exit_once
+    monkeypatch.setattr(worker, "start_thread", refuse)
+    for name, delivered in (("a", False), ("b", True)):
+        end_spans(tracer, name)
+        assert processor.force_flush(5_000) is delivered
+    assert (client.names, processor.stats().dropped) == (["b"], {"refused": 1})
+    assert "the client raised SystemExit" in caplog.text
+
+
 def test_large_spans_that_wait_are_bounded_in_memory(delivery, monkeypatch):
     """Where nobody takes them only so many megabytes of spans wait, and each that finds no room is counted."""
     monkeypatch.setattr("runspan.export.delivery.MAX_QUEUE_BYTES", 1_000_000)

@@ -87,6 +87,35 @@ def test_what_never_fits_is_left(path):
     assert (losses.lost, bodies(spool)) == ({}, [b"first", b"second"])
 
 
+def test_what_was_never_renamed_goes(path):
+    """A file that a process left half written goes an hour later, when room is made; a newer one stays."""
+    spool = folder(path)
+    spool.put([FIRST])
+    old, new = path / "a.part", path / "b.part"
+    for each in (old, new):
+        each.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert folder(path).put([SECOND]) == []
+    assert (old.exists(), new.exists()) == (False, True)
+    assert bodies(spool) == [FIRST.body, SECOND.body]
+
+
+def test_a_file_that_can_not_be_opened_ends_the_round(path, monkeypatch):
+    """Where a file of the folder can't be opened all stays for the next time, and the log says why."""
+    losses = Losses()
+    spool = folder(path, losses)
+    spool.put([FIRST, SECOND])
+
+    def fail(_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("runspan.export.spool.open_locked", fail)
+        assert list(spool.claims()) == []
+    assert "Too many open files" in losses.reasons[0]
+    assert bodies(spool) == [FIRST.body, SECOND.body]
+
+
 def test_the_folder_stays_within_its_bytes(path):
     """However much is put, the files take no more than allowed; what made room is counted."""
     losses = Losses()

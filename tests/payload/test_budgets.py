@@ -188,6 +188,22 @@ def test_what_is_written_again_fits(text, room):
     assert room < 100 or again
 
 
+def test_arguments_that_are_json_as_a_text():
+    """Arguments that LangChain gives as JSON are written digit for digit, and cut inside where there is no room."""
+    text = '{"a": 1.50, "b": "' + "x" * 500 + '"}'
+    assert payload.tool_arguments(None, text) == {"gen_ai.tool.call.arguments": text}
+    cut = payload.tool_arguments(None, text, Writer(attribute_bytes=200))["gen_ai.tool.call.arguments"]
+    assert len(cut.encode()) <= 200
+    assert json.loads(cut)["a"] == 1.5
+
+
+def test_what_begins_like_json_and_is_none_is_cut_as_a_text():
+    """A result with a brace before it is cut at its end, and says how much went."""
+    cut = payload.tool_result("{no json " * 100, Writer(attribute_bytes=200))["gen_ai.tool.call.result"]
+    assert cut.startswith("{no json {no json")
+    assert cut.endswith(" characters left out]")
+
+
 @pytest.mark.parametrize("size", [99_999, 100_001, 5_000_000])
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_bytes_that_are_too_many(kind, size):
