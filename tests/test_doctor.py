@@ -7,8 +7,8 @@ from tests.programs import run_python
 START = "import runspan; from langchain_core.runnables import RunnableLambda as L\n"
 
 NO_RUN = (
-    "• no run has reached a handler of runspan → pass one to each invocation:"
-    ' config={"callbacks": [OpenTelemetryCallbackHandler()]}'
+    "• no run has reached a handler of runspan → pass one to each invocation,"
+    ' config={"callbacks": [OpenTelemetryCallbackHandler()]}, or call runspan.instrument() before the first'
 )
 
 
@@ -62,6 +62,12 @@ def test_runs_before_there_was_a_provider(after):
 def test_a_handler_may_be_made_early():
     """A handler that was made before configure() and got its first run after it is no fault."""
     lines = said(HANDLER + "configure(file=os.devnull)\n" + RUN)
+    assert [line for line in lines if line.startswith("✕") or "handler of runspan" in line] == []
+
+
+def test_runs_that_are_instrumented_are_heard_of():
+    """Where runspan.instrument() was called runs reach its handler, without one being passed."""
+    lines = said("configure(file=os.devnull); runspan.instrument(); L(lambda x: x).invoke(1)")
     assert [line for line in lines if line.startswith("✕") or "handler of runspan" in line] == []
 
 

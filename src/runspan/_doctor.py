@@ -58,8 +58,8 @@ def _origin(provider: trace.TracerProvider) -> str:
 def _runs() -> Iterator[str]:
     if not any(map(runs_begun, providers())):
         yield (
-            "• no run has reached a handler of runspan → pass one to each invocation:"
-            ' config={"callbacks": [OpenTelemetryCallbackHandler()]}'
+            "• no run has reached a handler of runspan → pass one to each invocation,"
+            ' config={"callbacks": [OpenTelemetryCallbackHandler()]}, or call runspan.instrument() before the first'
         )
     if early := runs_begun_without_provider():
         yield (

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -121,15 +122,28 @@ def test_a_further_name_can_be_allowed(start):
     assert ui.ask("GET", "/", host="traces.example:80")[0] == 200
 
 
-def test_a_port_that_is_taken_has_an_owner(start, tmp_path):
-    """The error names the process that listens there, and another port; it listens on loopback alone."""
+@pytest.mark.parametrize("protocol", ["HTTP", "gRPC"])
+def test_a_port_that_is_taken_has_an_owner(start, tmp_path, protocol):
+    """The error names the process that listens there, and the option for another port."""
     ui = start()
-    command = [sys.executable, "-m", "runspan.cli", "ui", "--port", str(ui.port), "--store", str(tmp_path / "x")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    port, grpc_port = (ui.port, 0) if protocol == "HTTP" else (0, ui.grpc_port)
+    ports = ["--port", str(port), "--grpc-port", str(grpc_port), "--store", str(tmp_path / "x")]
+    done = subprocess.run(
+        [sys.executable, "-m", "runspan.cli", "ui", *ports], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
-    assert f"Port {ui.port} is taken by" in done.stderr
+    assert f"Port {port or grpc_port} is taken by" in done.stderr
     assert f"(process {ui.process.pid})" in done.stderr
+    assert ("--grpc-port" in done.stderr) == (protocol == "gRPC")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["port", "grpc_port"])
+def test_it_listens_on_loopback_alone(start, port):
+    """No other address of the machine has the ports."""
+    ui = start()
+    with closing(socket.socket()) as elsewhere:
+        elsewhere.bind(("127.0.0.2", getattr(ui, port)))  # nobody has it on all addresses
 
 
 def test_changes_are_announced(start):
