@@ -102,6 +102,15 @@ def test_hostile_names_move_no_cursor(tmp_path):
     assert not [line for line in done.stdout.splitlines() if line.startswith("fake line")]
 
 
+def test_an_answer_is_a_line_without_marks(tmp_path):
+    """Of an answer in Markdown its words are printed, on one line."""
+    path = tmp_path / "spans.jsonl"
+    answer = "## A *clear* day\n\n| when | where |\n| --- | --- |\n| 9:00 | `Alfama` |\n\n> **Tip:** a-b, 2 > 1"
+    call = model_call([text("user", "?")], [text("assistant", answer)])
+    path.write_bytes(otlp_line(recorded(1, name="chat", attributes=call)))
+    assert "= A clear day when where 9:00 Alfama > Tip: a-b, 2 > 1\n" in in_process("view", path).stdout
+
+
 def test_view_writes_a_page(file, tmp_path):
     """With --html there is a page in place of the tree, for its user alone; - is standard output."""
     code, said = run("view", file, "--html", tmp_path / "page.html")

@@ -1,5 +1,6 @@
 """A trace in the terminal: a tree with bars, for a width and with or without colours."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ _STYLES = {
 }
 _OUTCOMES = {"cancelled": "⊘", "abandoned": "⇥", "interrupted": "‖", "handed_off": "⇢"}
 _SAID = (("question", "?", "bold"), ("answer", "=", ""))
+_INLINE_MARKS = re.compile(r"[*`]+")
+_BLOCK_MARKS = re.compile(r"(?<!\S)(?:#+|\||-{3,})(?!\S)")
 _NARROWEST_WITH_BARS = 70
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LONGEST_ERROR = 200
@@ -54,10 +57,19 @@ def _head(summary: Mapping[str, Any]) -> RenderableType:
     took = "running" if summary["is_open"] else length(summary["duration"])
     lines = [
         Text(f"trace {summary['id']}  {summary['began'].replace('T', ' ')[:19]}  {took}", style="dim"),
-        *(Text(f"{sign} {_printable(summary[name])}", style=style) for name, sign, style in _SAID if summary[name]),
+        *(
+            Text(f"{sign} {_printable(_unmarked(summary[name]))}", style=style)
+            for name, sign, style in _SAID
+            if summary[name]
+        ),
         Text("  ".join(_printable(each) for each in facts if each), style="dim"),
     ]
     return Group(*(_one_line(line) for line in lines))
+
+
+def _unmarked(text: str) -> str:
+    """Return a line of a text without the marks of Markdown."""
+    return " ".join(_BLOCK_MARKS.sub(" ", _INLINE_MARKS.sub("", text)).split())
 
 
 def _one_line(text: Text) -> Text:

@@ -131,7 +131,7 @@ function kindLabel(kind) {
 
 /** A line of a text without the marks of Markdown. */
 function unmarked(text) {
-  return text.slice(0, 500).replace(/[*`]+/g, "").replace(/(^|\s)(#+|>|\||-{3,})(?=\s|$)/g, " ").replace(/\s+/g, " ").trim();
+  return text.slice(0, 500).replace(/[*`]+/g, "").replace(/(^|\s)(#+|\||-{3,})(?=\s|$)/g, " ").replace(/\s+/g, " ").trim();
 }
 
 /** When a trace began, in the reader's own time zone. */
