@@ -1,1 +1,1 @@
-"""How ended spans leave the process."""
+"""How ended spans leave the process; docs/design/delivery.md has the rules, and their reasons."""

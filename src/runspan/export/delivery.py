@@ -1,8 +1,4 @@
-"""The way of ended spans from a processor's queue to their receiver.
-
-No lock is taken where spans come in: a generator that the garbage collector closes may end a span in the middle of
-anything, so the queue is a deque, and a thread is woken by a ``put`` that is safe to re-enter.
-"""
+"""The way of ended spans from a processor's queue to their receiver."""
 
 import time
 import weakref

@@ -1,7 +1,4 @@
-"""Connections that keep to a deadline for all of a request, and that many targets share.
-
-The timeouts of ``requests`` bound each step, so a receiver that sends a byte per second would hold a thread for hours.
-"""
+"""Connections that keep to a deadline for all of a request, and that many targets share."""
 
 import os
 import socket
