@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-EXTRAS: Final = ("blobs", "langgraph", "prices", "testing")
+EXTRAS: Final = ("blobs", "cli", "langgraph", "prices", "testing", "ui")  # those for users
 PROGRAM: Final = """
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.prompts import ChatPromptTemplate
