@@ -63,7 +63,10 @@ class EventForwarder:
             return self._recipients(run_id)
         if run.audience.speaker is not self._bridge:
             return None
-        run.add_chunk(keywords.get("chunk"))
+        if run.stream is None:
+            run.add_chunk(keywords.get("chunk"))
+        elif not run.is_unseen:
+            run.stream.add(keywords.get("chunk"))
         return run.audience.recipients()
 
     def _note_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Recipients | None:

@@ -153,7 +153,7 @@ class _Walk:
             return self._scalar(value)
         if depth >= _MAX_DEPTH:
             return self._text("<too deep>")
-        if kind is dict and self._redact is None and (copy := self._flat(value)) is not None:
+        if kind is dict and self._redact is None and depth < _MAX_DEPTH - 1 and (copy := self._flat(value)) is not None:
             return copy
         if id(value) in self._ancestors:
             return self._text("<cycle>")
