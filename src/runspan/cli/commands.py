@@ -4,7 +4,7 @@ import importlib
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -105,8 +105,7 @@ def ui(
         if browser:
             webbrowser.open(url)
 
-    with _explained(path):
-        kept = TraceStore(path, max_bytes)
+    with _explained(path), closing(TraceStore(path, max_bytes)) as kept:
         serve(kept, host=host, port=port, grpc_port=grpc_port, hosts=allow_host or [], started=started)
 
 
@@ -151,8 +150,7 @@ def traces(
     path = store or default_path()
     if not path.is_file():
         _fail(f"There are no traces: {path} does not exist. Start runspan ui, and send some.")
-    with _explained(path):
-        kept = TraceStore(path)
+    with _explained(path), closing(TraceStore(path)) as kept:
         wanted = (
             each
             for each in kept.summaries(search=search, limit=_MOST_LISTED)

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,10 +59,7 @@ class TraceStore:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if found not in (0, _FORMAT):
-                raise ValueError(f"{path} was written by another version of runspan. Remove it, or name another file.")
-            self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORMAT};")
+            self._prepare(path)
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path} is no store of traces ({error}). Name another file.") from error
 
@@ -70,6 +67,15 @@ class TraceStore:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    def _prepare(self, path: Path) -> None:
+        with ExitStack() as at_error:
+            at_error.callback(self._connection.close)
+            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if found not in (0, _FORMAT):
+                raise ValueError(f"{path} was written by another version of runspan. Remove it, or name another file.")
+            self._connection.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORMAT};")
+            at_error.pop_all()
 
     def add(self, spans: Iterable[RecordedSpan]) -> None:
         """Store spans, each once; the oldest traces go if there is no room."""
