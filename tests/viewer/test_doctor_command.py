@@ -1,16 +1,28 @@
-"""``runspan doctor``, against receivers of every kind."""
+"""``runspan doctor`` as a process, against receivers of every kind."""
+
+import platform
+from importlib.metadata import version
 
 import grpc
 import pytest
 
+import runspan
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver, WireReceiver
+from tests.programs import run_python
 from tests.ui import free_port
-from tests.viewer.test_commands import run
+from tests.viewer.test_commands import in_process
+
+
+def doctor(*arguments, **environment):
+    """Return the exit code and what was printed; there is no traceback."""
+    done = in_process("doctor", *arguments, **environment)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
 
 
 def examined(*arguments, **environment):
     """Return the exit code, and the lines from the first word about the endpoint on."""
-    code, output = run("doctor", *arguments, **environment)
+    code, output = doctor(*arguments, **environment)
     lines = output.splitlines()
     return code, lines[next(at for at, line in enumerate(lines) if "sending one span" in line) :]
 
@@ -56,13 +68,24 @@ def test_a_key_is_missing(receiver_class, protocol, status):
         receiver.refuse(status)
         code, lines = examined("--endpoint", receiver.endpoint, "--protocol", protocol)
     assert code == 1
-    assert "OTEL_EXPORTER_OTLP_HEADERS" in lines[2]
+    assert lines[1].startswith("✕ it did not take the span: ")
+    assert lines[2] == "  → give the key that this backend wants: OTEL_EXPORTER_OTLP_HEADERS=name=value"
+
+
+def test_a_path_that_nobody_serves():
+    """A 404 leads to the path of the endpoint."""
+    with HttpReceiver() as receiver:
+        receiver.refuse(404)
+        code, lines = examined("--endpoint", f"{receiver.endpoint}/traces")
+    assert code == 1
+    assert "404" in lines[1]
+    assert lines[2].startswith("  → check the path")
 
 
 def test_a_port_of_something_else():
     """What answers with neither protocol gets a reason, not a traceback."""
     with WireReceiver(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")) as receiver:
-        code, output = run("doctor", "--endpoint", f"http://127.0.0.1:{receiver.port}")
+        code, output = doctor("--endpoint", f"http://127.0.0.1:{receiver.port}")
     assert code == 1
     assert "it did not take the span" in output
 
@@ -70,43 +93,82 @@ def test_a_port_of_something_else():
 def test_what_is_set_is_listed():
     """Versions and variables are listed without secrets; what turns spans off is a fault."""
     with HttpReceiver() as receiver:
-        code, output = run(
-            "doctor",
+        code, output = doctor(
             OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
             OTEL_EXPORTER_OTLP_HEADERS="x-api-key=secret-1",
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=receiver.endpoint.replace("//", "//ada:secret-2@")
+            + "/v1/traces?key=secret-3",
             OTEL_TRACES_EXPORTER="none",
         )
     assert code == 1
     assert "✕ OTEL_TRACES_EXPORTER=none keeps spans from being sent\n  → unset it, or say otlp" in output
-    assert "secret-1" not in output
+    assert "secret-" not in output
+    assert f"✓ runspan {runspan.__version__}, Python {platform.python_version()}" in output
+    assert f"✓ langchain-core {version('langchain-core')}" in output
+    assert f"• OTEL_EXPORTER_OTLP_ENDPOINT={receiver.endpoint}" in output
     assert "OTEL_EXPORTER_OTLP_HEADERS=(set, not shown)" in output
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "said", "remedy"),
     [
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{}/elsewhere"}, "the path is /elsewhere, not the usual /v1/traces"),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{}/v1/traces/v1/traces"}, "/v1/traces is in it twice"),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{}/elsewhere"},
+            "• the path is /elsewhere, not the usual /v1/traces",
+            "end OTEL_EXPORTER_OTLP_TRACES_ENDPOINT with /v1/traces; it is used as it is",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{}/v1/traces/v1/traces"},
+            "✕ the path is /v1/traces/v1/traces: /v1/traces is in it twice",
+            "leave it out of OTEL_EXPORTER_OTLP_ENDPOINT",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "{}/v1/traces", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "✕ the endpoint has the path /v1/traces, which gRPC doesn't use",
+            "leave the path out",
+        ),
     ],
+    ids=["other", "twice", "gRPC"],
 )
-def test_a_path_that_looks_wrong(environment, said):
-    """An endpoint with another path is named, with the variable that it comes from."""
+def test_a_path_that_looks_wrong(environment, said, remedy):
+    """An endpoint with a path that it should not have is named, with what to do."""
     with HttpReceiver() as receiver:
-        base = receiver.endpoint.removesuffix("/v1/traces")
-        output = run("doctor", **{name: value.format(base) for name, value in environment.items()})[1]
-    assert said in output
+        output = doctor(**{name: value.format(receiver.endpoint) for name, value in environment.items()})[1]
+    assert f"{said}\n  → {remedy}\n" in output
 
 
 def test_an_endpoint_that_is_none():
     """A value that is no URL is an error with an example."""
-    code, output = run("doctor", "--endpoint", "localhost")
+    code, output = doctor("--endpoint", "localhost")
     assert code == 1
     assert "it must be an http or https URL" in output
 
 
-def test_a_spool_is_looked_into(tmp_path):
-    """A spool that is not there yet is no fault."""
+def spool_with_a_span(folder):
+    """Leave a span in a spool, as a service does whose receiver is away."""
+    run_python(
+        f"configure(endpoint='http://127.0.0.1:9', spool={str(folder)!r}, exit_timeout=0.5)\nend('waits')",
+        as_json=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "said", "remedy"),
+    [
+        (lambda folder: None, "• the spool {} is not there yet", ""),
+        (lambda folder: folder.mkdir(), "✓ nothing waits in the spool {}", ""),
+        (spool_with_a_span, "• 1 request of ", "  → runspan view {}"),
+        (lambda folder: folder.touch(), "✕ the spool {} can't be read (Not a directory)", "  → give its folder"),
+    ],
+    ids=["not there", "empty", "waiting", "no folder"],
+)
+def test_a_spool_is_looked_into(tmp_path, make, said, remedy):
+    """What waits in a spool is counted and stays there; one that is not there yet is no fault."""
+    make(tmp_path / "spool")
     with HttpReceiver() as receiver:
-        code, output = run("doctor", "--endpoint", receiver.endpoint, "--spool", tmp_path / "spool")
-    assert code == 0
-    assert "is not there yet" in output
+        code, output = doctor("--endpoint", receiver.endpoint, "--spool", tmp_path / "spool")
+        assert [span["name"] for span in receiver.received()] == ["runspan doctor"]
+    lines = output.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith(said.format(tmp_path / "spool")))
+    assert lines[at + 1].startswith(remedy.format(tmp_path / "spool"))
+    assert code == int(said.startswith("✕"))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _PACKAGES: Final = (
 )
 _PREFIXES: Final = ("OTEL_", "RUNSPAN_")
 _SECRET: Final = ("HEADERS", "KEY", "TOKEN", "PASSWORD", "CERTIFICATE")
+_SECRET_OF_URL: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)|(?<=\?).+")
+"""Its user with a password, and its query."""
 _OTHER_PROTOCOL: Final[dict[str, OtlpProtocol]] = {HTTP: "grpc", GRPC: "http/protobuf"}
 _OTHER_PORT: Final = {4317: HTTP, 4318: GRPC}
 
@@ -84,7 +87,8 @@ def _variables() -> Iterator[Finding]:
     for name in sorted(os.environ):
         if name.startswith(_PREFIXES):
             is_secret = any(part in name for part in _SECRET)
-            yield Finding("note", f"{name}={'(set, not shown)' if is_secret else os.environ[name]}")
+            shown = "(set, not shown)" if is_secret else _SECRET_OF_URL.sub("(not shown)", os.environ[name])
+            yield Finding("note", f"{name}={shown}")
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         yield Finding("bad", "OTEL_SDK_DISABLED turns all spans off", "unset it")
     if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
@@ -99,11 +103,10 @@ def _spool(path: Path) -> Finding:
     except ValueError:
         return Finding("good", f"nothing waits in the spool {path}")
     except OSError as error:
-        return Finding(
-            "bad", f"the spool {path} can't be read ({error.strerror})", "run this as the user of the service"
-        )
-    size = sum(map(len, waiting))
-    return Finding("note", f"{len(waiting)} requests, {size:,} bytes, wait in the spool {path}", f"runspan view {path}")
+        remedy = "give its folder" if isinstance(error, NotADirectoryError) else "run this as the user of the service"
+        return Finding("bad", f"the spool {path} can't be read ({error.strerror})", remedy)
+    some = f"{len(waiting)} request{'s' * (len(waiting) != 1)} of {sum(map(len, waiting)):,} bytes"
+    return Finding("note", f"{some} in the spool {path}, to be sent", f"runspan view {path}")
 
 
 def _path(target: OtlpTarget) -> Iterator[Finding]:
