@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,16 @@ def test_view_writes_a_page(file, tmp_path):
     assert in_process("view", file, "--html", "-").stdout == page
 
 
+def test_view_chooses_traces(tmp_path):
+    """The latest so many traces are shown, the latest last, or the one whose id begins so."""
+    path = tmp_path / "spans.jsonl"
+    of_traces = [recorded(1, name=f"name-{each}", trace_id=each << 120, start=each) for each in (0xA1, 0xB2, 0xC3)]
+    path.write_bytes(b"".join(map(otlp_line, of_traces)))
+    assert re.findall(r"name-\d+", run("view", path, "--last", 2)[1]) == [f"name-{0xB2}", f"name-{0xC3}"]
+    assert re.findall(r"name-\d+", run("view", path, "--trace", "B2")[1]) == [f"name-{0xB2}"]
+    assert run("view", path, "--trace", "dd") == (1, f"{path} has no trace whose id begins with dd.\n")
+
+
 def test_view_reads_a_spool(tmp_path):
     """The folder of a spool is shown, and nothing is taken out of it."""
     run_python(
@@ -154,15 +165,42 @@ def test_what_can_not_be_viewed_is_explained(make, said, tmp_path):
 
 
 def test_the_demo_runs_without_a_key(tmp_path):
-    """All scenes run, print their trees, and leave a file of spans and a page."""
-    done = in_process("demo", "--folder", tmp_path, HOME=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    for said in ("invoke_agent trip_planner", "attempt", "first chunk", "[interrupted]", "trace.html"):
-        assert said in done.stdout or said == "attempt"
+    """All scenes run without a connection or a look-up, print trees, and leave a file of spans and a page."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "asks = ('socket.connect', 'socket.getaddrinfo', 'socket.sendto')\n"
+        "sys.addaudithook(lambda event, what: event in asks and print(event, what[1:], file=sys.stderr))\n"
+    )
+    done = in_process("demo", "--folder", tmp_path, HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    for said in ("invoke_agent trip_planner", "first chunk", "[interrupted]", "trace.html"):
+        assert said in done.stdout
     assert (tmp_path / "trace.html").stat().st_size > 100_000
     code, output = run("view", tmp_path / "trace.jsonl")
     assert (code, output.count("trace ")) == (0, 5)
     assert "↻ attempt 2" in output
+
+
+def test_a_scene_can_be_chosen(tmp_path):
+    """Only the scene that is named runs."""
+    assert in_process("demo", "stream", "--folder", tmp_path).returncode == 0
+    listed = in_process("view", tmp_path / "trace.jsonl").stdout
+    assert (listed.count("trace "), "? Why is the sky blue?" in listed) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["demo", "view"])
+def test_the_page_is_opened_if_that_is_asked(command, file, tmp_path):
+    """With --open the user's browser gets the page; without it none is started."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {shlex.quote(str(tmp_path / "shown"))}\n')
+    browser.chmod(0o700)
+    arguments = ["demo", "stream", "--folder", tmp_path] if command == "demo" else ["view", file]
+    in_process(*arguments, BROWSER=str(browser))
+    assert not (tmp_path / "shown").exists()
+    in_process(*arguments, "--open", BROWSER=str(browser))
+    page = tmp_path / ("trace.html" if command == "demo" else "spans.jsonl.html")
+    assert (tmp_path / "shown").read_text() == page.as_uri()
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_a_scene_that_is_none_is_named():
@@ -176,6 +214,19 @@ def test_replay_sends_to_an_endpoint(file):
         code, output = run("replay", file, "--endpoint", receiver.endpoint)
         assert (code, output.strip().startswith("4 of 4 spans were taken by")) == (0, True)
         assert [span["name"] for span in receiver.received()] == [span.name for span in SPANS]
+
+
+def test_replay_sends_what_waits_in_a_spool(tmp_path):
+    """What waits in a spool arrives at another endpoint, and stays in the spool."""
+    run_python(
+        f"configure(endpoint='http://127.0.0.1:9', spool={str(tmp_path)!r}, exit_timeout=0.5)\nend('waits')",
+        as_json=False,
+    )
+    before = sorted(each.name for each in tmp_path.iterdir())
+    with HttpReceiver() as receiver:
+        assert run("replay", tmp_path, "--endpoint", receiver.endpoint)[0] == 0
+        assert [span["name"] for span in receiver.received()] == ["waits"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
 
 
 def test_replay_says_why_spans_are_refused(file):
@@ -204,13 +255,17 @@ def test_traces_are_listed_for_scripts(tmp_path):
     """The store is listed with filters, one JSON object a line; a trace is shown whole by the beginning of its id."""
     path = tmp_path / "traces.sqlite3"
     store = TraceStore(path)
-    store.add([*SPANS, recorded(1, name="fast", trace_id=5, start=2000, end=2001)])
+    fast = recorded(1, name="fast", trace_id=5, start=2000, end=2001, attributes={"session.id": "s-1"})
+    store.add([*SPANS, fast])
     store.close()
     listed = [json.loads(line) for line in run("traces", "--json", "--store", path)[1].splitlines()]
     assert [each["name"] for each in listed] == ["fast", "invoke_agent helper"]
     for option in (["--errors"], ["--slow", "0.5"], ["--search", "no such TABLE"]):
         (found,) = run("traces", "--json", *option, "--store", path)[1].splitlines()
         assert json.loads(found)["name"] == "invoke_agent helper"
+    for option in (["--session", "s-1"], ["--limit", 1]):
+        (found,) = run("traces", "--json", *option, "--store", path)[1].splitlines()
+        assert json.loads(found)["name"] == "fast"
     whole = json.loads(run("traces", f"{TRACE_ID:032x}"[:6], "--json", "--store", path)[1])
     assert [span["name"] for span in whole["spans"]] == [span.name for span in SPANS]
     assert "✕ lookup: DatabaseError" in run("traces", f"{TRACE_ID:032x}", "--store", path)[1]
@@ -222,14 +277,21 @@ def test_traces_are_listed_for_scripts(tmp_path):
     assert "has no traces yet. Start runspan ui" in run("traces", "--store", tmp_path / "empty")[1]
 
 
-def test_without_the_extra_the_command_says_what_to_install(tmp_path):
-    """Where typer is missing there is one line, and no traceback."""
-    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no', name='typer')")
-    done = in_process("view", "x", PYTHONPATH=str(tmp_path))
-    assert (done.returncode, done.stderr) == (
-        1,
-        "The command runspan needs typer. Install it: pip install 'runspan[cli]'\n",
-    )
+@pytest.mark.parametrize(
+    ("missing", "command", "said"),
+    [
+        ("typer", "view", "The command runspan needs typer. Install it: pip install 'runspan[cli]'"),
+        ("rich", "view", "The command runspan needs rich. Install it: pip install 'runspan[cli]'"),
+        ("langgraph", "demo", "The demo needs langgraph. Install it: pip install 'runspan[cli]'"),
+        ("starlette", "ui", "runspan ui needs starlette. Install it: pip install 'runspan[ui]'"),
+        ("uvicorn", "ui", "runspan ui needs uvicorn. Install it: pip install 'runspan[ui]'"),
+    ],
+)
+def test_without_the_extra_the_command_says_what_to_install(missing, command, said, tmp_path):
+    """Where a package of an extra is missing there is one line, and no traceback."""
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no', name={missing!r})")
+    done = in_process(command, *(["x"] if command == "view" else []), PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, f"{said}\n")
 
 
 def test_the_version_is_printed():

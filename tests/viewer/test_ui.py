@@ -3,11 +3,12 @@
 import gzip
 import http.client
 import json
+import shlex
 import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import grpc
 import pytest
@@ -18,8 +19,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from runspan.recording.otlp_json import otlp_line, otlp_request
+from tests.programs import run_python
 from tests.recorded import TRACE_ID, recorded
 from tests.ui import Ui
+from tests.viewer.test_commands import in_process
 from tests.waiting import wait_until
 
 
@@ -117,9 +120,21 @@ def test_other_sites_reach_nothing(start, headers, method, path):
 
 
 def test_a_further_name_can_be_allowed(start):
-    """A name that was given is answered to; the page says that nobody may frame it."""
+    """A name that was given is answered to."""
     ui = start("--allow-host", "traces.example")
     assert ui.ask("GET", "/", host="traces.example:80")[0] == 200
+
+
+def test_the_page_may_not_be_framed(start):
+    """The headers of page and data keep other sites from framing, reading and guessing at them."""
+    ui = start()
+    for path in ("/", "/api/traces"):
+        with closing(http.client.HTTPConnection("127.0.0.1", ui.port, timeout=30)) as connection:
+            connection.request("GET", path)
+            headers = connection.getresponse().headers
+        assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "gRPC"])
@@ -138,12 +153,76 @@ def test_a_port_that_is_taken_has_an_owner(start, tmp_path, protocol):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("port", "other"), [(4318, []), (4317, ["--port", "0"])])
+def test_the_ports_are_those_of_otlp(tmp_path, port, other):
+    """Unless others are named it wants the ports that exporters send to."""
+    with closing(socket.socket()) as mine:
+        with suppress(OSError):  # somebody else has it
+            mine.bind(("127.0.0.1", port))
+            mine.listen()
+        command = [sys.executable, "-m", "runspan.cli", "ui", "--store", str(tmp_path / "x"), *other]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"Port {port} is taken" in done.stderr
+    assert "docker compose down" in done.stderr
+
+
+def test_a_process_of_another_user_has_an_owner():
+    """Where the process can't be seen, as that of Docker, which is root's, its user is named."""
+    code = """
+    import ctypes, pwd, socket
+    from runspan.viewer.server.port_owner import port_owner
+    mine = socket.create_server(("127.0.0.1", 0))
+    ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: only root can look into this process
+    if os.fork() == 0:
+        if os.geteuid() == 0:
+            os.setuid(65_534)
+        emit(port_owner(mine.getsockname()[1]))
+        os._exit(0)
+    os.wait()
+    emit(f"a process of {pwd.getpwuid(os.getuid()).pw_name}")
+    """
+    found, right = run_python(code).emitted
+    assert found == right
+
+
 @pytest.mark.parametrize("port", ["port", "grpc_port"])
 def test_it_listens_on_loopback_alone(start, port):
     """No other address of the machine has the ports."""
     ui = start()
     with closing(socket.socket()) as elsewhere:
         elsewhere.bind(("127.0.0.2", getattr(ui, port)))  # nobody has it on all addresses
+
+
+def test_others_reach_it_if_that_is_asked(start):
+    """With --host it listens on other addresses of the machine, too, for both protocols."""
+    ui = start("--host", "0.0.0.0")  # noqa: S104  that is what is tried
+    for port in (ui.port, ui.grpc_port):
+        socket.create_connection(("127.0.0.2", port), 30).close()
+    assert ui.ask("GET", "/")[0] == 200
+
+
+def test_the_page_is_opened_if_that_is_asked(start, tmp_path, monkeypatch):
+    """With --open the user's browser gets the address."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {shlex.quote(str(tmp_path / "shown"))}\n')
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(browser))
+    ui = start("--open")
+    wait_until(lambda: (tmp_path / "shown").exists() and (tmp_path / "shown").read_text() == ui.url)
+
+
+def test_scripts_list_what_is_there_meanwhile(start, tmp_path):
+    """While it runs, ``runspan traces`` in another process finds what has come."""
+    ui = start()
+    for number, error in ((1, None), (2, "broke")):
+        ui.send([recorded(1, name=f"n-{number}", trace_id=number, error=error)])
+        done = in_process("traces", "--json", "--store", tmp_path / "traces.sqlite3")
+        assert (done.stderr, len(done.stdout.splitlines())) == ("", number)
+    (found,) = in_process("traces", "--errors", "--json", "--store", tmp_path / "traces.sqlite3").stdout.splitlines()
+    assert json.loads(found)["name"] == "n-2"
+    ui.send([recorded(1, trace_id=3)])
+    assert len(ui.summaries()) == 3
 
 
 def test_changes_are_announced(start):

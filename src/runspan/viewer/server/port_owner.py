@@ -9,8 +9,8 @@ _SOCKET: Final = re.compile(r"socket:\[(\d+)\]")
 
 
 def port_owner(port: int) -> str:
-    """Return the name and the id of the process that listens on a port; an empty text if that can't be seen."""
-    sockets = {number for table in ("tcp", "tcp6") for number in _listening(Path("/proc/net") / table, port)}
+    """Return name and id of the process that listens on a port, or its user if that alone can be seen, or nothing."""
+    sockets = {each: user for table in ("tcp", "tcp6") for each, user in _listening(Path("/proc/net") / table, port)}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             descriptors = [str(each.readlink()) for each in (process / "fd").iterdir()]
@@ -18,11 +18,11 @@ def port_owner(port: int) -> str:
                 return f"{(process / 'comm').read_text().strip()} (process {process.name})"
         except OSError:  # another user's, or it has ended
             continue
-    return ""
+    return next((f"a process of {_user_name(user)}" for user in sockets.values()), "")
 
 
-def _listening(table: Path, port: int) -> list[str]:
-    """Return the numbers of the sockets that listen on a port.
+def _listening(table: Path, port: int) -> list[tuple[str, int]]:
+    """Return the numbers of the sockets that listen on a port, and of their users.
 
     https://www.kernel.org/doc/Documentation/networking/proc_net_tcp.txt
     """
@@ -30,4 +30,14 @@ def _listening(table: Path, port: int) -> list[str]:
         rows = [line.split() for line in table.read_text().splitlines()[1:]]
     except OSError:  # no Linux
         return []
-    return [row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port]
+    found = (row for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port)
+    return [(row[9], int(row[7])) for row in found]
+
+
+def _user_name(user: int) -> str:
+    import pwd  # noqa: PLC0415  Windows has none
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
