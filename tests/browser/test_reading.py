@@ -2,12 +2,13 @@
 
 import base64
 
+import pytest
 from playwright.sync_api import expect
 
 from runspan.recording.otlp_file import read_recording
 from runspan.viewer.page import static_page
 from tests.browser.traces import agent_trace, expect_chosen
-from tests.recorded import link, model_call, recorded
+from tests.recorded import link, model_call, recorded, text
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -31,6 +32,27 @@ def test_a_conversation_reads_from_top_to_bottom(opened):
     assert roles == ["System", "User", "Assistant", "Tool", "Assistant"]
 
 
+def test_the_last_message_is_open_the_system_prompt_is_not(opened):
+    """Of a first call the question is open and the system prompt folded; of an agent the last message is open."""
+    page = opened(agent_trace())
+    messages = page.locator(".detail details.message")
+    expect(messages.last).to_have_attribute("open", "")
+    expect(messages.first).not_to_have_attribute("open", "")
+    page.keyboard.press("]")
+    expect_chosen(page, "chat m-1")
+    opens = messages.evaluate_all("all => all.map(each => [each.querySelector('.role').textContent, each.open])")
+    assert opens == [["System", False], ["User", True], ["Assistant", True]]
+
+
+def test_long_messages_before_the_last_are_folded(opened):
+    """Of what a call has read the last message is open, however long, and long ones before it are folded."""
+    long = "a word " * 2000
+    read = [text("user", long), text("assistant", "yes"), text("user", long)]
+    page = opened([recorded(1, name="chat", attributes=model_call(read, [text("assistant", long)]))])
+    opens = page.locator(".detail details.message").evaluate_all("all => all.map(each => each.open)")
+    assert opens == [False, True, True, True]
+
+
 def test_call_result_and_definition_are_one_click_apart(opened):
     """From a call one click shows its definition, its result, and the tool's run, which leads back to the model."""
     page = opened(agent_trace())
@@ -43,6 +65,41 @@ def test_call_result_and_definition_are_one_click_apart(opened):
     expect_chosen(page, "execute_tool weather")
     page.get_by_role("button", name="Asked by").click()
     expect_chosen(page, "chat m-1")
+
+
+def test_a_row_says_what_failed_and_what_was_waited_for(opened):
+    """An error is a word and a sign in its row; only what the end waited for is on the critical path."""
+    page = opened(
+        [
+            recorded(1, name="root", end=100),
+            recorded(2, 1, "beside", end=40, error="broke"),
+            recorded(
+                3, 1, "last", end=100, attributes={"gen_ai.operation.name": "chat", "gen_ai.request.model": "m-9"}
+            ),
+        ]
+    )
+    assert page.locator(".row.critical .name").all_inner_texts() == ["root", "last"]
+    assert page.locator(".row", has_text="✕ error").locator(".name").all_inner_texts() == ["beside"]
+    expect(page.locator(".row .model-name")).to_have_text(["m-9"])
+    bars = page.locator(".row .track i").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
+    assert bars[2] < bars[0] / 2 < bars[1]  # those that start together, the longest first
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [
+        ("asked_by", "Asked by"),
+        ("retry_of", "Retry of"),
+        ("fallback_for", "Fallback for"),
+        ("resumed_from", "Resumed from"),
+    ],
+)
+def test_a_link_is_a_jump(opened, kind, label):
+    """A link says why it is there, and leads to its span."""
+    page = opened([recorded(1), recorded(2, 1, "there"), recorded(3, 1, "here", start=5, links=[link(2, kind)])])
+    page.locator(".row", has_text="here").last.click()
+    page.get_by_role("button", name=f"{label} there").click()
+    expect_chosen(page, "there")
 
 
 def test_the_tree_has_totals_and_folds_idle_time(opened):
@@ -106,6 +163,49 @@ def test_the_list_filters_and_groups_by_session(opened):
     assert page.locator(".session").inner_text().startswith("Session thread-7")
 
 
+def test_a_trace_in_the_list_is_described(opened):
+    """A trace has question, answer, model, tokens, cost, time, errors, session and user in the list."""
+    page = opened(
+        [*agent_trace(), recorded(8, 1, error="broke", attributes={"user.id": "ada"}), recorded(9, trace_id=5)]
+    )
+    row = page.locator(".traces a", has_text="Rome")
+    expect(row.locator(".question")).to_have_text("Weather in **Rome**?")
+    expect(row.locator(".answer")).to_contain_text("Sunny")
+    for said in ("m-1", "2,400 → 68 tokens", "$0.04", "10.00 s", "✕ 1 error", "session thread-7", "user ada"):
+        expect(row).to_contain_text(said)
+
+
+def test_slow_traces_are_chosen(opened):
+    """The slowest tenth is what Slow leaves."""
+    page = opened([recorded(1, name=f"trace {each}", trace_id=each, end=each * 10) for each in range(1, 11)])
+    expect(page.locator(".traces a")).to_have_count(10)
+    page.get_by_role("button", name="Slow").click()
+    expect(page.locator(".traces .question")).to_have_text(["trace 10"])
+
+
+def test_a_session_has_its_turns_in_their_order(opened):
+    """The traces of a session stand together, the first turn first, with sums."""
+    spans = [
+        recorded(
+            1,
+            trace_id=each,
+            start=each * 100,
+            attributes=model_call(
+                [text("user", f"turn {each}")],
+                [],
+                **{"session.id": "odd" if each % 2 else "even", "gen_ai.usage.input_tokens": 3},
+            ),
+        )
+        for each in range(1, 5)
+    ]
+    page = opened(spans)
+    page.get_by_role("button", name="By session").click()
+    expect(page.locator(".session h2")).to_have_text(["Session even", "Session odd"])
+    expect(page.locator(".traces .question")).to_have_text(["turn 2", "turn 4", "turn 1", "turn 3"])
+    expect(page.locator(".session").first).to_contain_text("2 turns")
+    expect(page.locator(".session").first).to_contain_text("6 →")
+
+
 def test_a_trace_that_is_not_in_the_file_is_named(opened):
     """A link to a trace that the file lacks leads to a page that says so, and back to all traces."""
     page = opened([*agent_trace(), recorded(1, name="resumed", trace_id=5, links=[link(7, "resumed_from", 6)])])
@@ -138,10 +238,11 @@ def test_content_that_is_not_there_is_explained(opened):
     assert "it had 5,000,000 bytes" in said
 
 
-def test_the_spans_can_be_taken_out_again(opened, tmp_path):
-    """The download is OTLP JSON with all that the page was made of."""
+def test_the_spans_can_be_taken_out_again(shown, tmp_path):
+    """The download is OTLP JSON with all that a trace was made of, and nothing of another that links to it."""
     spans = agent_trace()
-    page = opened(spans)
+    page = shown([*spans, recorded(1, name="evaluation", trace_id=5, links=[link(7, "evaluates")])])
+    page.locator(".traces a", has_text="Rome").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download OTLP").click()
     download.value.save_as(tmp_path / "again.jsonl")

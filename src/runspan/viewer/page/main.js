@@ -125,8 +125,8 @@ async function download(trace) {
   } else {
     stream = (await fetch(`api/traces/${trace.id}/otlp`)).body;
   }
-  const lines = (await new Response(stream).text()).split("\n");
-  const ofTrace = lines.filter((line) => line.includes(`"traceId":"${trace.id}"`));
+  const lines = (await new Response(stream).text()).split("\n").filter(Boolean);
+  const ofTrace = lines.filter((line) => JSON.parse(line).resourceSpans[0].scopeSpans[0].spans[0].traceId === trace.id); // a span is a line
   const link = h("a", { href: URL.createObjectURL(new Blob([`${ofTrace.join("\n")}\n`], { type: "application/json" })), download: `trace-${trace.id}.jsonl` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
