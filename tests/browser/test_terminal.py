@@ -11,6 +11,8 @@ import uuid
 import pytest
 
 from runspan.recording.otlp_json import otlp_line
+from tests.otlp_receivers import HttpReceiver
+from tests.recorded import recorded
 from tests.viewer.test_commands import SPANS
 
 LIVE = """
@@ -31,6 +33,8 @@ with trace.get_tracer("app").start_as_current_span("outer"):
     list(chunks)
 print("all is over", flush=True)
 """
+
+COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|9[0-7])[;m]")
 
 
 class Terminal:
@@ -91,10 +95,10 @@ def test_view_fits_the_terminal(terminal, tmp_path, columns):
     rows = lines[4:8]
     starts = [re.search("[█▏▎▍▌▋▊▉]", row).start() for row in rows]
     assert starts[0] == starts[1] < starts[2] < starts[3]
-    assert "\x1b[" in "".join(coloured.screen("-e"))
     plain = terminal(command, columns, TERM="xterm-256color", NO_COLOR="1")
     assert plain.wait_for("no such table") == lines
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", "".join(plain.screen("-e")))
+    assert COLOUR.search("".join(coloured.screen("-e")))
+    assert not COLOUR.search("".join(plain.screen("-e")))
 
 
 @pytest.mark.parametrize("columns", [80, 160])
@@ -110,6 +114,44 @@ def test_live_shows_what_is_open(terminal, tmp_path, columns):
     assert [line for line in lines if "…" in line or "chunks" in line] == [], lines
     tree = [re.sub(r"[\d.]+ m?s", "N", line) for line in lines if line.startswith(("outer", "└─"))]
     assert tree == ["outer  N", "└─ chat  N  first chunk N"]
+
+
+def test_live_has_no_colour_where_none_is_wanted(terminal, tmp_path):
+    """With NO_COLOR what is open and what is complete stand there in the terminal's own colour."""
+    program = terminal([sys.executable, "-c", LIVE], 80, GO=str(tmp_path / "go"), TERM="xterm-256color", NO_COLOR="1")
+    program.wait_for("2 chunks")
+    assert not COLOUR.search("".join(program.screen("-e")))
+    (tmp_path / "go").touch()
+    program.wait_for("all is over")
+    assert not COLOUR.search("".join(program.screen("-e")))
+
+
+class HoldsTheSecond(HttpReceiver):
+    """A receiver that keeps the second request waiting."""
+
+    def _take(self, request, headers):
+        if self.attempts == 1:
+            self.hold()
+        return super()._take(request, headers)
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_replay_shows_how_far_it_is(terminal, tmp_path, columns):
+    """While spans are sent there is a bar; at the end a line says how many were taken."""
+    path = tmp_path / "spans.jsonl"
+    path.write_bytes(b"".join(otlp_line(recorded(each)) for each in range(1, 513)))  # two requests
+    with HoldsTheSecond() as receiver:
+        command = [sys.executable, "-m", "runspan.cli", "replay", str(path), "--endpoint", receiver.endpoint]
+        program = terminal(command, columns, TERM="xterm-256color")
+        (bar,) = (line for line in program.wait_for(" 50%") if "%" in line)
+        assert f"to {receiver.endpoint}" in bar
+        assert "━" in bar
+        receiver.accept()
+        lines = program.wait_for("were taken")
+        assert len(receiver.received()) == 512
+    said = " ".join(lines)
+    assert said.startswith("512 of 512 spans were taken by")
+    assert "%" not in said
 
 
 def test_live_into_a_pipe_prints_trees_alone():
