@@ -4,6 +4,7 @@ import json
 
 from playwright.sync_api import expect
 
+from runspan import semconv
 from tests.recorded import link, model_call, recorded, text
 
 CALL = {
@@ -77,8 +78,13 @@ HOSTILE = [
 ]
 
 
+# What spans say by attributes, and of which kinds they are.
+ATTRIBUTES = [each for name, each in vars(semconv).items() if name.isupper() and isinstance(each, str) and "." in each]
+OPERATIONS = ("chat", "embeddings", "execute_tool", "invoke_agent", "invoke_workflow", "retrieval")
+
+
 def hostile_traces():
-    """Two traces with hostile texts in every place that a span has."""
+    """Two traces with hostile texts in every place that a span has, and in every attribute of each kind."""
     evil = "\n\n".join(HOSTILE)
     tool = {"name": evil, "description": evil, "parameters": {evil: evil}}
     medium = {"type": "blob", "mime_type": "text/html", "content": "PHNjcmlwdD4="}
@@ -104,7 +110,11 @@ def hostile_traces():
         ),
         recorded(2, 1, evil, attributes=node, error=evil, events=[(evil, {evil: evil})], links=[link(9, evil, 77)]),
         recorded(3, 2, evil, attributes=attributes, error=evil, scope=evil),
-        recorded(4, name=evil, trace_id=8, attributes={"input.value": evil}),
+        *(
+            recorded(10 + at, 2, evil, attributes={**dict.fromkeys(ATTRIBUTES, evil), "gen_ai.operation.name": each})
+            for at, each in enumerate(OPERATIONS)
+        ),
+        recorded(4, name=evil, trace_id=8, start=50, end=60, attributes={"input.value": evil}),
     ]
 
 

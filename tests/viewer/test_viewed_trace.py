@@ -130,6 +130,13 @@ def test_idle_time_is_folded():
     assert places[3] - places[1] == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize(("idle", "gaps"), [(49, 0), (51, 1)])
+def test_shorter_idle_time_is_not_folded(idle, gaps):
+    """Of a second 49 ms of idleness are shown as they are, 51 ms are folded."""
+    trace = trace_of([recorded(1, end=1000), recorded(2, 1, end=500), recorded(3, 1, start=500 + idle, end=1000)])
+    assert len(trace.gaps) == gaps
+
+
 def test_links_lead_to_spans():
     """A link says why, and to which span of which trace."""
     (span,) = trace_of([recorded(1, links=[link(7, "resumed_from", 5)])]).spans
