@@ -34,6 +34,15 @@ def test_preview_raw_and_copy(opened):
     expect(answer.locator("h3")).to_have_text("Title")
 
 
+def test_buttons_cover_no_text_of_a_narrow_page(opened):
+    """At 400 pixels what previews and copies a text stands above it."""
+    page = opened(answered({"type": "text", "content": "a word " * 40}), width=400)
+    answer = page.locator(".message.assistant .content")
+    answer.hover()
+    buttons, words = answer.locator(".tools").bounding_box(), answer.locator(".markdown").bounding_box()
+    assert buttons["y"] + buttons["height"] <= words["y"] + 1
+
+
 @pytest.mark.parametrize(
     ("content", "shown_as"),
     [
