@@ -1,6 +1,7 @@
 """``runspan doctor`` as a process, against receivers of every kind."""
 
 import platform
+import re
 from importlib.metadata import version
 
 import grpc
@@ -50,9 +51,10 @@ def test_the_wrong_protocol_is_recognized(receiver_class):
     assert f"  → set OTEL_EXPORTER_OTLP_PROTOCOL={right}" in lines
 
 
-def test_nothing_listens():
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_nothing_listens(protocol):
     """A refused connection is said to be one, with what could be started."""
-    code, lines = examined("--endpoint", f"http://127.0.0.1:{free_port()}")
+    code, lines = examined("--endpoint", f"http://127.0.0.1:{free_port()}", "--protocol", protocol)
     assert code == 1
     assert "refused" in lines[1].lower()
     assert "runspan ui" in lines[2]
@@ -79,15 +81,34 @@ def test_a_path_that_nobody_serves():
         code, lines = examined("--endpoint", f"{receiver.endpoint}/traces")
     assert code == 1
     assert "404" in lines[1]
-    assert lines[2].startswith("  → check the path")
+    assert lines[2].startswith("  → check port and path")
 
 
-def test_a_port_of_something_else():
-    """What answers with neither protocol gets a reason, not a traceback."""
-    with WireReceiver(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")) as receiver:
-        code, output = doctor("--endpoint", f"http://127.0.0.1:{receiver.port}")
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 501 Not Implemented\r\n\r\n"])
+def test_a_port_of_something_else(greeting, protocol):
+    """What answers with neither protocol is said to do so, with what to check."""
+    with WireReceiver(lambda connection: connection.sendall(greeting)) as receiver:
+        code, lines = examined("--endpoint", f"http://127.0.0.1:{receiver.port}", "--protocol", protocol)
     assert code == 1
-    assert "it did not take the span" in output
+    assert lines[1].startswith("✕ it did not take the span")
+    assert re.match("  → (what listens there speaks something else; check the port|check port and path)", lines[2])
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_a_receiver_that_does_not_want_it(status):
+    """Where the receiver itself refuses, its log is what helps."""
+    with HttpReceiver() as receiver:
+        receiver.refuse(status)
+        lines = examined("--endpoint", receiver.endpoint)[1]
+    assert lines[1].startswith(f"✕ it did not take the span: HTTP {status}")
+    assert lines[2] == "  → it is the receiver that says so; look into its log"
+
+
+def test_a_host_that_is_not_there():
+    """A name that nobody has is what is to be checked."""
+    lines = examined("--endpoint", "http://no-such-host.invalid:4318")[1]
+    assert lines[2] == "  → check the name of the host"
 
 
 def test_what_is_set_is_listed():

@@ -41,6 +41,21 @@ _SECRET_OF_URL: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)|(?<=\?).+")
 """Its user with a password, and its query."""
 _OTHER_PROTOCOL: Final[dict[str, OtlpProtocol]] = {HTTP: "grpc", GRPC: "http/protobuf"}
 _OTHER_PORT: Final = {4317: HTTP, 4318: GRPC}
+_ASK_THE_RECEIVER: Final = "it is the receiver that says so; look into its log"
+# By words of the reason; the first that fits.
+_REMEDIES: Final = {
+    ("http 401", "http 403", "unauthenticated", "permission_denied"): (
+        "give the key that this backend wants: OTEL_EXPORTER_OTLP_HEADERS=name=value"
+    ),
+    ("http 404", "http 405", "http 501"): (
+        "check port and path: the endpoint is the base URL of an OTLP receiver, to which /v1/traces is added"
+    ),
+    ("badstatusline", "parsing http/2"): "what listens there speaks something else; check the port and the protocol",
+    ("refused",): (
+        "nothing listens there? start the receiver (runspan ui, or docker compose up), or name another endpoint"
+    ),
+    ("gaierror", "dns resolution"): "check the name of the host",
+}
 
 
 @dataclass(frozen=True)
@@ -135,16 +150,14 @@ def _answer(target: OtlpTarget) -> Iterator[Finding]:
 
 def _remedy(result: Result, target: OtlpTarget) -> str:
     reason = result.reason.lower()
+    for words, remedy in _REMEDIES.items():
+        if any(word in reason for word in words):
+            return remedy
     port = urlsplit(target.endpoint if "//" in target.endpoint else f"//{target.endpoint}").port
-    if "401" in reason or "403" in reason or "unauthenticated" in reason or "permission" in reason:
-        return "give the key that this backend wants: OTEL_EXPORTER_OTLP_HEADERS=name=value"
-    if "404" in reason or "405" in reason:
-        return "check the path: the endpoint is the base URL, to which /v1/traces is added"
-    if "refused" in reason or "unavailable" in reason:
-        return "nothing listens there? start the receiver (runspan ui, or docker compose up), or name another endpoint"
     if port is not None and _OTHER_PORT.get(port) == target.protocol:
         return f"port {port} is usually the one of {_OTHER_PROTOCOL[target.protocol]}; use the other, or that protocol"
-    return "" if isinstance(result, Rejected) else "check host, port and protocol, and what is between here and there"
+    is_answer = reason.startswith("http ") or isinstance(result, Rejected)
+    return _ASK_THE_RECEIVER if is_answer else "check host, port and protocol, and what is between here and there"
 
 
 def _takes(target: OtlpTarget, protocol: OtlpProtocol) -> bool:
