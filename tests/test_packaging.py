@@ -49,3 +49,14 @@ def test_the_first_page_lists_what_is_installed():
     needed = [re.split(r"[<>=!~]", each)[0] for each in PROJECT["dependencies"]]
     assert [each for each in needed if each not in page] == []
     assert [each for each in EXTRAS if f"`runspan[{each}]`" not in page] == []
+
+
+def test_what_others_wrote_comes_with_its_licence():
+    """Each script of others has its licence beside it, which the metadata name, too."""
+    vendor = ROOT / "src" / "runspan" / "viewer" / "page" / "vendor"
+    scripts = list(vendor.glob("*.js"))
+    assert scripts
+    for script in scripts:
+        licence = vendor / f"LICENSE.{script.name.split('.')[0]}.md"
+        assert "Permission is hereby granted" in licence.read_text()
+        assert str(licence.relative_to(ROOT)) in PROJECT["license-files"]

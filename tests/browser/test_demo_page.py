@@ -41,6 +41,8 @@ def test_a_graph_has_visits_and_leads_to_where_it_waited(demo, open_page):
     page.locator(".traces a").first.click()  # the latest
     page.get_by_role("link", name="Resumed from").click()
     expect(page.locator(".head")).to_contain_text("refund")
+    expect(page.locator(".detail .chip", has_text="thread_id")).to_contain_text("demo-graph")
+    expect(page.locator(".detail .chip", has_text="checkpoint_id").get_by_role("button")).to_have_text("Copy")
     page.keyboard.press("2")
     expect(page.get_by_role("button", name="draft, 2 visits")).to_be_visible()
     expect(page.get_by_role("button", name="check, 2 visits")).to_be_visible()

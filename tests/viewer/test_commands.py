@@ -173,8 +173,18 @@ def test_the_demo_runs_without_a_key(tmp_path):
     )
     done = in_process("demo", "--folder", tmp_path, HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
-    for said in ("invoke_agent trip_planner", "first chunk", "[interrupted]", "trace.html"):
-        assert said in done.stdout
+    order = (
+        "agent: ",
+        "invoke_agent trip_planner",
+        "stream: ",
+        "first chunk",
+        "graph: ",
+        "[interrupted]",
+        "The page is",
+    )
+    firsts = [done.stdout.find(each) for each in order]
+    assert -1 not in firsts
+    assert firsts == sorted(firsts)
     assert (tmp_path / "trace.html").stat().st_size > 100_000
     code, output = run("view", tmp_path / "trace.jsonl")
     assert (code, output.count("trace ")) == (0, 5)

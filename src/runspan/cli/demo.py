@@ -30,7 +30,7 @@ def price(_: str, usage: ModelUsage) -> float:
 
 
 def agent(config: RunnableConfig) -> None:
-    """Let an agent plan a day with three tools, one of which fails at first; then ask it something else."""
+    """Let an agent plan a day with two tools, one of which fails at first; then ask it something else."""
     failures = iter([TimeoutError("the weather service did not answer within 0.2 s")])
 
     @tool
