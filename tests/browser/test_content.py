@@ -34,13 +34,30 @@ def test_preview_raw_and_copy(opened):
     expect(answer.locator("h3")).to_have_text("Title")
 
 
-def test_buttons_cover_no_text_of_a_narrow_page(opened):
-    """At 400 pixels what previews and copies a text stands above it."""
-    page = opened(answered({"type": "text", "content": "a word " * 40}), width=400)
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("content", ["a word " * 60, "word\n" * 5 + "a word " * 60, json.dumps(["a word " * 60] * 3)])
+def test_buttons_cover_no_text(opened, width, content):
+    """The lines of a text go around the buttons that it has, as a preview and raw."""
+    page = opened(answered({"type": "text", "content": content}), width=width)
     answer = page.locator(".message.assistant .content")
-    answer.hover()
-    buttons, words = answer.locator(".tools").bounding_box(), answer.locator(".markdown").bounding_box()
-    assert buttons["y"] + buttons["height"] <= words["y"] + 1
+    covered = """content => {
+        const buttons = content.querySelector(".tools").getBoundingClientRect();
+        const range = new Range();
+        const texts = document.createTreeWalker(content.lastChild, NodeFilter.SHOW_TEXT);
+        const lines = [];
+        while (texts.nextNode()) {
+            range.selectNodeContents(texts.currentNode);
+            lines.push(...range.getClientRects());
+        }
+        const isCovered = line => line.right > buttons.left + 1 && line.top < buttons.bottom - 5;
+        return [lines.length, lines.filter(isCovered).length];
+    }"""
+    for name in ("Preview", "Raw"):
+        answer.hover()
+        answer.get_by_role("button", name=name).click()
+        lines, covered_lines = answer.evaluate(covered)
+        assert lines > 1
+        assert covered_lines == 0
 
 
 @pytest.mark.parametrize(
