@@ -3,12 +3,13 @@
 import gzip
 import http.client
 import json
+import re
 import shlex
 import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 
 import grpc
 import pytest
@@ -22,7 +23,7 @@ from runspan.recording.otlp_json import otlp_line, otlp_request
 from tests.programs import run_python
 from tests.recorded import TRACE_ID, recorded
 from tests.ui import Ui
-from tests.viewer.test_commands import in_process
+from tests.viewer.test_commands import in_process, run
 from tests.waiting import wait_until
 
 
@@ -150,21 +151,16 @@ def test_a_port_that_is_taken_has_an_owner(start, tmp_path, protocol):
     assert f"Port {port or grpc_port} is taken by" in done.stderr
     assert f"(process {ui.process.pid})" in done.stderr
     assert ("--grpc-port" in done.stderr) == (protocol == "gRPC")
+    assert "docker compose down" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("port", "other"), [(4318, []), (4317, ["--port", "0"])])
-def test_the_ports_are_those_of_otlp(tmp_path, port, other):
-    """Unless others are named it wants the ports that exporters send to."""
-    with closing(socket.socket()) as mine:
-        with suppress(OSError):  # somebody else has it
-            mine.bind(("127.0.0.1", port))
-            mine.listen()
-        command = [sys.executable, "-m", "runspan.cli", "ui", "--store", str(tmp_path / "x"), *other]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert f"Port {port} is taken" in done.stderr
-    assert "docker compose down" in done.stderr
+@pytest.mark.parametrize(("option", "default"), [("--port", "4318"), ("--grpc-port", "4317"), ("--host", "127.0.0.1")])
+def test_it_listens_where_exporters_send_to(option, default):
+    """Unless others are named the ports are those of OTLP, on loopback."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", run("ui", "--help", columns=200)[1]).splitlines()
+    (line,) = (line for line in lines if f" {option} " in line)
+    assert f"[default: {default}]" in line
 
 
 def test_a_process_of_another_user_has_an_owner():
