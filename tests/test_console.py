@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from runspan import configure
 from runspan.processors.console import Node, TreeSpanExporter, build_tree, describe, render_tree
+from tests.programs import run_python
 
 MILLISECOND = 1_000_000
 
@@ -193,3 +194,14 @@ def test_another_console_is_an_error():
     """A value of ``console`` that is none is named, with those that are."""
     with pytest.raises(ValueError, match="console is 'loud'; it must be True, False or 'live'"):
         configure(console="loud")
+
+
+def test_a_live_console_says_what_to_install(tmp_path):
+    """Where rich is missing, the error has the command that brings it."""
+    (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('no', name='rich')")
+    code = """
+    try: configure(console="live")
+    except ValueError as error: emit(str(error))
+    """
+    (said,) = run_python(code, PYTHONPATH=str(tmp_path)).emitted
+    assert said == "console='live' needs rich. Install it: pip install 'runspan[cli]'"

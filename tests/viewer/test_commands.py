@@ -19,6 +19,7 @@ from runspan.viewer.store import TraceStore
 from tests.otlp_receivers import HttpReceiver
 from tests.programs import run_python
 from tests.recorded import TRACE_ID, model_call, recorded, text
+from tests.test_recording import JSON, PROTO
 
 USED = {
     "gen_ai.usage.input_tokens": 1200,
@@ -130,6 +131,16 @@ def test_view_chooses_traces(tmp_path):
     assert re.findall(r"name-\d+", run("view", path, "--last", 2)[1]) == [f"name-{0xB2}", f"name-{0xC3}"]
     assert re.findall(r"name-\d+", run("view", path, "--trace", "B2")[1]) == [f"name-{0xB2}"]
     assert run("view", path, "--trace", "dd") == (1, f"{path} has no trace whose id begins with dd.\n")
+
+
+@pytest.mark.parametrize("recording", [JSON, PROTO], ids=["JSON", "protobuf"])
+def test_view_reads_what_the_collector_wrote(recording, tmp_path):
+    """A file of the Collector's file exporter is shown, in either of its formats."""
+    (tmp_path / "spans").write_bytes(recording)
+    code, output = run("view", tmp_path / "spans")
+    assert code == 0
+    assert re.findall(r"other (\w+)", output) == ["chain", "chat"]
+    assert "✕ chat: refused" in output
 
 
 def test_view_reads_a_spool(tmp_path):
