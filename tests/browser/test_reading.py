@@ -28,8 +28,8 @@ def test_a_conversation_reads_from_top_to_bottom(opened):
     assert page.locator(".detail .markdown h3").inner_text() == "Sunny"
     assert page.locator(".detail .markdown li").all_inner_texts() == ["warm", "dry"]
     page.get_by_text("3 earlier messages").click()
-    roles = page.locator(".detail .message .role").all_inner_texts()
-    assert roles == ["System", "User", "Assistant", "Tool", "Assistant"]
+    roles = page.locator(".detail .message .role")
+    expect(roles).to_have_text(["System", "User", "Assistant", "Tool", "Assistant"])
 
 
 def test_the_last_message_is_open_the_system_prompt_is_not(opened):
