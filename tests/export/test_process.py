@@ -204,6 +204,36 @@ emit(first.force_flush(10_000))
         assert names(receiver) == ["child", "child", "child", "parent"]
 
 
+def test_forks_while_clients_are_built_hang_nobody():
+    """A process that forks goes on, and so do its threads that build clients for further endpoints meanwhile."""
+    ended = run(
+        """
+import threading
+from runspan.export.otlp.client import OnDemandClient
+from runspan.export.otlp.target import OtlpTarget
+
+def build():
+    while not over.is_set():
+        OnDemandClient(OtlpTarget("http/protobuf", "http://127.0.0.1:9")).build().close()
+
+over = threading.Event()
+threads = [threading.Thread(target=build, daemon=True) for _ in range(2)]
+for each in threads:
+    each.start()
+for _ in range(300):
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+over.set()
+for each in threads:
+    each.join(20)
+emit([each.is_alive() for each in threads])
+"""
+    )
+    assert (ended.emitted, ended.stderr) == ([[False, False]], [])
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_of_multiprocessing_deliver_at_their_end(method, tmp_path):
     """A child that ends spans and then just ends delivers them, whichever way it was started."""

@@ -4,16 +4,14 @@ import os
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from runspan._forking import fork_safe_lock
 from runspan._guard import attempt
 from runspan._threads import is_patched
 from runspan.export.encoding.requests import Request
+from runspan.export.otlp.building import building
 from runspan.export.otlp.result import CLOSED, Result, Retryable
 from runspan.export.otlp.target import GRPC, OtlpTarget
 
 _NOT_BUILT: Final = Retryable("its client could not be built; the log of 'runspan' names why")
-# A fork in the middle of an import would leave the child with a module that is never complete.
-_building: Final = fork_safe_lock()
 
 
 class Client(Protocol):
@@ -66,7 +64,7 @@ class OnDemandClient:
         """Build the client, if that is still to be done; a ``ValueError`` says that the environment has a mistake."""
         client = self._clients.get(os.getpid())
         if client is None:
-            with _building:
+            with building:
                 client = self._clients[os.getpid()] = make_client(self._target)
         return client
 

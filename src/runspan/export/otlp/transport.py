@@ -18,9 +18,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssltransport import SSLTransport
 
-from runspan._forking import fork_safe_lock, in_forked_child
+from runspan._forking import in_forked_child
 from runspan._guard import attempt
 from runspan._threads import Empty, SimpleQueue, is_patched, original, start_thread
+from runspan.export.otlp.building import building
 from runspan.export.otlp.credentials import Certificates
 
 if TYPE_CHECKING:
@@ -231,7 +232,6 @@ class _TlsContext(SSLContext):
 _contexts: WeakValueDictionary[Hashable, _TlsContext] = WeakValueDictionary()
 _adapters: WeakValueDictionary[Hashable, BoundedAdapter] = WeakValueDictionary()
 _inherited: list[BoundedAdapter] = []
-_lock = fork_safe_lock()
 
 
 def named_authority(certificates: Certificates) -> str | None:
@@ -245,7 +245,7 @@ def adapter_for(certificates: Certificates, owner: object) -> BoundedAdapter:
     Where gevent has replaced the locks of urllib3 each owner has one of its own: they don't work between threads.
     """
     key = (certificates, named_authority(certificates), id(owner) if is_patched() else None)
-    with _lock:
+    with building:
         adapter = _adapters.get(key)
         if adapter is None:
             adapter = _adapters[key] = BoundedAdapter(certificates)
@@ -254,7 +254,7 @@ def adapter_for(certificates: Certificates, owner: object) -> BoundedAdapter:
 
 def _tls_context(*trusted: Hashable) -> _TlsContext:
     """Return a context with what urllib3 sets beside Python's defaults; one for who trust the same: it has 0.7 MB."""
-    with _lock:
+    with building:
         context = _contexts.get(trusted)
         if context is None:
             context = _contexts[trusted] = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
