@@ -155,7 +155,7 @@ class Left:
 def unpacked(path):
     """Return what is in a file of the spool."""
     data = path.read_bytes()
-    start = data.find(b"\x1f\x8b")
+    start = data.find(b"\x1f\x8b\x08")  # two bytes alone may also be those of an id
     return data + (gzip.decompress(data[start:]) if start >= 0 else b"")
 
 
