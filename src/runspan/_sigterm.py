@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 
 from runspan._forking import in_forked_child
 from runspan._guard import attempt
+from runspan._missed_signals import is_child, send_missed_again
 from runspan._threads import Event, get_ident, start_thread
 
 _Function: TypeAlias = Callable[[int, FrameType | None], object]
@@ -61,7 +62,8 @@ class SigtermWatch(SpanProcessor):
         """Look whether our handler is in place, if that is due."""
         if _state.watch is self and time.monotonic() >= _state.look_at:
             _state.look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
-            if _state.blocked_at is not None or not isinstance(signal.getsignal(signal.SIGTERM), _Handler):
+            is_ours = isinstance(signal.getsignal(signal.SIGTERM), _Handler)
+            if _state.blocked_at is not None or _state.is_forked or not is_ours:
                 _look_in_main_thread()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  the interface
@@ -106,6 +108,8 @@ class _State:
         self.is_delivering = False
         self.is_exiting = False
         self.is_pending = False
+        self.is_forked = False
+        self.was_called = False
         self.pending_look: dict[str, Callable[[object], int]] = {}
 
 
@@ -119,6 +123,7 @@ class _Handler:
         self.previous = previous
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        _state.was_called = True
         watch = _state.watch
         if self.previous is None:
             _end(watch)
@@ -159,6 +164,9 @@ def _look(_: object = None) -> int:
         _unblock()
         watch.live_on()
     _install()
+    _state.is_forked = False
+    if is_child():
+        send_missed_again(lambda: _state.was_called)
     return 0
 
 
@@ -228,5 +236,6 @@ def _is_main_thread() -> bool:
 def _reset() -> None:
     """A child has not been asked to end; its server may have reset the signals."""
     _state.look_at = 0.0
-    _state.is_delivering = _state.is_exiting = _state.is_pending = False
+    _state.is_delivering = _state.is_exiting = _state.is_pending = _state.was_called = False
+    _state.is_forked = True
     _unblock()
