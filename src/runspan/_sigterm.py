@@ -166,7 +166,7 @@ def _look(_: object = None) -> int:
     _install()
     _state.is_forked = False
     if is_child():
-        send_missed_again(lambda: _state.was_called)
+        attempt(send_missed_again, lambda: _state.was_called, default=None)
     return 0
 
 
