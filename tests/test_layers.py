@@ -13,6 +13,7 @@ BASE = {
     "_file_lock",
     "_forking",
     "_guard",
+    "_missed_signals",
     "_process_exit",
     "_sigterm",
     "_threads",

@@ -40,3 +40,12 @@ def test_a_celery_worker_loses_nothing(where, options, tmp_path):
         wait_until(lambda: Path(tmp_path, "begun").exists(), START_SECONDS)
         assert host.terminate() == 0
         assert host.names() == ["run"] * 5 + ["slow"]
+
+
+@pytest.mark.parametrize(("method", "where"), [("fork", "parent"), ("fork", "child"), ("spawn", "child")])
+def test_a_child_that_waits_for_a_semaphore_sees_the_signal(method, where):
+    """A SIGTERM that doesn't wake a child's main thread, as just before a wait in C, ends it, and nothing is lost."""
+    with Host("missed_signal.py", METHOD=method, CONFIGURE=where) as host:
+        assert host.read_line() == str(-signal.SIGTERM)
+        assert host.process.wait(60) == 0
+        assert host.names() == ["run"]
