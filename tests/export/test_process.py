@@ -229,7 +229,8 @@ over.set()
 for each in threads:
     each.join(20)
 emit([each.is_alive() for each in threads])
-"""
+""",
+        PYTHONWARNINGS="ignore",  # of forks beside threads
     )
     assert (ended.emitted, ended.stderr) == ([[False, False]], [])
 
