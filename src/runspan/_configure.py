@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
+from runspan._environment import is_sdk_disabled
 from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
 from runspan.arguments import check_bool, check_number, shown
@@ -211,7 +212,7 @@ def _processors(
 
 
 def _file_processors(file: str | os.PathLike[str] | None, max_bytes: int) -> list[ConfiguredProcessor]:
-    return [] if file is None or _is_disabled() else [DirectSpanProcessor(FileSpanExporter(file, max_bytes))]
+    return [] if file is None or is_sdk_disabled() else [DirectSpanProcessor(FileSpanExporter(file, max_bytes))]
 
 
 def _is_sent_to_already(target: OtlpTarget) -> bool:
@@ -241,13 +242,9 @@ def _listening(
     return [*map(OneCallSpanProcessor, processors), *watches]
 
 
-def _is_disabled() -> bool:
-    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-
-
 def _exporters(target: OtlpTarget, *, console: bool, is_local: bool, names_receiver: bool) -> set[str]:
     """Return which exporters are wanted; OTLP is there by default, but not for who asks for console or file alone."""
-    if _is_disabled():
+    if is_sdk_disabled():
         return set()
     chosen = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     names = {name.strip() for name in chosen.split(",")} if chosen else {"otlp"}

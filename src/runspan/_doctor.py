@@ -19,7 +19,7 @@ _UNNAMED = "unknown_service"
 def doctor() -> str:
     """Say what is set up in this process, and what keeps spans from arriving, each fault with its remedy.
 
-    ``runspan doctor`` on the command line tries the endpoint; this one knows the application: its tracer providers,
+    ``runspan doctor`` on the command line asks the endpoint; this one knows the application: its tracer providers,
     what ``configure`` has delivered, the settings in force and where they come from. Of runs that began too early it
     knows those that a handler of ours heard of; nobody knows of those without one.
 

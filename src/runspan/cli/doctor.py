@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 import runspan
+from runspan._environment import is_sdk_disabled
 from runspan.export.encoding.requests import Request
 from runspan.export.otlp.client import make_client
 from runspan.export.otlp.result import Rejected, Result, Success
@@ -104,7 +105,7 @@ def _variables() -> Iterator[Finding]:
             is_secret = any(part in name for part in _SECRET)
             shown = "(set, not shown)" if is_secret else _SECRET_OF_URL.sub("(not shown)", os.environ[name])
             yield Finding("note", f"{name}={shown}")
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if is_sdk_disabled():
         yield Finding("bad", "OTEL_SDK_DISABLED turns all spans off", "unset it")
     if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
         yield Finding("bad", "OTEL_TRACES_EXPORTER=none keeps spans from being sent", "unset it, or say otlp")

@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from runspan.processors.console import duration_text, printable
 from runspan.viewer.spans import ViewedSpan
 from runspan.viewer.timeline import scale
 from runspan.viewer.trace import ViewedTrace, summary_of
@@ -58,11 +59,11 @@ def _head(summary: Mapping[str, Any]) -> RenderableType:
     lines = [
         Text(f"trace {summary['id']}  {summary['began'].replace('T', ' ')[:19]}  {took}", style="dim"),
         *(
-            Text(f"{sign} {_printable(_unmarked(summary[name]))}", style=style)
+            Text(f"{sign} {printable(_unmarked(summary[name]))}", style=style)
             for name, sign, style in _SAID
             if summary[name]
         ),
-        Text("  ".join(_printable(each) for each in facts if each), style="dim"),
+        Text("  ".join(printable(each) for each in facts if each), style="dim"),
     ]
     return Group(*(_one_line(line) for line in lines))
 
@@ -104,15 +105,15 @@ def _tree(trace: ViewedTrace, width: int) -> Table:
 def _title(span: ViewedSpan, gutter: str) -> Text:
     text = Text(gutter, style="dim")
     text.append(f"{span.kind} ", style=_style(span))
-    text.append(_printable(span.label), style="bold" if span.kind == "model" else "")
+    text.append(printable(span.label), style="bold" if span.kind == "model" else "")
     if span.model and span.model not in span.name:
-        text.append(f"  {_printable(span.model)}", style="dim")
+        text.append(f"  {printable(span.model)}", style="dim")
     if span.first_chunk is not None:
         text.append(f"  first chunk {length(span.first_chunk * 1000)}", style="dim")
     if span.attempt is not None and span.attempt > 1:
         text.append(f"  ↻ attempt {span.attempt}", style="yellow")
     if span.outcome and span.outcome != "error":
-        text.append(f"  {_OUTCOMES.get(span.outcome, '•')} {_printable(span.outcome)}", style="yellow")
+        text.append(f"  {_OUTCOMES.get(span.outcome, '•')} {printable(span.outcome)}", style="yellow")
     if span.error is not None:
         text.append("  ✕ error", style="bold red")
     return text
@@ -121,7 +122,7 @@ def _title(span: ViewedSpan, gutter: str) -> Text:
 def _error(span: ViewedSpan) -> str:
     message = " ".join((span.error or "").split())[:_LONGEST_ERROR]
     named = message if message.startswith(span.error_type) else f"{span.error_type}: {message}".removesuffix(": ")
-    return _printable(f"{span.label}: {named}".removesuffix(": "))
+    return printable(f"{span.label}: {named}".removesuffix(": "))
 
 
 def _style(span: ViewedSpan) -> str:
@@ -152,12 +153,8 @@ def bar(begin: float, end: float, width: int) -> str:
 
 def length(milliseconds: float) -> str:
     """Return how long something took, to three digits."""
-    if milliseconds < 9.95:  # noqa: PLR2004  from here on two digits need no fraction
-        return f"{milliseconds:.1f} ms"
-    if milliseconds < 999.5:  # noqa: PLR2004  1 s, rounded
-        return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
-    return f"{seconds:.2f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"  # noqa: PLR2004
+    return duration_text(seconds) if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"  # noqa: PLR2004
 
 
 def tokens(counts: dict[str, int] | dict[str, float]) -> str:
@@ -173,8 +170,3 @@ def cost(amount: float | None, currency: str) -> str:
         return ""
     digits = 6 if 0 < abs(amount) < 0.01 else 4  # noqa: PLR2004  a cent
     return f"${amount:.{digits}f}" if currency in ("", "USD") else f"{amount:.{digits}f} {currency}"
-
-
-def _printable(text: str) -> str:
-    """Keep what was recorded from moving the cursor, colouring the screen or breaking the line."""
-    return "".join(character if character.isprintable() else "?" for character in text)

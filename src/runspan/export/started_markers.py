@@ -1,6 +1,5 @@
 """Markers of what has begun, so that a run that hangs, or is killed, can be seen."""
 
-from typing import Final
 from weakref import WeakValueDictionary
 
 from opentelemetry import trace
@@ -10,8 +9,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from runspan import semconv
 from runspan.semconv import delivery_names
+from runspan.semconv.operations import MODEL_OPERATIONS
 
-_MODEL_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 _ids = RandomIdGenerator()
 
 
@@ -60,4 +59,4 @@ def is_wanted(span: ReadableSpan) -> bool:
 
 
 def _is_model(span: object) -> bool:
-    return (getattr(span, "attributes", None) or {}).get(semconv.OPERATION) in _MODEL_OPERATIONS
+    return (getattr(span, "attributes", None) or {}).get(semconv.OPERATION) in MODEL_OPERATIONS

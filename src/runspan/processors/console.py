@@ -61,7 +61,7 @@ def describe(span: ReadableSpan) -> str:
     if isinstance(first_chunk, int | float):
         parts.append(f"first chunk {duration_text(first_chunk)}")
     parts += [_outcome(span, attributes), _error(span, attributes)]
-    return "  ".join(_printable(part) for part in parts if part)
+    return "  ".join(printable(part) for part in parts if part)
 
 
 class TreeSpanExporter(SpanExporter):
@@ -233,6 +233,6 @@ def _error(span: ReadableSpan, attributes: Mapping[str, object]) -> str:
     return f"[error] {named}".rstrip()
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Keep a name or a message from moving the cursor or breaking the line."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -23,9 +23,9 @@ from runspan.rebuild.recorded_response import (
 )
 from runspan.runs.current_span import runs_around
 from runspan.runs.run import Run
+from runspan.semconv.operations import MODEL_OPERATIONS
 
 _MODELS: Final = (Kind.CHAT, Kind.COMPLETION)
-_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 
 
 class OneCallSpanProcessor(DelegatingSpanProcessor):
@@ -163,4 +163,4 @@ class _InnerSpan:
 
 
 def _is_model(span: ReadableSpan) -> bool:
-    return (span.attributes or {}).get(semconv.OPERATION) in _OPERATIONS
+    return (span.attributes or {}).get(semconv.OPERATION) in MODEL_OPERATIONS

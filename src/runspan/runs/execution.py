@@ -186,7 +186,7 @@ class ExecutionSite:
         """Return, while LangChain reports the end of a chain, whether it is a stream that its consumer left.
 
         Then the generator that the chain passes on is suspended in the midst; that of a whole stream is finished. The
-        collector of cycles may have closed that one first: whatever stream it ends was left.
+        garbage collector may have closed that one first: whatever stream it ends was left.
         """
         if not self._is_swallowing:
             return False

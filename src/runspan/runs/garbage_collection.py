@@ -1,7 +1,7 @@
 """Whether the garbage collector is at work in this thread.
 
 It closes generators that nothing but a cycle refers to, in any order. Where it closes an inner one first, the outer one
-can't be told from one that was read to its end.
+can't be distinguished from one that was read to its end.
 """
 
 import gc

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -13,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, ProxyTracerProvider, SpanContext, SpanKind, TracerProvider
 
+from runspan._environment import is_sdk_disabled
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
 from runspan.attributes import Attributes
@@ -214,7 +214,7 @@ def _inherit_runs() -> None:
 
 @functools.cache
 def _log_no_provider() -> None:
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if is_sdk_disabled():
         return
     logging.getLogger("runspan").warning(
         "A LangChain run is traced, but no OpenTelemetry tracer provider is set, so its spans go nowhere. Call"

@@ -20,11 +20,12 @@ from runspan.payload.structure import MAX_STRUCTURE_DEPTH
 from runspan.payload.text import describe, is_text, name_in
 from runspan.payload.writer import Writer
 from runspan.semconv import event_names
+from runspan.semconv.operations import MODEL_OPERATIONS
 from runspan.signals import private_names
 
 _API: Final = "opentelemetry._logs"
 # The operations for which the conventions have an event of a failure.
-_CLIENT_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings", "retrieval"))
+_CLIENT_OPERATIONS: Final = frozenset((*MODEL_OPERATIONS, "embeddings", "retrieval"))
 _LONGEST_STACKTRACE: Final = 20_000  # characters, the last ones
 
 

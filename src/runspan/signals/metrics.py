@@ -18,6 +18,7 @@ from runspan.attributes import Attributes, is_count, is_int64
 from runspan.payload.usage import INPUT_MODALITIES, OUTPUT_MODALITIES
 from runspan.semconv import metric_names
 from runspan.semconv.name_table import description_of
+from runspan.semconv.operations import MODEL_OPERATIONS
 
 # How many values a label may have in a process: names of models or tools that are made up for each request would
 # otherwise be a time series each.
@@ -40,7 +41,6 @@ _CLIENT: Final = (
     semconv.SERVER_PORT,
 )
 _INFERENCE: Final = (*_CLIENT, semconv.OPENAI_RESPONSE_TIER, semconv.OPENAI_FINGERPRINT)
-_INFERENCE_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
 
 _Labels = dict[str, str | int]
 
@@ -54,7 +54,7 @@ class _Duration(NamedTuple):
 
 
 _DURATIONS: Final = {
-    **dict.fromkeys(_INFERENCE_OPERATIONS, _Duration(metric_names.INFERENCE_DURATION, _SECONDS, _INFERENCE)),
+    **dict.fromkeys(MODEL_OPERATIONS, _Duration(metric_names.INFERENCE_DURATION, _SECONDS, _INFERENCE)),
     "embeddings": _Duration(metric_names.EMBEDDINGS_DURATION, _SECONDS, _CLIENT),
     "retrieval": _Duration(metric_names.RETRIEVAL_DURATION, _SECONDS, _CLIENT),
     "execute_tool": _Duration(
@@ -120,7 +120,7 @@ class RunMetrics:
         failed = {**labels, **self._bounded.pick(attributes, (semconv.ERROR_TYPE,))}
         seconds = max(seconds, 0)
         self._durations[operation].record(seconds, failed, context)
-        if operation in _INFERENCE_OPERATIONS:
+        if operation in MODEL_OPERATIONS:
             self._chunks.record(chunk_seconds, labels, context)
             self._tokens.record(attributes, labels, context)
         elif operation == "embeddings":
@@ -129,7 +129,7 @@ class RunMetrics:
             agent = self._bounded.pick(attributes, (semconv.AGENT_NAME,))
             for histogram, count in zip(self._agent_calls, calls, strict=True):
                 histogram.record(count, agent, context)
-        if self._legacy is not None and (operation in _INFERENCE_OPERATIONS or operation == "embeddings"):
+        if self._legacy is not None and (operation in MODEL_OPERATIONS or operation == "embeddings"):
             self._legacy.record(attributes, seconds, failed, labels, context)
 
 

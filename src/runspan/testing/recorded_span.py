@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, StatusCode
 
 from runspan import semconv
 from runspan.rebuild.span_data import structure_in
-
-_MODEL_OPERATIONS: Final = ("chat", "text_completion", "generate_content")
+from runspan.semconv.operations import MODEL_OPERATIONS
 
 
 class RecordedSpan:
@@ -50,7 +49,7 @@ class RecordedSpan:
     @property
     def is_model_call(self) -> bool:
         """Whether it is the call of a model."""
-        return self.attributes.get(semconv.OPERATION) in _MODEL_OPERATIONS
+        return self.attributes.get(semconv.OPERATION) in MODEL_OPERATIONS
 
     @property
     def is_tool_call(self) -> bool:

@@ -1,6 +1,5 @@
 """The trace of a test."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -10,6 +9,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 from opentelemetry.trace import TracerProvider
 
+from runspan._environment import is_sdk_disabled
 from runspan.langchain.block import Block
 from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.runs.tracing import end_finished_runs
@@ -58,7 +58,7 @@ class Trace:
     """
 
     def __init__(self, *, tracer_provider: TracerProvider | None = None, settings: Settings | None = None) -> None:
-        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        if is_sdk_disabled():
             raise RuntimeError(
                 "OTEL_SDK_DISABLED is true, so no span is made and nothing can be recorded. Unset it for tests that"
                 " look at their trace; without an exporter nothing is sent."

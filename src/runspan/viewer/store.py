@@ -154,12 +154,8 @@ class TraceStore:
     def _writing(self) -> Iterator[sqlite3.Cursor]:
         with self._lock, closing(self._connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
-            try:
+            with self._connection:  # commits, or rolls back
                 yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
             cursor.execute("PRAGMA incremental_vacuum").fetchall()
 
 

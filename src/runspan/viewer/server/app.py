@@ -72,7 +72,7 @@ def make_app(store: TraceStore, hosts: Iterable[str] = ()) -> Starlette:
 
 
 async def _store_failed(_: Request, error: Exception) -> Response:
-    # An exporter tries again after a 503.
+    # An exporter sends again after a 503.
     _log.error(STORE_FAILED, error)
     return PlainTextResponse(f"{STORE_FAILED % error}\n", 503)
 

@@ -66,7 +66,6 @@ def serve(
     finally:
         if receiver is not None:
             receiver.stop(1).wait()
-        store.close()
 
 
 class _Receiver(TraceServiceServicer):
@@ -82,7 +81,7 @@ class _Receiver(TraceServiceServicer):
             self._store.add(read_recording([request]))
         except sqlite3.Error as error:
             _log.error(STORE_FAILED, error)
-            context.abort(grpc.StatusCode.UNAVAILABLE, STORE_FAILED % error)  # an exporter tries again
+            context.abort(grpc.StatusCode.UNAVAILABLE, STORE_FAILED % error)  # an exporter sends again
         return ExportTraceServiceResponse()
 
 
