@@ -4,7 +4,7 @@ import pytest
 from opentelemetry.trace import NoOpTracerProvider
 
 import runspan
-from runspan import OpenTelemetryCallbackHandler, Settings
+from runspan import OpenTelemetryCallbackHandler, Settings, redact_secrets
 
 MEANINGS = [("true", "span"), ("True", "span"), ("1", "span"), ("false", "none"), (" 0 ", "none"), ("", "span")]
 STANDARD = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -225,3 +225,32 @@ def test_the_standard_variable_counts_in_any_case(monkeypatch):
     """The names of variables count in any case of letters."""
     monkeypatch.setenv(STANDARD.lower(), "NO_CONTENT")
     assert Settings().capture_content == "none"
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        ("max_attribute_bytes", "5000", 5000),
+        ("max_span_bytes", "6000", 6000),
+        ("max_trace_bytes", "7000", 7000),
+        ("redact", "Secrets", redact_secrets),
+        ("content_form", "structured", "structured"),
+        ("history", "new", "new"),
+        ("semconv", "latest_and_legacy", "latest_and_legacy"),
+        ("returned_tool_errors", "error_type_only", "error_type_only"),
+        ("blob_store", "file:///var/lib/shop/media", "file:///var/lib/shop/media"),
+        ("trace_url", "http://localhost/{trace_id}", "http://localhost/{trace_id}"),
+    ],
+)
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+def test_an_option_is_read_from_its_variable(monkeypatch, option, text, value, change):
+    """The text of a variable, whose name is in any case, becomes the option's value, and is named as its source."""
+    monkeypatch.setenv(change(f"RUNSPAN_{option}"), text)
+    assert Settings().describe()[option] == (value, f"RUNSPAN_{option.upper()}")
+
+
+def test_no_variable_is_an_argument_of_its_own(monkeypatch):
+    """A variable that is none of an option's is left alone, whatever its name and value."""
+    monkeypatch.setenv("RUNSPAN_NO_SUCH_OPTION", "1")
+    monkeypatch.setenv("capture_content", "none")
+    assert Settings().describe()["capture_content"] == ("span", "default")

@@ -34,7 +34,7 @@ def meant(value: object) -> object:
 
 def _permitted() -> frozenset[Destination]:
     """Return where OpenTelemetry's variable permits content: only what it forbids counts over everything."""
-    choice = _CAPTURE_CONTENT.get(variable(STANDARD_VARIABLE).strip().lower())
+    choice = _CAPTURE_CONTENT.get(variables().get(STANDARD_VARIABLE, "").strip().lower())
     return DESTINATIONS[choice if choice in {"none", "event"} else "span_and_event"]
 
 
@@ -52,9 +52,9 @@ def standard_choice(value: str) -> str:
     return choice or "none"
 
 
-def variable(name: str) -> str:
-    """Return the value of a variable, its name in any case of letters as pydantic-settings has it; empty if unset."""
-    return next((value for each, value in os.environ.items() if each.upper() == name and value), "")
+def variables() -> dict[str, str]:
+    """Return the variables of the environment that are not empty, by their names in capitals: any case counts."""
+    return {name.upper(): value for name, value in os.environ.items() if value}
 
 
 def permitted(choice: CaptureContent) -> CaptureContent:

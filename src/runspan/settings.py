@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_core import ErrorDetails, from_json
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runspan.arguments import LARGEST, shown
 from runspan.content_switch import (
@@ -18,7 +17,7 @@ from runspan.content_switch import (
     meant,
     permitted,
     standard_choice,
-    variable,
+    variables,
 )
 from runspan.cost import CostSource, is_source_installed
 
@@ -48,24 +47,29 @@ class Option(NamedTuple):
     """``argument``, ``default``, or the environment variable that decides."""
 
 
-class _OneLineErrors(BaseSettings):
-    """Settings whose mistakes are one line each, where pydantic's are several with an address.
+class _OfEnvironment(BaseModel):
+    """Options that are read from the environment where they are no arguments; a mistake is one line.
 
-    The constructor stands here and not in ``Settings``, so that type checkers make that one from its fields.
+    pydantic's errors are several lines with an address, and pydantic-settings takes a third of what it costs to import
+    a handler. The constructor stands here and not in ``Settings``, so that type checkers make that one from its fields.
     """
 
     # Where the value of each option comes from.
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **arguments: Any) -> None:
+        options, environment = type(self).model_fields, variables()
+        sources = {name: "argument" if name in arguments else _variable(name, environment) for name in options}
+        read = {each: _read(each, environment[each]) for each in sources.values() if each in environment}
+        asked = {**read, **arguments}
         try:
-            super().__init__(**values)
+            super().__init__(**asked)
         except ValidationError as error:
             raise ValueError(" ".join(map(_explain, error.errors()))) from None
-        self._sources = {name: _source(name, getattr(self, name), values) for name in type(self).model_fields}
+        self._sources = {name: _source(name, sources[name], asked, getattr(self, name)) for name in options}
 
 
-class Settings(_OneLineErrors):
+class Settings(_OfEnvironment):
     """The options of a handler, each from its argument, else from its environment variable, else the default.
 
     The variables are named as the options, in capitals after ``RUNSPAN_``. One that is empty is as good as unset.
@@ -125,7 +129,7 @@ class Settings(_OneLineErrors):
         ``OpenTelemetryCallbackHandler(settings=Settings(capture_content="none"))``
     """
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     capture_content: CaptureContent = Field(
         default="span",
@@ -145,7 +149,7 @@ class Settings(_OneLineErrors):
     redact: Redactor | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_REDACT"))
     content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
     detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
-    metadata_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+    metadata_keys: tuple[str, ...] = Field(
         default=(), max_length=32, validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
     )
     semconv: Semconv = Field(default="latest", validation_alias=AliasChoices("RUNSPAN_SEMCONV"))
@@ -156,23 +160,7 @@ class Settings(_OneLineErrors):
     blob_store: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_BLOB_STORE"))
     trace_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_TRACE_URL"))
 
-    cost: Annotated[CostSource | None, NoDecode] = Field(default=None, validation_alias=AliasChoices("RUNSPAN_COST"))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_standard_variable(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Take no content where OpenTelemetry's variable has a value that we don't know: that is no mistake of ours."""
-        if "capture_content" in values or variable("RUNSPAN_CAPTURE_CONTENT") or not variable(STANDARD_VARIABLE):
-            return values
-        return {**values, "RUNSPAN_CAPTURE_CONTENT": standard_choice(variable(STANDARD_VARIABLE))}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _let_arguments_win(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Leave out the variables of options that are given as arguments; older pydantic-settings has both."""
-        aliases = [field.validation_alias for name, field in cls.model_fields.items() if name in values]
-        unneeded = {choice for alias in aliases if isinstance(alias, AliasChoices) for choice in alias.choices}
-        return {name: value for name, value in values.items() if name not in unneeded}
+    cost: CostSource | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_COST"))
 
     @field_validator("cost", mode="before")
     @classmethod
@@ -268,15 +256,22 @@ class Settings(_OneLineErrors):
         return {name: Option(getattr(self, name), source) for name, source in self._sources.items()}
 
 
-def _source(name: str, value: object, arguments: Mapping[str, object]) -> str:
-    """Return where the value of an option comes from."""
-    alias = Settings.model_fields[name].validation_alias
-    variables = [str(each) for each in alias.choices if variable(str(each))] if isinstance(alias, AliasChoices) else []
-    source = "argument" if name in arguments else variables[0] if variables else "default"
-    if name != "capture_content" or source in {"default", STANDARD_VARIABLE}:
-        return source
-    asked = arguments[name] if source == "argument" else variable(source)
-    return source if meant(asked) == value else STANDARD_VARIABLE  # which forbids some of what is asked for
+def _variable(option: str, environment: Mapping[str, str]) -> str:
+    """Return the first variable of an option that is set; ``default`` if none is."""
+    alias = Settings.model_fields[option].validation_alias
+    choices = map(str, alias.choices) if isinstance(alias, AliasChoices) else ()
+    return next((each for each in choices if each in environment), "default")
+
+
+def _read(variable: str, value: str) -> str:
+    """Return what a variable says; a value of OpenTelemetry's own that we don't know means no content."""
+    return standard_choice(value) if variable == STANDARD_VARIABLE else value
+
+
+def _source(option: str, source: str, asked: Mapping[str, object], value: object) -> str:
+    """Return where the value of an option comes from: OpenTelemetry's variable may forbid what is asked for."""
+    wanted = asked.get(option if source == "argument" else source, value)
+    return STANDARD_VARIABLE if option == "capture_content" and meant(wanted) != value else source
 
 
 def trace_link(template: str | None, trace_id: str) -> str | None:
