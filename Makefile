@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help demo test lint format bench instructions docs integrations api constraints browser pictures newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
@@ -35,11 +36,18 @@ EVERYTHING := -e '.[test$(COMMA)lint]'
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(call venv,$(VENV),$(PINNED) -e '.[demo]')
 
+# MCP's SDK before 2.0, which LangChain's adapters need and which has no room beside a newer one.
+define mcp1
+	@$(1)/bin/python $(PIP) --no-deps --upgrade --target $(1)/mcp1 $(2)
+endef
+
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call venv,$(VENV),$(PINNED) $(EVERYTHING))
+	$(call mcp1,$(VENV),mcp==1.30.0 langchain-mcp-adapters==0.3.2 httpx-sse==0.4.3)
 
 .venv-newest/.newest: FORCE
 	$(call venv,.venv-newest,--upgrade --upgrade-strategy eager $(EVERYTHING))
+	$(call mcp1,.venv-newest,"mcp<2" langchain-mcp-adapters httpx-sse)
 
 # The lowest of what runspan needs; the rest is what its tests need there.
 LOWEST := -e . $$($(ASK) lowest) langchain==1.0.0 langchain-anthropic==1.0.0 anthropic jsonschema trustme numpy starlette \

@@ -50,7 +50,7 @@ def names_in(printed):
 
 def test_every_example_is_run():
     """Each program and test suite among the examples is run by a test."""
-    tests = (Path(__file__).read_text(), *(path.read_text() for path in Path(__file__).parent.glob("test_*.py")))
+    tests = (Path(__file__).read_text(), *(path.read_text() for path in Path(__file__).parent.rglob("test_*.py")))
     for path in EXAMPLES.iterdir():
         if path.suffix == ".py" or path.name == "test_suite":
             assert any(path.stem in text for text in tests), path.name
