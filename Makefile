@@ -128,7 +128,7 @@ pictures: $(VENV)/.dev  ## take the pictures of README and documents anew, of th
 	@$(BIN)/python devtools/pictures.py docs/pictures
 
 # What is left out needs newer packages as a whole.
-NEWER := demo viewer hosts meaning/test_handler_classes.py meaning/test_middleware_attempts.py meaning/test_resuming.py \
+NEWER := demo documents viewer hosts meaning/test_handler_classes.py meaning/test_middleware_attempts.py meaning/test_resuming.py \
 	meaning/test_trace_policy.py \
 	scope/test_processors.py soak test_example.py test_langfuse.py test_tenants.py
 lowest: .venv-lowest/.lowest  ## run the tests on the lowest supported LangChain, LangGraph, OpenTelemetry, pydantic, orjson

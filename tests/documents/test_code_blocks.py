@@ -60,7 +60,7 @@ def test_the_code_of_a_page_runs(page, tmp_path):
 def test_the_first_page_shows_what_is_printed(tmp_path):
     """The tree that the first page shows is the one that its program prints, but for the times."""
     page = (ROOT / "docs" / "index.md").read_text()
-    (shown,) = re.findall(r"^```\n(RunnableSequence.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```text\n(RunnableSequence.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     with HttpReceiver() as receiver:
         printed = run("index", receiver, tmp_path)
     trace_id, _, tree = printed.partition("\n")

@@ -10,9 +10,11 @@ from opentelemetry import baggage, context
 from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 from shared import CONFIG, handle
 
+import runspan
+
 
 async def main(server):
-    """Call two tools at once."""
+    """Call two tools at once, and one of a trace that comes from elsewhere, with a state of a vendor's."""
     async with Client(server) as session:
 
         async def weather(city: str) -> str:
@@ -23,6 +25,8 @@ async def main(server):
         tool = StructuredTool.from_function(coroutine=weather, name="weather")
         context.attach(baggage.set_baggage("tenant", "acme"))
         print(*await asyncio.gather(*(tool.ainvoke({"city": city}, CONFIG) for city in ("Oslo", "Rome"))), sep="\n")
+        with runspan.extract({"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "vendor=1"}):
+            print(await tool.ainvoke({"city": "Bonn"}, CONFIG))
 
 
 HTTPX2ClientInstrumentor().instrument()
