@@ -6,11 +6,17 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.objects import set_aside
 from tests.tracing import Tracing
 
 # No test asserts on a speed.
 settings.register_profile("no speed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no speed")
+
+
+def pytest_collection_finish():
+    """Keep what is there before the first test out of what tests collect and count."""
+    set_aside()
 
 
 @pytest.fixture(autouse=True)
