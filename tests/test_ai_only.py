@@ -15,8 +15,8 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 
 from runspan._guard import faults
 from runspan.processors.ai_only import AiOnlySpanProcessor
+from runspan.testing import RecordedTrace
 from tests.fakes import Model
-from tests.tracing import as_text
 
 AI = {"gen_ai.operation.name": "chat"}
 
@@ -42,7 +42,7 @@ class Kept:
 
     @property
     def text(self):
-        return as_text(self.spans)
+        return RecordedTrace(self.spans).tree()
 
     def one(self, name):
         (span,) = [span for span in self.spans if span.name == name]
@@ -400,7 +400,7 @@ def test_one_within_another():
             pass
         with tracer.start_as_current_span("http"), tracer.start_as_current_span("embed", attributes=AI):
             pass
-    assert as_text(exporter.get_finished_spans()) == "chain\n  tool\n  embed"
+    assert RecordedTrace(exporter.get_finished_spans()).tree() == "chain\n  tool\n  embed"
 
 
 def test_threads(kept):

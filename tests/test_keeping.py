@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Status, StatusCode, set_span_in_context
 
 from runspan import KeepingSpanProcessor, OneCallSpanProcessor, OpenTelemetryCallbackHandler
+from runspan.testing import RecordedTrace
 from tests.fakes import Model
 from tests.programs import run_python
 from tests.recorders import Processor
-from tests.tracing import as_text
 
 SECOND = 1_000_000_000
 
@@ -293,7 +293,7 @@ def test_a_graph_whose_tool_failed_once():
     compiled = graph.compile()
     for _ in range(2):  # the second goes well at once
         compiled.invoke({"messages": ["hello"]}, {"callbacks": [handler]})
-    text = as_text(exporter.get_finished_spans())
+    text = RecordedTrace(exporter.get_finished_spans()).tree()
     assert text.count("invoke_workflow") == 1
     assert text.count("chat") == 1
     assert text.count("[error]") + text.count(" error") >= 1

@@ -23,11 +23,12 @@ from runspan import AiOnlySpanProcessor, OpenTelemetryCallbackHandler, Settings
 from runspan._configure import configure
 from runspan._guard import faults
 from runspan.processors.one_call import OneCallSpanProcessor
+from runspan.testing import RecordedTrace
 from tests.demo.asking import SUM
 from tests.fakes import SyncModel, SyncStreamModel
 from tests.otlp_receivers import HttpReceiver
 from tests.programs import run_python
-from tests.tracing import Tracing, as_text
+from tests.tracing import Tracing
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 USAGE = {"input_tokens": 16, "output_tokens": 9, "total_tokens": 25}
@@ -143,7 +144,7 @@ def test_every_family(counted, inner, kept, gained, usage):
     ours = ("langchain.", "input.", "output.")
     said = {name: value for name, value in chat.items() if not name.startswith(ours) and name not in start}
     assert said == gained | {"gen_ai.provider.name": said["gen_ai.provider.name"], IN: 16, OUT: 9}
-    assert as_text(counted.sent.get_finished_spans()) == "chat\n  sdk\n    POST"
+    assert RecordedTrace(counted.sent.get_finished_spans()).tree() == "chat\n  sdk\n    POST"
     assert {name: dict(counted.one("sdk").attributes).get(name) for name in inner} == inner
 
 

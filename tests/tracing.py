@@ -1,9 +1,8 @@
-"""A provider in memory, a handler on it, and whole traces as text."""
+"""A provider in memory and a handler on it; what they recorded is asked by ``runspan.testing``."""
 
 import gc
 import threading
 import time
-from collections.abc import Callable, Sequence
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -13,8 +12,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from runspan import OpenTelemetryCallbackHandler, Settings
 from runspan.runs import reaper
-from runspan.testing.recorded_span import RecordedSpan, trees_of
-from runspan.testing.tree_text import tree_lines, tree_text
+from runspan.testing import RecordedTrace
 
 
 class SlowSampler(Sampler):
@@ -56,6 +54,11 @@ class Tracing:
         wait_for_reaper()
         return self.exporter.get_finished_spans()
 
+    @property
+    def trace(self) -> RecordedTrace:
+        """What the testing kit makes of the finished spans."""
+        return RecordedTrace(self.spans)
+
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.spans if span.name == name]
 
@@ -71,7 +74,7 @@ class Tracing:
             outliving: the name of a span that goes on after its parent.
         """
         check_sound(self.spans, outliving)
-        return "\n".join(line for line in as_text(self.spans).splitlines() if line != without)
+        return "\n".join(line for line in self.trace.tree().splitlines() if line != without)
 
     def settle(self) -> None:
         """Wait for the runs that only a finalizer reports."""
@@ -105,17 +108,6 @@ def check_sound(spans: tuple[ReadableSpan, ...], outliving: str | None = None) -
         assert parent.context.trace_id == span.context.trace_id
         assert parent.start_time <= span.start_time
         assert span.name == outliving or span.end_time <= parent.end_time, f"{span.name} ended after {parent.name}"
-
-
-def as_text(spans: Sequence[ReadableSpan], label: Callable[[RecordedSpan], str] | None = None) -> str:
-    """Write spans as a tree, as ``runspan.testing`` does.
-
-    Args:
-        spans: finished spans.
-        label: what stands in a span's line; by default its name, its outcome and whether it is an error.
-    """
-    trees = trees_of(spans)
-    return tree_text(trees) if label is None else "\n".join(tree_lines(trees, label, sort=False))
 
 
 def sorted_text(text: str) -> str:

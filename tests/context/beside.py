@@ -4,7 +4,8 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from tests.tracing import Tracing, as_text
+from runspan.testing import RecordedTrace
+from tests.tracing import Tracing
 
 # Of a fixture: whether the other handler comes first, and whether it is switched on.
 EITHER_ORDER: dict[str, Any] = {
@@ -32,4 +33,4 @@ class Beside(Tracing):
     @property
     def ours(self) -> str:
         """Our own spans as a text."""
-        return as_text(tuple(span for span in self.spans if span.instrumentation_scope.name == "runspan"))
+        return RecordedTrace(tuple(span for span in self.spans if span.instrumentation_scope.name == "runspan")).tree()

@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import OpenTelemetryCallbackHandler
+from runspan.testing import RecordedTrace
 from tests.fakes import Model, State, body, straight_graph
-from tests.tracing import Tracing, as_text
+from tests.tracing import Tracing
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -74,7 +75,7 @@ async def test_what_a_task_does_after_its_invocation(tracing):
     await tasks[0]
     await asyncio.create_task(_mark(tracing, "caller"))
     tracing.mark("caller")
-    assert as_text(tracing.spans) == REMEMBERED
+    assert tracing.trace.tree() == REMEMBERED
 
 
 async def test_what_it_does_while_the_caller_goes_on(tracing):
@@ -85,7 +86,7 @@ async def test_what_it_does_while_the_caller_goes_on(tracing):
     tracing.mark("caller")
     await asyncio.gather(tasks[0], body(tracing, "next").ainvoke("x", tracing.config))
     tracing.mark("caller")
-    texts = {name: as_text(spans) for name, spans in _traces(tracing).items()}
+    texts = {name: RecordedTrace(spans).tree() for name, spans in _traces(tracing).items()}
     assert texts == {
         "answer": REMEMBERED.removesuffix("\ncaller\ncaller"),
         "next": "next\n  next work",
@@ -122,7 +123,7 @@ async def test_a_late_chain_that_goes_on_when_its_parent_ends(tracing):
     await RunnableLambda(lambda x: x, afunc=answer, name="answer").ainvoke("x", tracing.config)
     go_on.set()
     await tasks[0]
-    assert as_text(tracing.spans) == "answer\n  inner\n    deep\n      deep work\n  save"
+    assert tracing.trace.tree() == "answer\n  inner\n    deep\n      deep work\n  save"
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
@@ -150,7 +151,7 @@ def test_what_a_thread_does_after_its_invocation(tracing, way):
     caller.join()
     go_on.set()
     threads[0].join()
-    assert as_text(tracing.spans) == "invoke_workflow\n  node\n    save\n    chat\n      http\ncaller"
+    assert tracing.trace.tree() == "invoke_workflow\n  node\n    save\n    chat\n      http\ncaller"
 
 
 def _drain(stream: Iterable[object]) -> None:
@@ -173,7 +174,7 @@ async def test_what_a_task_of_a_tool_does(tracing):
     await StructuredTool.from_function(coroutine=look, name="look", description="Looks.").ainvoke({}, tracing.config)
     go_on.set()
     await tasks[0]
-    assert as_text(tracing.spans) == "execute_tool look\n  save"
+    assert tracing.trace.tree() == "execute_tool look\n  save"
 
 
 async def test_listeners_hear_late_tasks(tracing):
@@ -200,7 +201,7 @@ async def test_listeners_hear_late_tasks(tracing):
     go_on.set()
     await tasks[0]
     tracing.mark("caller")
-    assert as_text(heard.get_finished_spans()) == (
+    assert RecordedTrace(heard.get_finished_spans()).tree() == (
         "answer\n  early\n  save\n  inner\n    inner work\n  rest\n    within\n  save at last"
     )
     assert [span.name for span in others.get_finished_spans()] == ["another's work", "another's"]
@@ -217,7 +218,7 @@ async def test_a_late_task_below_the_callers_span(tracing):
         await _starter(tracing, lambda: _mark(tracing, "save"), tasks).ainvoke(go_on, {"callbacks": [handler]})
     go_on.set()
     await tasks[0]
-    assert as_text(tracing.spans) == "request\n  answer\n    early\n  save"
+    assert tracing.trace.tree() == "request\n  answer\n    early\n  save"
     assert [span.name for span in heard.get_finished_spans()] == ["early", "answer", "save"]
 
 
@@ -233,4 +234,4 @@ async def test_nobody_hears_late_tasks_of_a_handler_that_is_shut_down(tracing):
     go_on.set()
     await tasks[0]
     assert [span.name for span in heard.get_finished_spans()] == ["early", "answer"]
-    assert as_text(tracing.spans) == "answer\n  early\n  save"
+    assert tracing.trace.tree() == "answer\n  early\n  save"

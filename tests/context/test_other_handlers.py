@@ -10,11 +10,12 @@ from langchain_core.runnables import RunnableLambda
 from opentelemetry import context, trace
 from opentelemetry.trace import NoOpTracer, Span, Tracer
 
+from runspan.testing import RecordedTrace
 from tests.context.beside import EITHER_ORDER, Beside
 from tests.context.shapes import SHAPES
 from tests.context.ways import NOT_COMPARED, call, each_shape_each_way
 from tests.fakes import Model, body
-from tests.tracing import as_text, sorted_text
+from tests.tracing import sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -106,7 +107,7 @@ async def test_invocations_one_after_the_other(beside):
             body(beside, "within").invoke("x", beside.config)
     ours = tuple(span for span in beside.spans if span.name in {"bare", "within", "request"})
     within = "request\n  within\n  within"
-    assert as_text(ours) == "\n".join(["bare"] * 4 + [within] * 2)
+    assert RecordedTrace(ours).tree() == "\n".join(["bare"] * 4 + [within] * 2)
 
 
 def test_a_span_of_the_user_within_a_run():
@@ -138,4 +139,4 @@ def _with_users_span(beside: Beside) -> str:
             return model.invoke(given)
 
     RunnableLambda(outer, name="outer").invoke("x", beside.config)
-    return as_text(beside.spans)
+    return beside.trace.tree()

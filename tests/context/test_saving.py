@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import OpenTelemetryCallbackHandler
+from runspan.testing import RecordedTrace
 from tests.fakes import State, body
-from tests.tracing import Tracing, as_text, sorted_text
+from tests.tracing import Tracing, sorted_text
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -148,7 +149,7 @@ async def test_listeners_hear_what_is_saved(tracing, way):
     )
     config = {"callbacks": [handler], "configurable": {"thread_id": "1"}}
     await _run(tracing, way, _graph(tracing, Saver(tracing)), config, "async")
-    assert sorted_text(as_text(heard.get_finished_spans())) == SAVED
+    assert sorted_text(RecordedTrace(heard.get_finished_spans()).tree()) == SAVED
 
 
 async def test_what_the_consumer_saves_is_the_consumers(tracing):

@@ -8,8 +8,9 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry import trace
 
+from runspan.testing import RecordedTrace
 from tests.context.ways import WAYS, call
-from tests.tracing import Tracing, as_text, sorted_text
+from tests.tracing import Tracing, sorted_text
 
 TREE = "RunnableSequence\n  agent\n    execute_tool asks\n      chat\n  last"
 
@@ -56,7 +57,7 @@ async def test_each_provider_gets_the_whole_tree(two, way, place):
     else:
         chain = chain.with_config(callbacks=[second.handler])
     calls = await call(way, first, Shape(chain, 1))
-    trees = [as_text([span for span in each.spans if span.name != "caller"]) for each in two]
+    trees = [RecordedTrace([span for span in each.spans if span.name != "caller"]).tree() for each in two]
     assert [sorted_text(tree) for tree in trees] == ["\n".join([TREE] * calls)] * 2
     assert not {span.context.trace_id for span in first.spans} & {span.context.trace_id for span in second.spans}
 

@@ -10,7 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
 from tests.fakes import ASKED, Model, Retriever, SyncModel, straight_graph
-from tests.tracing import as_text, check_sound
+from tests.tracing import check_sound
 
 pytestmark = pytest.mark.newest
 
@@ -33,15 +33,8 @@ def tool(name, work=lambda x: "seen"):
 
 def linked(tracing):
     """Return the traces as a text that says of each span how it ended and which spans it links to."""
-    by_id = {span.context.span_id: span.name for span in tracing.spans}
-
-    def label(span):
-        links = ", ".join(by_id[link.context.span_id] for link in span.span.links)
-        outcome = span.attributes.get("langchain.run.outcome")
-        return span.name + (f" [{outcome}]" if outcome else "") + (f" -> {links}" if links else "")
-
     check_sound(tracing.spans)
-    return as_text(tracing.spans, label)
+    return tracing.trace.tree(links=True)
 
 
 def test_an_agent_with_two_tools(tracing):
@@ -181,9 +174,9 @@ def test_retries_and_fallbacks(tracing):
         linked(tracing)
         == """\
 RunnableWithFallbacks
-  Failing
-    chat
-    chat -> chat
+  Failing [error]
+    chat [error]
+    chat [error] -> chat
   chat -> Failing
     http"""
     )

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from runspan import CallbackSpanProcessor, OneCallSpanProcessor, OpenTelemetryCallbackHandler
 from tests.fakes import SyncModel
 from tests.recorders import Driven, Processor
-from tests.tracing import Tracing, as_text
+from tests.tracing import Tracing
 
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt"}
 
@@ -48,7 +48,7 @@ def test_one_call_is_heard_and_counted_once(concurrent):
     concurrent.mark("after")
     assert heard.ended == ["POST", "chat gpt", "chat"]
     assert on_provider.events == brought.events == ["on_chat_model_start", "on_llm_end"]
-    assert as_text(concurrent.spans) == "chat\n  chat gpt\n    POST\nafter"
+    assert concurrent.trace.tree() == "chat\n  chat gpt\n    POST\nafter"
     used = [span.name for span in concurrent.spans if "gen_ai.usage.input_tokens" in span.attributes]
     assert used == ["chat"]
 

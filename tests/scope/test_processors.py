@@ -24,11 +24,11 @@ from opentelemetry.trace import NoOpTracerProvider
 import runspan
 from runspan import CallbackSpanProcessor, OpenTelemetryCallbackHandler
 from runspan._guard import faults
+from runspan.testing import RecordedTrace
 from tests.context.shapes import SHAPES
 from tests.context.ways import WAYS, abatch, batch, call
 from tests.fakes import Model, body, straight_graph
 from tests.recorders import Driven, Processor
-from tests.tracing import as_text
 from tests.waiting import wait_until
 
 
@@ -424,4 +424,4 @@ def test_the_tree_that_a_processor_gets(tracing):
 
     shape = SHAPES["agent"](tracing)
     shape.runnable.invoke(shape.given, {"callbacks": [listener(tracing, Keeping())]})
-    assert as_text(tuple(spans)) == tracing.text()
+    assert RecordedTrace(tuple(spans)).tree() == tracing.text()

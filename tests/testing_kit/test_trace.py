@@ -9,9 +9,11 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from runspan import OpenTelemetryCallbackHandler, Settings
-from runspan.testing import Message, Tokens, Trace
+from runspan.testing import Message, RecordedTrace, Tokens, Trace
 from tests.fakes import USAGE, Model
 
 
@@ -173,6 +175,34 @@ def test_times_and_attributes_by_choice(trace):
     assert "    chat m-1 gen_ai.usage.input_tokens=7\n" in tree
     assert '    execute_tool weather gen_ai.tool.call.arguments={"city":"Oslo"}\n' in tree
     assert all(line.endswith(" ms") for line in trace.tree(times=True).splitlines())
+
+
+@pytest.mark.newest
+def test_links_by_choice(trace):
+    """A line has the names of what its span links to, also of what was not recorded."""
+    agent().invoke(ASKED)
+    assert trace.tree(links=True) == (
+        "invoke_agent guide\n  model\n    chat m-1\n  tools\n    execute_tool weather -> chat m-1\n"
+        "  model\n    chat m-1 -> execute_tool weather"
+    )
+    tool_alone = RecordedTrace([trace.first("execute_tool*").span])
+    assert tool_alone.tree(links=True) == "execute_tool weather -> elsewhere"
+
+
+def test_spans_that_there_are_already():
+    """Spans of an exporter are asked as those of a block are, those whose parent is not among them at the top."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    handler = OpenTelemetryCallbackHandler(tracer_provider=provider)
+    with provider.get_tracer("test").start_as_current_span("request"):
+        agent().invoke(ASKED, {"callbacks": [handler]})
+        finished = RecordedTrace(exporter.get_finished_spans())
+    assert finished.roots[0].name == finished.first("invoke*").name
+    finished.assert_tools([("weather", {"city": "Oslo"})])
+    assert finished.tokens == (14, 10)
+    assert finished.messages()[-1].text == "Take a hat."
+    assert RecordedTrace([]).tree() == ""
 
 
 def test_siblings_in_any_order(trace):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, assert_type
+from typing import Any, Literal, assert_type
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -207,7 +207,8 @@ def in_a_test(provider: AnyTracerProvider) -> None:
     with testing.Trace(tracer_provider=provider, settings=settings()) as trace:
         assert_type(trace, testing.Trace)
     assert_type(trace.handler, runspan.OpenTelemetryCallbackHandler)
-    assert_type(trace.tree(times=True, attributes=["error.type"], sort=True), str)
+    assert_type(trace.tree(times=True, attributes=["error.type"], links=True, sort=True), str)
+    assert_type(testing.RecordedTrace([trace.spans[0].span]).tools(), list[tuple[str, Any]])
     assert_type(trace.tokens, testing.Tokens)
     assert_type(trace.messages(), list[testing.Message])
     assert_type(trace.first("chat*", has={"error.type": "tool_error"}, within="agent"), testing.RecordedSpan)

@@ -2,6 +2,7 @@
 
 from runspan.testing.model_calls import Message, Tokens
 from runspan.testing.recorded_span import RecordedSpan
+from runspan.testing.recorded_trace import RecordedTrace
 from runspan.testing.trace import Trace
 
-__all__ = ["Message", "RecordedSpan", "Tokens", "Trace"]
+__all__ = ["Message", "RecordedSpan", "RecordedTrace", "Tokens", "Trace"]
