@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.subjects import SUBJECTS
-from benchmarks.workloads import workloads
+from benchmarks.workloads import BESIDE, workloads
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / ".cache" / "bench"
@@ -31,6 +31,7 @@ ALL_AT_ONCE = "10,000 ainvoke at once"
 SINK = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-common")
 SECONDS = 0.4
 IMPORTS = 10
+ROUNDS_BESIDE = 7
 RUNS = 100_000
 PACKAGES = ("langchain-core", "langgraph", "opentelemetry-sdk", *(SUBJECTS[name][0] for name in PEERS))
 
@@ -134,7 +135,7 @@ def ratio(costs: dict[str, list[float]], subject: str, others: Sequence[str]) ->
     """Show the median, over rounds, of a subject's cost by that of the cheapest of others."""
     cheapest = min(others, key=lambda name: statistics.median(costs[name]))
     by_round = [mine / theirs for mine, theirs in zip(costs[subject], costs[cheapest], strict=True) if theirs > 0]
-    return f"{statistics.median(by_round):.2f}"
+    return f"{statistics.median(by_round):.2f}" if by_round else "-"
 
 
 def whole(counted: dict[str, tuple[int, int]]) -> list[str]:
@@ -233,24 +234,45 @@ def _where() -> dict[str, str]:
     return {**dict.fromkeys(own, "runspan"), **{SUBJECTS[name][0]: name for name in PEERS}}
 
 
+def above_empty(workers: dict[str, Worker], workload: str, subject: str = "runspan") -> float:
+    """Return the microseconds of an invocation above the empty handler, the median of some rounds."""
+    chosen = {name: workers[name] for name in ("empty handler", subject)}
+    return statistics.median(measure(chosen, workload, ROUNDS_BESIDE)[subject])
+
+
 def others(workers: dict[str, Worker]) -> Iterator[str]:
-    """Measure what is no cost of an invocation."""
+    """Measure what is no cost of an invocation, or what one consists of."""
     say("Importing ...")
     own, langchain = imports()
     yield f"- `import runspan` and a handler: {own:.0f} ms, above {langchain:.0f} ms of LangChain's modules."
     say("Memory ...")
     open_bytes, left = workers["runspan"].ask(memory=True)
-    yield f"- An open run takes {open_bytes:,.0f} bytes with its span; 10,000 invocations leave {left:,.0f} bytes."
+    span_bytes = workers["runspan"].ask(span=True)
+    off_bytes, _ = workers["runspan, content off"].ask(memory=True)
+    yield (
+        f"- An open run takes {open_bytes:,.0f} bytes with its span, {off_bytes:,.0f} with content off; a bare span"
+        f" takes {span_bytes:,.0f}. 10,000 invocations leave {left:,.0f} bytes."
+    )
     say(f"{RUNS:,} runs ...")
     first, last = workers["runspan"].ask(age=RUNS)
     yield f"- An invocation after {RUNS:,} runs takes {last / first:.2f} of what it took at first."
+    say("Chunks ...")
+    chunk = (above_empty(workers, "stream of 200 chunks") - above_empty(workers, "stream of 1 chunk")) / 199
+    yield f"- A chunk of a stream: {chunk:.2f} µs."
+    say("Histories ...")
+    grown = {size: above_empty(workers, f"{size}-message history") for size in ("10", "100", "1,000")}
+    yield "- A history of " + ", ".join(f"{size} messages: {cost:,.0f} µs" for size, cost in grown.items()) + "."
+    say("Current span ...")
+    plain, *depths = workers["runspan"].ask(current=True)
+    shown = ", ".join(f"{cost / plain:.1f} times that {depth} calls below a model" for depth, cost in depths)
+    yield f"- `get_current_span().get_span_context()`: {plain:.2f} µs outside of runs, {shown}."
 
 
 def main() -> None:
     """Measure, and write the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--workloads", nargs="*", default=list(workloads()))
+    parser.add_argument("--workloads", nargs="*", default=[name for name in workloads() if name not in BESIDE])
     chosen = parser.parse_args()
     workers = {name: Worker(name) for name in SUBJECTS}
     costs, counts = {}, {}

@@ -58,6 +58,9 @@ class Silent(BaseCallbackHandler):
 
     run_inline = True
 
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        """Do nothing; without it LangChain writes all messages into one text, for ``on_llm_start``."""
+
 
 class Floor(BaseCallbackHandler):
     """Makes the same spans as runspan, with attributes that it has beforehand, and nothing else."""

@@ -2,7 +2,9 @@
 
 ``{"workload": NAME, "seconds": S}`` is answered by the microseconds of each invocation; with ``"count": true`` by the
 spans and bytes of one; ``{"memory": true}`` by the bytes of an open run and those left of 10,000 that have ended;
-``{"age": N}`` by the microseconds of an invocation at first, and after N runs.
+``{"age": N}`` by the microseconds of an invocation at first, and after N runs; ``{"span": true}`` by the bytes of a
+bare span; ``{"current": true}`` by the microseconds of asking for the current span's ids outside of runs, then by pairs
+of how many calls below a model's own and what it takes there.
 """
 
 import gc
@@ -10,12 +12,16 @@ import json
 import statistics
 import sys
 import time
+import timeit
 import tracemalloc
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.subjects import SUBJECTS, Floor, runspan_handler, sink
-from benchmarks.workloads import Workload, workloads
+from langchain_core.outputs import ChatResult
+from opentelemetry import trace
+
+from benchmarks.subjects import SUBJECTS, Floor, provider, runspan_handler, sink
+from benchmarks.workloads import Model, Workload, workloads
 
 
 def times(workload: Workload, config: dict[str, Any], seconds: float) -> list[float]:
@@ -95,10 +101,47 @@ def age(callbacks: list[Any], runs: int) -> tuple[float, float]:
     return first, measured()
 
 
+def span_bytes() -> float:
+    """Return the bytes of an open span of OpenTelemetry's, in a dictionary of such."""
+    tracer = provider().get_tracer("bench")
+    kept = {}
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(1000):
+        kept[uuid4()] = tracer.start_span("open", attributes={"langchain.run.type": "chain"})
+    took = (tracemalloc.get_traced_memory()[0] - before) / len(kept)
+    tracemalloc.stop()
+    return took
+
+
+def current(callbacks: list[Any]) -> list[Any]:
+    """Return what the current span's ids take outside of runs, and within a model at two depths of calls."""
+
+    def measured() -> float:
+        return min(timeit.repeat(lambda: trace.get_current_span().get_span_context(), number=1000, repeat=20)) * 1000
+
+    def below(depth: int) -> float:
+        return below(depth - 1) if depth else measured()
+
+    class Asking(Model):
+        def _generate(self, *_: Any, **__: Any) -> ChatResult:
+            found.extend((depth, below(depth)) for depth in (0, 400))
+            return super()._generate([])
+
+    found: list[tuple[int, float]] = []
+    Asking().invoke("x", {"callbacks": callbacks})
+    with provider().get_tracer("bench").start_as_current_span("outside"):
+        return [measured(), *found]
+
+
 def answer(question: dict[str, Any], callbacks: list[Any], made: dict[str, Workload]) -> Any:
     """Do what is asked."""
     if "memory" in question:
         return memory(callbacks)
+    if "span" in question:
+        return span_bytes()
+    if "current" in question:
+        return current(callbacks)
     if "age" in question:
         return age(callbacks, question["age"])
     workload = made[question["workload"]]

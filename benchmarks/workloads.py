@@ -103,7 +103,7 @@ def workloads() -> dict[str, Workload]:
     """Make all, by name."""
     chain = ChatPromptTemplate.from_template("What is 1 + {number}?") | Model()
     history = [HumanMessage(f"question {n}, in some twenty words or so " * 15) for n in range(100)]
-    streaming, model = Model(chunks=200), Model()
+    streaming, one_chunk, model = Model(chunks=200), Model(), Model()
     ten, twenty = graph(10), graph(20)
     agent = create_agent(Caller(), [look_up])
     image = base64.b64encode(bytes(range(256)) * 4096).decode()
@@ -120,4 +120,12 @@ def workloads() -> dict[str, Workload]:
         "1 MB image": Workload(lambda config: model.invoke(picture, config)),
         "200 ainvoke at once": concurrent(chain, {"number": "2"}, 200),
         "10,000 ainvoke at once": concurrent(chain, {"number": "2"}, 10_000),
+        # Beside the table: what a chunk costs, and how the cost of a history grows.
+        "stream of 1 chunk": Workload(lambda config: list(one_chunk.stream("x", config))),
+        "10-message history": Workload(lambda config: model.invoke(history[:10], config)),
+        "1,000-message history": Workload(lambda config: model.invoke(history * 10, config)),
     }
+
+
+BESIDE = ("stream of 1 chunk", "10-message history", "1,000-message history")
+"""Workloads that are no column of the table."""

@@ -19,12 +19,14 @@ _MOST_TOKENS: Final = 2**32
 
 def without_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that may go anywhere."""
-    # By is_content()'s rule, without a call for each name at each run.
-    return {
-        name: value
-        for name, value in attributes.items()
-        if name not in CONTENT and not name.startswith(PROMPT_VARIABLE)
-    }
+    if not has_content(attributes):
+        return dict(attributes)
+    return {name: value for name, value in attributes.items() if not is_content(name)}
+
+
+def has_content(attributes: Attributes) -> bool:
+    """Return whether any attribute is content; by two steps of CPython's, as all of a run are looked at twice."""
+    return not CONTENT.isdisjoint(attributes) or PROMPT_VARIABLE in "\n".join(attributes)
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:

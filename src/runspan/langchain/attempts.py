@@ -14,6 +14,7 @@ async call only the innermost is there, since each has a task of its own; so in 
 equal messages count, too. Other loops leave no evidence: who asks again may ask something else.
 """
 
+import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NamedTuple
@@ -59,6 +60,9 @@ class _Position(NamedTuple):
     before: Failed | None = None
 
 
+_FIRST: Final = _Position()
+
+
 def number_attempt(run: Run, event: StartEvent) -> None:
     """Number a run that has begun, if it is an attempt, and link it to the one before."""
     parent = run.parent
@@ -66,6 +70,8 @@ def number_attempt(run: Run, event: StartEvent) -> None:
         return
     run.invocation.begin_attempt(_attempt_key(run, parent, event))
     position = _position(run, parent, event)
+    if position is _FIRST:
+        return
     run.invocation.number_fallback(position.fallback)
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
@@ -95,9 +101,10 @@ def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
         return _Position(fallback=len(failed), before=last)
     if number := attempt_of(event.tags):
         return _Position(attempt=number, before=last)
-    attempt, fallback = _position_on_stack(run, event.frames)
-    if not failed:
-        return _Position(attempt, fallback)
+    repeating = _repeating_frames(run, event.frames)
+    if not (failed or repeating):
+        return _FIRST
+    attempt, fallback = _position_among(repeating)
     before = [each for each in failed if each.site.is_same_task(run.site)]
     key = run.invocation.attempt_key
     if same := [each for each in failed if each.attempt_key == key] if key is not None else []:
@@ -138,7 +145,8 @@ def _attempt_key(run: Run, parent: Run, event: StartEvent) -> object:
         return event.content if _is_model_node(parent) else None
     if (call_id := run.start_attributes.get(semconv.TOOL_CALL_ID)) is not None:
         return call_id
-    namespace = run.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)
+    if (namespace := run.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)) is None:
+        return None
     is_node = event.name == run.start_attributes.get(semconv.GRAPH_NODE)
     # What runs within a task has its namespace, too.
     is_task = is_node and namespace != parent.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)
@@ -152,10 +160,10 @@ def _is_model_node(run: Run) -> bool:
     return is_in_agent and run.start_attributes.get(semconv.GRAPH_NODE) == _MODEL_NODE
 
 
-def _position_on_stack(run: Run, frames: StartFrames) -> tuple[int, int]:
+def _position_among(repeating: Sequence[tuple[FrameType, str]]) -> tuple[int, int]:
     """Return the attempt and the fallback by who calls the run; 0 where nobody repeats it, and for the first."""
     attempt = fallback = 0
-    for frame, module in _repeating_frames(run, frames):
+    for frame, module in repeating:
         if module == _MODEL_FALLBACK:
             fallback = fallback or _fallback_in(frame)
         elif not attempt:
@@ -172,15 +180,17 @@ def _fallback_in(frame: FrameType) -> int:
 
 def _repeating_frames(run: Run, frames: StartFrames) -> list[tuple[FrameType, str]]:
     """Return the frames that repeat a run, and their modules: of those that called it, within the runs around it."""
-    # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
-    around = {(each.site.frame_id, each.site.module) for each in run.lineage()}
     found: list[tuple[FrameType, str]] = []
+    if not any(map(sys.modules.__contains__, _REPEATING)):
+        return found
+    # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
+    around = {each.site.frame_id: each.site.module for each in run.lineage()}
     frame: FrameType | None = frames.starter
     for _ in range(_MOST_FRAMES):
         if frame is None:
             break
         module = frame.f_globals.get("__name__")
-        if module == _STARTS_TASKS or (id(frame), module) in around:
+        if module == _STARTS_TASKS or around.get(id(frame), found) == module:
             break
         if module in _REPEATING:
             found.append((frame, module))

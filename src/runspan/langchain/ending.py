@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
+
+from opentelemetry.util.types import AnyValue
 
 from runspan import payload, semconv
 from runspan._guard import attempt
@@ -38,8 +41,7 @@ class RunEnder:
         Raises:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends all the same.
         """
-        at_ns = time.time_ns()
-        self._notify_and_end(event, lambda run: self._bridge.reading(self._end, run, describe, event, at_ns))
+        self._notify_and_end(event, partial(self._end, describe, event, time.time_ns()))
 
     def fail(self, event: Event) -> None:
         """End the run of an event without a result; of a model, ``response`` is what had come until then.
@@ -47,17 +49,14 @@ class RunEnder:
         Raises:
             Exception: as ``end`` does.
         """
-        at_ns = time.time_ns()
-        self._notify_and_end(
-            event, lambda run: self._bridge.reading(self._fail, run, event.args[0], event.kwargs, at_ns)
-        )
+        self._notify_and_end(event, partial(self._fail, event.args[0], event.kwargs, time.time_ns()))
 
     def end_failed_start(self, start: StartEvent, error: BaseException) -> None:
         """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
         table = self._bridge.table
         run = attempt(table.take, start.run_id, start, default=None)
         if run is not None:
-            attempt(self._bridge.reading, self._fail, run, error, _NOTHING, time.time_ns(), default=None)
+            attempt(self._bridge.reading, self._fail, error, _NOTHING, time.time_ns(), run, default=None)
             table.finish(run, start)
 
     def describe_abandoned(self, run: Run, at_ns: int) -> Attributes:
@@ -69,63 +68,66 @@ class RunEnder:
             return _NOTHING
         write = error_writer(run, self._bridge)
         attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
-        return self._complete(run, attributes, at_ns)
+        return self._complete(run, {**attributes}, at_ns)
 
     def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
         run = attempt(self._bridge.table.find, event.kwargs.get("run_id"), default=None)
         try:
-            self._take_and_end(event, end)
+            is_taken, recipients = attempt(self._take, run, event, default=(False, None))
+            try:
+                # The span ends last: what an exporter prints comes after what handlers print.
+                if recipients is not None:
+                    notify(recipients, event, run.record.transform_outputs if run is not None else None)
+            finally:
+                if run is not None and is_taken:
+                    attempt(self._bridge.reading, end, run, default=None)
+                    if not run.is_ended:
+                        run.table.finish(run, event)
         except BaseException as error:
             if run is not None:
                 run.table.finish(run, event, {semconv.ERROR_TYPE: type(error).__name__})
             raise
 
-    def _take_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
-        # The span ends last: what an exporter prints comes after what handlers print.
-        run, recipients = attempt(self._take, event, default=(None, None))
-        try:
-            if recipients is not None:
-                notify(recipients, event, run.record.transform_outputs if run is not None else None)
-        finally:
-            if run is not None:
-                attempt(end, run, default=None)
-                run.table.finish(run, event)
+    def _take(self, run: Run | None, event: Event) -> tuple[bool, Recipients | None]:
+        """Claim a run to end it; return whether that is granted, and who is to be notified."""
+        if run is not None and self._bridge.table.claim(run, event):
+            return True, run.audience.recipients()
+        return False, self._bridge.table.take_abandoned(event.kwargs.get("run_id"))
 
-    def _take(self, event: Event) -> tuple[Run | None, Recipients | None]:
-        table, run_id = self._bridge.table, event.kwargs.get("run_id")
-        run = table.take(run_id, event)
-        return (run, run.audience.recipients()) if run is not None else (None, table.take_abandoned(run_id))
-
-    def _end(self, run: Run, describe: _Describe, event: Event, at_ns: int) -> None:
+    def _end(self, describe: _Describe, event: Event, at_ns: int, run: Run) -> None:
         if run.is_unseen:
             run.table.end(run, _NOTHING, None, at_ns)
             return
-        settings, result = self._bridge.settings, recorded(event.args[0], run.record.transform_outputs)
+        settings, result = self._bridge.settings, event.args[0]
+        if run.record.transform_outputs is not None:
+            result = recorded(result, run.record.transform_outputs)
         write = span_writer(run, self._bridge)
-        attributes = run_ends.describe_result(run, describe, result, write)
-        attributes = {**attributes, **run_ends.streamed_inputs(run, event.kwargs, write)}
-        if run.is_model and settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
-            attempt(note_answer, run, result, default=None)
-        requested_calls = attempt(payload.requested_call_ids, result, default=()) if run.is_model else ()
-        attributes = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
-        is_error = semconv.ERROR_TYPE in attributes and settings.returned_tool_errors == "error_status"
-        run.table.end(run, attributes, "" if is_error else None, at_ns)
+        attributes = {**run_ends.describe_result(run, describe, result, write)}
+        requested_calls: Sequence[str] = ()
+        if run.is_model:
+            requested_calls = attempt(payload.requested_call_ids, result, default=())
+            if settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
+                attempt(note_answer, run, result, default=None)
+        elif write is not None:
+            attributes.update(run_ends.streamed_inputs(run, event.kwargs, write))
+        completed = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
+        is_error = semconv.ERROR_TYPE in completed and settings.returned_tool_errors == "error_status"
+        run.table.end(run, completed, "" if is_error else None, at_ns)
 
-    def _fail(self, run: Run, error: BaseException, kwargs: Mapping[str, Any], at_ns: int) -> None:
+    def _fail(self, error: BaseException, kwargs: Mapping[str, Any], at_ns: int, run: Run) -> None:
         if run.is_unseen:
             run.table.end(run, _NOTHING, None, at_ns)
             return
         write = error_writer(run, self._bridge)
-        attributes, description = run_ends.describe_failure(run, error, kwargs.get("response"), write)
-        attributes = {**attributes, **run_ends.streamed_inputs(run, kwargs, span_writer(run, self._bridge))}
-        attributes = self._complete(run, attributes, at_ns, error=error)
-        run.table.end(run, attributes, description, at_ns)
+        described, description = run_ends.describe_failure(run, error, kwargs.get("response"), write)
+        attributes = {**described, **run_ends.streamed_inputs(run, kwargs, span_writer(run, self._bridge))}
+        run.table.end(run, self._complete(run, attributes, at_ns, error=error), description, at_ns)
 
     def _complete(
         self,
         run: Run,
-        attributes: Attributes,
+        attributes: dict[str, AnyValue],
         at_ns: int,
         *,
         error: BaseException | None = None,
@@ -133,10 +135,10 @@ class RunEnder:
     ) -> Attributes:
         """Add what is known of the runs within, record the end in metrics and events, return what the span gets."""
         if run.is_model and self._cost_of is not None:
-            attributes = {**attributes, **attempt(cost_attributes, run, attributes, self._cost_of, default=_NOTHING)}
-        within = attempt(finish_links, run, requested_calls, attributes, default=_NOTHING)
-        attributes = {**attributes, **within}
-        self._bridge.signals.record_end(run, attributes, at_ns, error, event_writer(run, self._bridge))
+            attributes.update(attempt(cost_attributes, run, attributes, self._cost_of, default=_NOTHING))
+        attributes.update(attempt(finish_links, run, requested_calls, attributes, default=_NOTHING))
+        if semconv.OPERATION in run.start_attributes:
+            self._bridge.signals.record_end(run, attributes, at_ns, error, event_writer(run, self._bridge))
         if (write := span_writer(run, self._bridge)) is not None:
             attributes.update(attempt(_plain_values, run, attributes, write, default=_NOTHING))
         return self._bridge.formatted(attributes)

@@ -57,17 +57,17 @@ class EventForwarder:
         return self._recipients(run_id)
 
     def _note_chunk(self, keywords: dict[str, Any]) -> Recipients | None:
-        run_id = keywords.get("run_id")
-        run = self._bridge.table.find(run_id)
+        run = self._bridge.table.find(keywords.get("run_id"))
         if run is None:
-            return self._recipients(run_id)
-        if run.audience.speaker is not self._bridge:
+            return self._recipients(keywords.get("run_id"))
+        audience = run.audience
+        if not audience.handlers or audience.handlers[0] is not self._bridge:
             return None
-        if run.stream is None:
+        if (stream := run.stream) is None:
             run.add_chunk(keywords.get("chunk"))
         elif not run.is_unseen:
-            run.stream.add(keywords.get("chunk"))
-        return run.audience.recipients()
+            stream.add(keywords.get("chunk"))
+        return audience.recipients() if audience.scope.callbacks else None
 
     def _note_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Recipients | None:
         run = self._run(event.run_id)

@@ -80,9 +80,9 @@ def _count_call(run: Run) -> None:
 
 def _add_usage(run: Run, attributes: Attributes) -> None:
     # What only the span of its SDK knew stands among the pending ones.
-    known = {**run.record.attributes, **attributes}
+    known = {**run.record.attributes, **attributes} if run.record.attributes else attributes
     given, taken = known.get(semconv.INPUT_TOKENS), known.get(semconv.OUTPUT_TOKENS)
-    if given is None and taken is None:
+    if (given is None and taken is None) or next(run.usages_around(), None) is None:
         return
     cost, currency = known.get(semconv.COST_AMOUNT), known.get(semconv.COST_CURRENCY)
     usage = Usage(

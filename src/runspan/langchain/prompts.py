@@ -6,7 +6,6 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes, PlainAttributes, is_int64
 from runspan.langchain.run_kinds import StartEvent
-from runspan.payload import Kind
 from runspan.payload.stored import stored_items, stored_pairs
 from runspan.payload.text import LONGEST_NAME, clean, is_text, name_at, name_in
 from runspan.payload.writer import Writer
@@ -20,9 +19,9 @@ _NO_OWNER: Final = "-"
 
 
 def note_prompt(run: Run, event: StartEvent) -> None:
-    """Remember a prompt that has begun, for the model after it; nothing of other runs."""
-    if run.parent is not None and run.start_attributes.get(semconv.RUN_TYPE) == Kind.PROMPT:
-        prompt = attempt(_read, event, default=None)
+    """Remember a prompt that has begun, for the model after it."""
+    if run.parent is not None:
+        prompt = attempt(_read, event, bool(run.record.captures), default=None)
         if prompt is not None:
             run.parent.invocation.note_prompt(prompt)
 
@@ -55,14 +54,14 @@ def _is_around_alone(run: Run, name: object) -> bool:
     return run.site.module == _FALLBACKS or (name is not None and getattr(run.span, "name", None) == name)
 
 
-def _read(event: StartEvent) -> Prompt:
-    return Prompt(_named(event), _variables(event.content))
+def _read(event: StartEvent, captures: bool) -> Prompt:
+    return Prompt(_named(event), _variables(event.content) if captures else {})
 
 
 def _named(event: StartEvent) -> Attributes:
     """Return name and version in LangSmith's hub, else the name that its user gave it."""
-    repository, owner = name_at(event.metadata, "lc_hub_repo"), name_at(event.metadata, "lc_hub_owner")
-    if repository:
+    if repository := name_at(event.metadata, "lc_hub_repo"):
+        owner = name_at(event.metadata, "lc_hub_owner")
         name = f"{owner}/{repository}" if owner and owner != _NO_OWNER else repository
         version = name_at(event.metadata, "lc_hub_commit_hash")
         return {semconv.PROMPT_NAME: name, **({semconv.PROMPT_VERSION: version} if version else {})}

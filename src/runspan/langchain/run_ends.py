@@ -15,6 +15,7 @@ from runspan.payload.inputs_outputs import returned_tool_error
 from runspan.payload.response import came_before_failure
 from runspan.payload.usage import repeated_usage
 from runspan.payload.writer import Writer
+from runspan.runs.execution import Style
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
@@ -32,14 +33,16 @@ def describe_result(
             # Not the model that served, but a default of LangChain's class.
             answer = {name: each for name, each in answer.items() if name != semconv.RESPONSE_MODEL}
         return with_stream(run, answer)
-    if run.start_attributes.get(semconv.RUN_TYPE) in _WITH_STATE:
-        describe = payload.state_outputs
-    attributes = attempt(describe, value, write, default=_NOTHING) if write is not None else _NOTHING
+    attributes = _NOTHING
+    if write is not None:
+        has_state = run.start_attributes.get(semconv.RUN_TYPE) in _WITH_STATE
+        attributes = attempt(payload.state_outputs if has_state else describe, value, write, default=_NOTHING)
     if _is_tool(run):
         transfer = attempt(payload.transfer, value, default=_NOTHING)
         kind = attempt(returned_tool_error, value, default=None)
         return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
-    return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if run.is_chain and run.site.was_left() else attributes
+    is_left = run.is_chain and run.site.style is Style.GENERATOR and run.site.was_left()
+    return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if is_left else attributes
 
 
 def streamed_inputs(run: Run, kwargs: Mapping[str, Any], write: Writer | None) -> Attributes:
@@ -131,5 +134,6 @@ def _is_azure_completion(run: Run) -> bool:
 
 def _answer(response: object, write: Writer | None) -> Attributes:
     answer = attempt(payload.response_attributes, response, default=_NOTHING)
-    messages = attempt(payload.output_messages, response, write, default=_NOTHING) if write is not None else _NOTHING
-    return {**answer, **messages}
+    if write is None:
+        return answer
+    return {**answer, **attempt(payload.output_messages, response, write, default=_NOTHING)}

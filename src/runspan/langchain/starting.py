@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from opentelemetry.trace import Span, SpanKind
+from opentelemetry.util.types import AnyValue
 
 from runspan import payload, semconv
 from runspan._guard import attempt
-from runspan.attributes import Attributes, only_content, without_content
+from runspan.attributes import Attributes, has_content, only_content, without_content
 from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
 from runspan.langchain.bridge import Bridge
@@ -22,13 +23,14 @@ from runspan.langchain.prompts import note_prompt, prompt_of, prompt_variables
 from runspan.langchain.run_kinds import CHAT, TOOL, StartEvent
 from runspan.langchain.trace_policy import dispatch_as_recorded
 from runspan.listeners.dispatch import outbox_here
-from runspan.payload import Start
+from runspan.payload import Kind, Start
 from runspan.payload.metadata import with_configured
 from runspan.payload.providers import legacy_names
 from runspan.payload.request_content import request_content
 from runspan.payload.stored import stored_items
 from runspan.payload.writer import Writer
 from runspan.runs.current_span import attach_baggage
+from runspan.runs.record import Record
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY
 from runspan.runs.starting_frame import configurable_at, start_frames
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
+_INVOCATION: Final = frozenset(semconv.INVOCATION)
 _NOTHING: Final[Attributes] = {}
 
 
@@ -49,6 +52,7 @@ class RunStarter:
         self._bridge = bridge
         self._ender = ender
         self._settings = bridge.settings
+        self._has_legacy_names = bridge.settings.semconv == "latest_and_legacy"
 
     def start(self, event: StartEvent) -> None:
         """Start the run of an event, or join it, and notify callback handlers.
@@ -132,6 +136,8 @@ class RunStarter:
         record.captures, record.is_content_decided = bridge.captures, True
         if not bridge.captures or run.is_unseen:
             return
+        if run.start_attributes.get(semconv.RUN_TYPE) == Kind.PROMPT:
+            note_prompt(run, event)
         _redact(run, bridge.redactors)
         attributes = self._attributes(event, self._described(event))
         content = Writer(redactors=record.redactors).redacted(
@@ -155,21 +161,23 @@ class RunStarter:
             partial(self._span_start, tracing, event),
             is_chain=kind.is_chain,
             is_model=kind.is_model,
+            record=Record(
+                bridge.captures,
+                bridge.redactors,
+                self._ender.describe_abandoned,
+                event.transform_outputs,
+                is_content_decided=bridge.decides_content,
+            ),
+            handlers=(bridge,),
             scope=bridge.scope,
-        )
-        run.audience.join(bridge)
-        run.record.is_content_decided = bridge.decides_content
-        run.record.begin(
-            captures=bridge.captures,
-            redactors=bridge.redactors,
-            describe_abandoned=self._ender.describe_abandoned,
-            transform_outputs=event.transform_outputs,
         )
         run.is_unseen = run.is_unseen or self._is_unseen_within(tracing, run.span)
         if not run.is_unseen:
             attempt(link_run, run, event, default=None)
-            note_prompt(run, event)
-            bridge.reading(self._record_content, run, event)
+            if run.start_attributes.get(semconv.RUN_TYPE) == Kind.PROMPT:
+                note_prompt(run, event)
+            if bridge.captures:
+                bridge.reading(self._record_content, run, event)
         return run
 
     def _span_start(self, tracing: Tracing, event: StartEvent, run: Run) -> SpanStart:
@@ -180,13 +188,14 @@ class RunStarter:
             return SpanStart(kind.run_type, kind.span_kind, _NOTHING)
         start = self._described(event)
         attributes = self._redacted(self._attributes(event, start))
-        at_start = attributes if "span" in captures else without_content(attributes)
-        if at_start is not attributes and captures:
-            run.record.add(only_content(attributes))  # for events
+        if "span" not in captures and has_content(attributes):
+            if captures:
+                run.record.add(only_content(attributes))  # for events
+            attributes = without_content(attributes)
         return SpanStart(
             start.name,
             kind.span_kind,
-            self._with_surroundings(run, event, at_start),
+            self._with_surroundings(run, event, attributes),
             links_to(run, event),
             self._is_hidden(event, start),
         )
@@ -197,7 +206,7 @@ class RunStarter:
             return False
         return not self._bridge.signals.are_taken
 
-    def _attributes(self, event: StartEvent, start: Start) -> Attributes:
+    def _attributes(self, event: StartEvent, start: Start) -> dict[str, AnyValue]:
         """Return what the span has from its start, so that samplers see it."""
         metadata = event.metadata
         if event.parent_run_id is None:
@@ -205,45 +214,47 @@ class RunStarter:
             metadata = event.metadata = attempt(with_configured, metadata, find, default=metadata)
         origin = attempt(payload.origin, event.run_id, metadata, event.tags, default=_NOTHING)
         attributes = {**start.attributes, **origin}
-        if metadata is not None and semconv.OPERATION in start.attributes:
-            attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
-        if self._settings.semconv == "latest_and_legacy":
+        if self._has_legacy_names:
             attributes.update(legacy_names(start.attributes))
-        if metadata is not None and self._settings.metadata_keys:
+        if metadata is None:
+            return attributes
+        if semconv.OPERATION in attributes:
+            attributes.update(attempt(payload.conversation, metadata, default=_NOTHING))
+        if self._settings.metadata_keys:
             keys, room = self._settings.metadata_keys, self._bridge.attribute_bytes
             attributes.update(attempt(payload.selected_metadata, metadata, keys, room, default=_NOTHING))
         return attributes
 
-    def _with_surroundings(self, run: Run, event: StartEvent, attributes: Attributes) -> Attributes:
+    def _with_surroundings(self, run: Run, event: StartEvent, attributes: dict[str, AnyValue]) -> Attributes:
         """Add what a run has of those around it: whose invocation it is; of a tool its agent, of a model its prompt."""
-        around = run.parent.start_attributes if run.parent is not None else _NOTHING
         captures = "span" in self._bridge.captures
-        shared = {name: around[name] for name in semconv.INVOCATION[: None if captures else 1] if name in around}
+        shared = _shared(run.parent.start_attributes, captures=captures) if run.parent is not None else {}
         if event.parent_run_id is None and semconv.TAGS in attributes:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
-        allowed = None if captures else self._settings.metadata_keys
-        own = _NOTHING
+        if semconv.OPERATION in attributes and semconv.SESSION_ID in shared:
+            shared[semconv.CONVERSATION_ID] = shared[semconv.SESSION_ID]
         if event.metadata is not None:
-            own = self._redacted(attempt(payload.belonging, event.metadata, allowed, default=_NOTHING))
+            allowed = None if captures else self._settings.metadata_keys
+            if own := attempt(payload.belonging, event.metadata, allowed, default=_NOTHING):
+                shared.update(self._redacted(own))
         special = executing_agent(run) if event.kind is TOOL else _NOTHING
         if event.kind.is_model and (prompt := prompt_of(run, attributes)) is not None:
             special = prompt.attributes
-        if semconv.OPERATION in attributes and semconv.SESSION_ID in shared:
-            shared[semconv.CONVERSATION_ID] = shared[semconv.SESSION_ID]
-        return {**shared, **own, **attributes, **special}
+        return {**shared, **attributes, **special} if shared or special else attributes
 
-    def _redacted(self, attributes: Attributes) -> Attributes:
+    def _redacted(self, attributes: Attributes) -> dict[str, AnyValue]:
         redactors = self._bridge.redactors
-        return Writer(redactors=redactors).redacted(attributes) if redactors else attributes
+        return {**(Writer(redactors=redactors).redacted(attributes) if redactors else attributes)}
 
     def _is_hidden(self, event: StartEvent, start: Start) -> bool:
         """Return whether a run gets no span at the level of detail that is set."""
         detail = self._settings.detail
         if detail == "all":
             return False
-        # By their type: another kind of tag may have a == that is no truth value, such as an array's.
-        if (tags := stored_items(event.tags)) and any(type(tag) is str and tag == _HIDDEN_TAG for tag in tags):
-            return True
+        for tag in stored_items(event.tags) or ():
+            # By its type: another kind of tag may have a == that is no truth value, such as an array's.
+            if type(tag) is str and tag == _HIDDEN_TAG:
+                return True
         return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
 
     def _record_content(self, run: Run, event: StartEvent) -> None:
@@ -260,6 +271,13 @@ class RunStarter:
             (messages,) = event.content
             return new_messages(run, messages, write)
         return event.kind.describe_content(event, write)
+
+
+def _shared(around: Attributes, *, captures: bool) -> dict[str, AnyValue]:
+    """Return what a run has of the one around it, without content if that is not captured."""
+    if _INVOCATION.isdisjoint(around):
+        return {}
+    return {name: around[name] for name in semconv.INVOCATION[: None if captures else 1] if name in around}
 
 
 def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:

@@ -88,7 +88,7 @@ def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str], r
 def attempt_of(tags: Sequence[str] | None) -> int:
     """Return the number of an attempt by its tag, which LangChain sets from the second on; 0 without one."""
     for tag in stored_items(tags) or ():
-        if type(tag) is str and (match := _ATTEMPT_TAG.fullmatch(tag)):
+        if type(tag) is str and tag.startswith("retry:") and (match := _ATTEMPT_TAG.fullmatch(tag)):
             return int(match[1])
     return 0
 

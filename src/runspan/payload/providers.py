@@ -1,5 +1,6 @@
 """Names of model providers: what LangChain calls them, and what the GenAI conventions do."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -102,14 +103,9 @@ def provider(metadata: Any, serialized: _Mapping = None, invocation_params: _Map
         serialized: LangChain's description of the model: the path of its class (subclasses inherit it), its arguments.
         invocation_params: of the model, with its own name for its kind (``_type``).
     """
-    name = name_at(metadata, "ls_provider")
-    name = name.lower() if name else None
-    known = _CONVENTIONS.get(name) if name else None
-    if known is None and (name is None or _is_of_class(name, serialized)):
-        known = _by_path(serialized) or _by_type(invocation_params)
-    if known == _GOOGLE:
-        return _google(serialized)
-    return known or name
+    name, kind = name_at(metadata, "ls_provider"), name_at(invocation_params, "_type")
+    known = _known(name.lower() if name else None, _path(serialized), kind)
+    return _google(serialized) if known == _GOOGLE else known
 
 
 def embeddings_provider(class_name: str | None) -> str | None:
@@ -124,17 +120,22 @@ def retrieval_provider(metadata: _Mapping, serialized: _Mapping) -> str | None:
     """Return who embeds the queries of a retriever, else the provider whose package its class is of."""
     name = embeddings_provider(name_at(metadata, "ls_embedding_provider"))
     # Of other classes, such as a user's, the name says nothing.
-    return name if name in _KNOWN else _by_path(serialized)
+    return name if name in _KNOWN else _by_path(_path(serialized))
 
 
-def _is_of_class(name: str, serialized: _Mapping) -> bool:
-    """Return whether a name is only the class name without ``Chat`` or ``LLM``, which is a user's for a subclass."""
-    return name in (_path(serialized) or [""])[-1].lower()
+# Cached, since a model is of the same provider at each call.
+@functools.lru_cache(maxsize=256)
+def _known(name: str | None, path: tuple[str, ...], kind: str | None) -> str | None:
+    """Return the provider by LangChain's name for it, else by the path of the class, else by its ``_type``."""
+    known = _CONVENTIONS.get(name) if name else None
+    # A name may be only the class name without ``Chat`` or ``LLM``, which is a user's for a subclass.
+    if known is None and (name is None or name in (path or ("",))[-1].lower()):
+        known = _by_path(path) or _by_type(kind)
+    return known or name
 
 
-def _by_path(serialized: _Mapping) -> str | None:
+def _by_path(path: tuple[str, ...]) -> str | None:
     """Return the provider by the path of a class: ``["langchain", "chat_models", "anthropic", "ChatAnthropic"]``."""
-    path = _path(serialized)
     if not path:
         return None
     if path[0] == "langchain":
@@ -142,8 +143,7 @@ def _by_path(serialized: _Mapping) -> str | None:
     return _PACKAGES.get(path[0])
 
 
-def _by_type(invocation_params: _Mapping) -> str | None:
-    kind = name_at(invocation_params, "_type")
+def _by_type(kind: str | None) -> str | None:
     if kind is None:
         return None
     kind = kind.removeprefix("chat-")
@@ -165,9 +165,9 @@ def _google(serialized: _Mapping) -> str:
     return _GOOGLE
 
 
-def _path(serialized: _Mapping) -> list[str] | None:
+def _path(serialized: _Mapping) -> tuple[str, ...]:
     path = stored_items(serialized.get("id")) if isinstance(serialized, dict) else None
-    return path if path and all(type(each) is str for each in path) else None
+    return tuple(path) if path and set(map(type, path)) == {str} else ()
 
 
 def legacy_names(attributes: PlainAttributes) -> PlainAttributes:

@@ -76,7 +76,10 @@ def _usage(message: AIMessage | None, *sources: Mapping[str, Any] | None) -> Pla
 
 
 def _first_text(sources: Iterable[Mapping[str, Any] | None], *keys: str) -> str | None:
-    return next((text for source in sources if (text := name_at(source, *keys))), None)
+    for source in sources:
+        if text := name_at(source, *keys):
+            return text
+    return None
 
 
 def _message(generation: Generation) -> AIMessage | None:

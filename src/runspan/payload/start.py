@@ -62,11 +62,22 @@ _UNNAMED: Final = "LangGraph"
 _AGENT_INTEGRATIONS: Final = ("langchain_create_agent", "deepagents")
 
 
+# What every run of a kind has: read at each start, copied before anything is added.
+_OF_KIND: Final[dict[Kind, PlainAttributes]] = {
+    kind: {
+        **({semconv.OPERATION: _OPERATIONS[kind]} if kind in _OPERATIONS else {}),
+        semconv.RUN_TYPE: str(kind),
+        **({semconv.SPAN_KIND: _SPAN_KINDS[kind]} if kind in _SPAN_KINDS else {}),
+    }
+    for kind in Kind
+}
+
+
 def unknown_start(kind: Kind) -> Start:
     """Start a run of which nothing can be read but its kind."""
     if kind in _OPERATIONS:
         return _start(kind, None, _attributes(kind, None))
-    return Start(kind, str(kind), _typed(kind))
+    return Start(kind, str(kind), _attributes(kind, None))
 
 
 def chain_start(
@@ -85,7 +96,7 @@ def chain_start(
     kind_name = name_in(run_type)
     kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
     name = name_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
-    return Start(kind, name, _typed(kind))
+    return Start(kind, name, _attributes(kind, None))
 
 
 def _graph_start(run_name: str | None, graph: object) -> Start:
@@ -161,15 +172,10 @@ def _start(kind: Kind, target: str | None, attributes: PlainAttributes) -> Start
 
 
 def _attributes(kind: Kind, run_name: str | None) -> PlainAttributes:
-    attributes: PlainAttributes = {semconv.OPERATION: _OPERATIONS[kind], **_typed(kind)}
+    attributes = _OF_KIND[kind].copy()
     if run_name:
         attributes[semconv.RUN_NAME] = run_name
     return attributes
-
-
-def _typed(kind: Kind) -> PlainAttributes:
-    span_kind = _SPAN_KINDS.get(kind)
-    return {semconv.RUN_TYPE: str(kind), **({semconv.SPAN_KIND: span_kind} if span_kind else {})}
 
 
 def _serialized_name(serialized: _Mapping) -> str | None:

@@ -72,8 +72,12 @@ def name_in(value: object) -> str | None:
 
 def name_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary, cut as names are."""
-    text = text_at(source, *keys)
-    return text if text is None or len(text) <= LONGEST_NAME else name_in(text)
+    if isinstance(source, dict):
+        for key in keys:
+            value = source.get(key)
+            if value is not None and (name := name_in(value)):
+                return name
+    return None
 
 
 def describe(value: object, by: Callable[[object], str] = str) -> str:

@@ -29,6 +29,8 @@ OUTPUT_MODALITIES: Final = {
 }
 _NOTHING: Final[_Counts] = {}
 _USAGE_KEYS: Final = ("token_usage", "usage", "usage_metadata", "token_count")
+_OLLAMAS: Final = "eval_count"
+_COUNTED: Final = frozenset((*_USAGE_KEYS, _OLLAMAS))
 _PARTS: Final = ("input_token_details", "output_token_details")
 
 
@@ -74,12 +76,12 @@ def _counted(chunk: object) -> _Counts | None:
 def _beside(*sources: _Counts | None) -> _Counts:
     """Return the first counts that a package passes on from its provider, as LangChain names them."""
     for source in sources:
-        if not isinstance(source, dict):
+        if not isinstance(source, dict) or dict.keys(source).isdisjoint(_COUNTED):
             continue
         found = next((raw for name in _USAGE_KEYS if isinstance(raw := source.get(name), dict) and raw), None)
         if found is not None:
             return _standard(found) if found.keys().isdisjoint(_PARTS) else found
-        if "eval_count" in source:
+        if _OLLAMAS in source:
             return _standard(source)  # Ollama's stand among the rest
     return _NOTHING
 
@@ -182,7 +184,8 @@ def _first(counts: _Counts, *names: str) -> int:
 
 def _count(counts: _Counts, name: str) -> int:
     """Return a count; 0 if there is none, or it can't be one."""
-    return _whole(counts.get(name)) or 0
+    value = counts.get(name)
+    return value if is_count(value) else _whole(value) or 0
 
 
 def _whole(value: object) -> int | None:

@@ -24,16 +24,24 @@ class Recipients(NamedTuple):
 
 
 class Audience:
-    """The handlers of a run, and the listeners that they and the runs around it brought."""
+    """The handlers of a run, and the listeners that they and the runs around it brought.
+
+    Args:
+        handlers: those that started it.
+        around: that of the run around it, whose listeners hear it, too.
+    """
 
     __slots__ = ("handlers", "outbox", "scope")
 
-    def __init__(self) -> None:
-        self.handlers: tuple[object, ...] = ()
-        """Those that LangChain called with the start of the run; the first speaks for it."""
-        self.outbox: EventSink | None = None
-        """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
-        self.scope: Scope = NOBODY
+    handlers: tuple[object, ...]
+    """Those that LangChain called with the start of the run; the first speaks for it."""
+    outbox: "EventSink | None"
+    """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
+    scope: Scope
+
+    def __init__(self, handlers: tuple[object, ...], around: "Audience | None") -> None:
+        self.handlers = handlers
+        self.scope, self.outbox = (around.scope, around.outbox) if around is not None else (NOBODY, None)
 
     @property
     def speaker(self) -> object:
@@ -46,11 +54,7 @@ class Audience:
             return None
         return Recipients(self.scope.callbacks, self.outbox, self.speaker)
 
-    def inherit(self, around: "Audience") -> None:
-        """Take over the listeners of the run around this one."""
-        self.scope, self.outbox = around.scope, around.outbox
-
-    def join(self, handler: object, scope: Scope = NOBODY) -> Scope:
+    def join(self, handler: object, scope: Scope) -> Scope:
         """Add a handler and its listeners; return those of them that did not listen before."""
         self.leave(handler)
         self.handlers += (handler,)

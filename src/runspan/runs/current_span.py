@@ -232,8 +232,10 @@ def attach(run: Run, base: Span, here: Context) -> None:
     current = here.get(_SPAN_KEY)
     proxy = RunSpanProxy(run, base, current if type(current) is NonRecordingSpan else None)
     run.watch(proxy)
-    within = {**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}
-    otel.attach(Context({**within, **_baggage_of(proxy, here)}))
+    within: dict[str, object] = {**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}
+    if run.audience.scope.baggage:
+        within.update(_baggage_of(proxy, here))
+    otel.attach(Context(within))
 
 
 def attach_baggage(run: Run) -> None:

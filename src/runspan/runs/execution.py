@@ -85,22 +85,23 @@ class ExecutionSite:
 
     def __init__(self, frames: StartFrames, on_gone: Callable[[object], None]) -> None:
         _, frame, manager = frames
-        style = _style(frame)
-        if style is Style.GENERATOR and (reader := _reader_until_the_end(frame)) is not None:
-            frame, style = reader, Style.ORDINARY
+        style, module = _style(frame), frame.f_globals.get("__name__")
+        if style is Style.GENERATOR:
+            if (reader := _reader_until_the_end(frame)) is not None:
+                frame, style = reader, Style.ORDINARY
+            elif module == _STREAMS:
+                garbage_collection.watch()
         self.frame_id = id(frame)
-        self.module: object = frame.f_globals.get("__name__")
+        self.module: object = module
         self.style = style
         self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
         self.thread_id = _thread_id()
-        greenlet = _current_greenlet()
+        greenlet = _current_greenlet() if "greenlet" in sys.modules else None
         self._greenlet = None if greenlet is None else weakref.ref(greenlet)
         task = _current_task()
         self._task = None if task is None else weakref.ref(task)
         self._manager = None if manager is None else weakref.ref(manager, on_gone)
         self._distance = 0
-        if self._is_swallowing:
-            garbage_collection.watch()
 
     @property
     def has_manager(self) -> bool:

@@ -109,7 +109,11 @@ class ToolCallLinks:
 
 
 class InvocationState:
-    """What a run has to do with others of its invocation."""
+    """What a run has to do with others of its invocation.
+
+    Args:
+        around: that of the run around it, with which it shares some; None if it is the first of its invocation.
+    """
 
     __slots__ = (
         "agent_usage",
@@ -122,29 +126,31 @@ class InvocationState:
         "tool_call_links",
     )
 
-    def __init__(self) -> None:
-        self.tool_call_links: ToolCallLinks | None = None
-        """Those of the invocation: all its runs share them; None once the run is over."""
-        self.message_history: MessageHistory | None = None
-        """What models have read and answered, shared likewise."""
-        self.agent_usage: AgentUsage | None = None
-        """What is done within it, if it is an agent or a graph."""
-        self.failed: deque[Failed] | None = None
-        """The runs directly within it that failed, the last of them."""
-        self.attempt_key: object = None
-        """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
-        self.prompt: Prompt | None = None
-        """The last prompt that ran directly within it."""
-        self.fallback = 0
-        """The number of the fallback that it is, 0 if it is none."""
-        self.budget: TraceBudget | None = None
-        """What the content of the invocation may take; None until content is recorded."""
+    tool_call_links: ToolCallLinks | None
+    """Those of the invocation: all its runs share them; None once the run is over."""
+    message_history: MessageHistory | None
+    """What models have read and answered, shared likewise."""
+    budget: "TraceBudget | None"
+    """What the content of the invocation may take; None until content is recorded."""
+    agent_usage: AgentUsage | None
+    """What is done within it, if it is an agent or a graph."""
+    failed: deque[Failed] | None
+    """The runs directly within it that failed, the last of them."""
+    attempt_key: object
+    """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
+    prompt: Prompt | None
+    """The last prompt that ran directly within it."""
+    fallback: int
+    """The number of the fallback that it is, 0 if it is none."""
 
-    def inherit(self, around: "InvocationState | None") -> None:
-        """Take over what the run around this one shares, or begin an invocation."""
-        self.tool_call_links = (around.tool_call_links if around is not None else None) or ToolCallLinks()
-        self.message_history = (around.message_history if around is not None else None) or MessageHistory()
+    def __init__(self, around: "InvocationState | None") -> None:
+        if around is None or around.tool_call_links is None:  # nothing is left of one that is over
+            self.tool_call_links, self.message_history = ToolCallLinks(), MessageHistory()
+        else:
+            self.tool_call_links, self.message_history = around.tool_call_links, around.message_history
         self.budget = around.budget if around is not None else None
+        self.agent_usage = self.failed = self.attempt_key = self.prompt = None
+        self.fallback = 0
 
     def count_usage(self) -> None:
         """Count what is done within the run from now on."""

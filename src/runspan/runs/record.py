@@ -16,22 +16,20 @@ _DescribeAbandoned = Callable[[Any, int], Attributes]
 
 
 class Stream:
-    """What a model streamed so far."""
+    """What a model streamed so far; made for its first chunk."""
 
     __slots__ = ("chunk_ns", "chunks", "first_chunk_ns")
 
     def __init__(self) -> None:
-        self.first_chunk_ns = 0
+        self.first_chunk_ns = time.time_ns()
         self.chunk_ns: list[int] = []
         """When each chunk came."""
         self.chunks: list[object] = []
 
     def add(self, chunk: object) -> None:
         """Add a chunk that comes now."""
-        at_ns = time.time_ns()
-        self.first_chunk_ns = self.first_chunk_ns or at_ns
         self.chunks.append(chunk)
-        self.chunk_ns.append(at_ns)
+        self.chunk_ns.append(time.time_ns())
 
     def clear(self) -> None:
         """Let go of the chunks, but for when the first came."""
@@ -39,7 +37,12 @@ class Stream:
 
 
 class Record:
-    """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them."""
+    """What a span gets when its run ends; each time an SDK span is given some costs as much as a few of them.
+
+    Args:
+        captures, redactors, describe_abandoned, transform_outputs, is_content_decided: as the handler that starts the
+            run has it; see the attributes.
+    """
 
     __slots__ = (
         "attributes",
@@ -53,36 +56,38 @@ class Record:
         "written_captures",
     )
 
-    def __init__(self) -> None:
-        self.attributes: Attributes = _NOTHING
-        self.captures: frozenset[Destination] = frozenset()
-        """Where content may go: all handlers of the run that decide about it have to allow it."""
-        self.is_content_decided = False
-        """Whether there is one that does."""
-        self.budget: SpanBudget | None = None
-        """What its content may take; None if nothing is recorded of it."""
-        self.describe_abandoned: _DescribeAbandoned | None = None
-        """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
-        self.redactors: tuple[Redactor, ...] = ()
-        """Those of all handlers of the run; they get content before it is recorded."""
-        self.writer: Any = None
-        """What writes its content within the budget, once that was asked for; None if none of it is recorded."""
-        self.written_captures: frozenset[Destination] | None = None
-        """The ``captures`` that this was found by; None if it has to be found."""
-        self.transform_outputs: Callable[[Any], Any] | None = None
-        """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
+    attributes: Attributes
+    captures: frozenset[Destination]
+    """Where content may go: all handlers of the run that decide about it have to allow it."""
+    is_content_decided: bool
+    """Whether there is one that does."""
+    budget: "SpanBudget | None"
+    """What its content may take; None if nothing is recorded of it."""
+    describe_abandoned: _DescribeAbandoned | None
+    """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
+    redactors: tuple[Redactor, ...]
+    """Those of all handlers of the run; they get content before it is recorded."""
+    writer: Any
+    """What writes its content within the budget, once that was asked for; None if none of it is recorded."""
+    written_captures: frozenset[Destination] | None
+    """The ``captures`` that this was found by; None if it has to be found."""
+    transform_outputs: Callable[[Any], Any] | None
+    """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
 
-    def begin(
+    def __init__(
         self,
-        *,
-        captures: frozenset[Destination],
-        redactors: tuple[Redactor, ...],
-        describe_abandoned: _DescribeAbandoned,
+        captures: frozenset[Destination] = frozenset(),
+        redactors: tuple[Redactor, ...] = (),
+        describe_abandoned: _DescribeAbandoned | None = None,
         transform_outputs: Callable[[Any], Any] | None = None,
+        *,
+        is_content_decided: bool = False,
     ) -> None:
-        """Take what the handler that started the run decides."""
-        self.captures, self.redactors, self.describe_abandoned = captures, redactors, describe_abandoned
-        self.transform_outputs = transform_outputs
+        self.captures, self.redactors = captures, redactors
+        self.describe_abandoned, self.transform_outputs = describe_abandoned, transform_outputs
+        self.is_content_decided = is_content_decided
+        self.attributes = _NOTHING
+        self.budget = self.writer = self.written_captures = None
 
     def add(self, attributes: Attributes) -> None:
         """Add attributes, which replace earlier ones of the same names."""

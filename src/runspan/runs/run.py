@@ -113,6 +113,16 @@ class Run:
     parent: "Run | None"
     span: Span
     owns_span: bool
+    audience: Audience
+    invocation: InvocationState
+
+    is_over: bool
+    is_ended: bool
+    """Whether its span has ended, too, and all is let go."""
+    is_unseen: bool
+    """Whether nothing is recorded anywhere of it and of what starts within it: no span, no metric, no event."""
+    is_inherited: bool
+    """Whether it began before this process was forked: then its parent process ends it."""
 
     def __init__(
         self,
@@ -122,7 +132,8 @@ class Run:
         frames: "StartFrames",
         *,
         is_chain: bool,
-        is_model: bool = False,
+        is_model: bool,
+        record: Record,
     ) -> None:
         self.run_id = run_id
         self.named_parent_id = named_parent_id
@@ -137,16 +148,8 @@ class Run:
         """Those that are open, the oldest first."""
         self.stream: Stream | None = None
         """What it streams, once it does."""
-        self.record = Record()
-        self.audience = Audience()
-        self.invocation = InvocationState()
-        self.is_over = False
-        self.is_ended = False
-        """Whether its span has ended, too, and all is let go."""
-        self.is_unseen = False
-        """Whether nothing is recorded anywhere of it and of what starts within it: no span, no metric, no event."""
-        self.is_inherited = False
-        """Whether it began before this process was forked: then its parent process ends it."""
+        self.record = record
+        self.is_over = self.is_ended = self.is_unseen = self.is_inherited = False
         self._proxy: ref[object] | None = None
         self._claim: dict[str, object] = {}
 
@@ -231,8 +234,10 @@ class Run:
         # Somebody may have ended the span by hand; the SDK would log a warning for each further call.
         if not self.owns_span or not span.is_recording():
             return
-        if self.record.attributes or attributes:
-            attributes = self.record.allowed({**self.record.attributes, **attributes}, "span")
+        if self.record.attributes:
+            attributes = {**self.record.attributes, **attributes}
+        if attributes:
+            attributes = self.record.allowed(attributes, "span")
             span.set_attributes(attributes)
         if getattr(span, "dropped_attributes", 0):
             _restore_core(span, {**self.start_attributes, **attributes})

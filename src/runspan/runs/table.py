@@ -111,7 +111,7 @@ class RunTable:
         It stays in the table until it has ended, so that an interrupt in between loses nothing.
         """
         run = self._open.get(run_id)
-        return run if run is not None and self._claim(run, by) else None
+        return run if run is not None and self.claim(run, by) else None
 
     def inherit(self) -> None:
         """Leave the open runs to the parent process; called in a forked child."""
@@ -193,7 +193,8 @@ class RunTable:
         # The copy is made at once: other threads start runs meanwhile.
         return next((span for started_id, span in reversed(self._started.copy()) if started_id == run_id), None)
 
-    def _claim(self, run: Run, by: object) -> bool:
+    def claim(self, run: Run, by: object) -> bool:
+        """Claim an open run; return whether that is granted: to the first who asks, who has to end it."""
         if not run.claim(by):
             return False
         if run.is_inherited:
@@ -211,7 +212,7 @@ class RunTable:
     def _abandon(self, run: Run, at_ns: int, ended: ExecutionSite, was_cancelled: bool | None) -> None:
         me, outcome = object(), {semconv.RUN_OUTCOME: "cancelled" if was_cancelled else "abandoned"}
         try:
-            if not self._claim(run, me):
+            if not self.claim(run, me):
                 return
             if was_cancelled is None and run.site.was_cancelled():
                 outcome = {semconv.RUN_OUTCOME: "cancelled"}

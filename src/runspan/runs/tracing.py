@@ -17,8 +17,11 @@ from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
 from runspan.attributes import Attributes
 from runspan.runs import reaper
+from runspan.runs.audience import Audience
 from runspan.runs.current_span import attach, starting
+from runspan.runs.invocation_state import InvocationState
 from runspan.runs.parent import Parent, drop_past, find_parent
+from runspan.runs.record import Record
 from runspan.runs.run import Run
 from runspan.runs.sampling import dropped_below
 from runspan.runs.scope import NOBODY, Scope
@@ -74,6 +77,8 @@ class Tracing:
         *,
         is_chain: bool,
         is_model: bool = False,
+        record: Record | None = None,
+        handlers: tuple[object, ...] = (),
         scope: Scope = NOBODY,
     ) -> Run:
         """Start a run: find its parent, start its span, make it current.
@@ -87,17 +92,22 @@ class Tracing:
             describe: returns what its span is started with, given the run once it has its parent.
             is_chain: whether LangChain reports the end of the run however it ends.
             is_model: whether it is a call of a model.
+            record: what is recorded of it, to begin with.
+            handlers: those that start it.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
         """
         reaper.start()
         if self._is_nowhere:
             _log_no_provider()
-        run = Run(run_id, parent_id, self.table, frames, is_chain=is_chain, is_model=is_model)
+        run = Run(
+            run_id, parent_id, self.table, frames, is_chain=is_chain, is_model=is_model, record=record or Record()
+        )
         here = otel.get_current()
         parent = self._parent_of(run, here)
         run.parent, run.span = parent.run, parent.span
-        self._inherit(run)
-        run.audience.listen(scope)
+        self._inherit(run, handlers)
+        if scope is not NOBODY:
+            run.audience.listen(scope)
         start = describe(run)
         run.start_attributes = start.attributes
         run.owns_span = not (start.is_hidden or here.get(_SUPPRESSED))
@@ -135,11 +145,11 @@ class Tracing:
                 self.table.add(run)  # interrupted: the caller finds the run there and ends it
             raise
 
-    def _inherit(self, run: Run) -> None:
+    def _inherit(self, run: Run, handlers: tuple[object, ...]) -> None:
         """Give a run that has its parent, and not yet a span of its own, what it shares with the runs around it."""
-        if run.parent is not None:
-            run.audience.inherit(run.parent.audience)
-        run.invocation.inherit(run.parent.invocation if run.parent is not None else None)
+        parent = run.parent
+        run.audience = Audience(handlers, parent.audience if parent is not None else None)
+        run.invocation = InvocationState(parent.invocation if parent is not None else None)
         if self.table.router is not None:
             # A span of the user's may be what is left of an invocation that is over.
             run.audience.listen(self.table.router.scope_of(run.span.get_span_context()))

@@ -63,12 +63,17 @@ class RunEvents:
     """
 
     def __init__(self, logger_provider: object | None) -> None:
-        self._logger = _logger(logger_provider)
+        self._get_global = private_names.find(private_names.LOGGER_PROVIDER) if logger_provider is None else None
+        self._logger = _logger(logger_provider if self._get_global is None else self._get_global())
 
     @property
     def are_taken(self) -> bool:
         """Whether there is a logger provider, and not just the API's own, which records nothing."""
-        return self._logger is not None and not type(self._logger).__module__.startswith(_API)
+        if self._logger is None:
+            return False
+        # A logger of the API's hands on to the global provider, once there is one.
+        source = self._logger if self._get_global is None else self._get_global()
+        return not type(source).__module__.startswith(_API)
 
     def details(self, span: Span, describe: Callable[[], tuple[Attributes, Attributes]]) -> None:
         """Emit the details of a model's call, when it has ended.
@@ -146,9 +151,6 @@ class RunEvents:
 
 
 def _logger(provider: object | None) -> _Logger | None:
-    if provider is None:
-        get_global = private_names.find(private_names.LOGGER_PROVIDER)
-        provider = get_global() if get_global is not None else None
     if provider is None:
         return None
     if not isinstance(provider, _LoggerProvider):

@@ -61,7 +61,7 @@ class Signals:
     def record_end(
         self, run: Run, attributes: Attributes, at_ns: int, error: BaseException | None, write: Writer | None
     ) -> None:
-        """Record the end of a run, nothing of a chain.
+        """Record the end of a run that has an operation; chains have none.
 
         Args:
             run: the run.
@@ -70,8 +70,7 @@ class Signals:
             error: what it raised.
             write: writes the content of its events; None if they may have none.
         """
-        if semconv.OPERATION in run.start_attributes:
-            attempt(self._record_end, run, attributes, at_ns, error, write, default=None)
+        attempt(self._record_end, run, attributes, at_ns, error, write, default=None)
 
     def emit_event(self, run: Run, callback: str, args: tuple[Any, ...], write: Writer | None) -> None:
         """Emit the event of a callback between start and end of a run, if it has one; ``args`` are the callback's."""
@@ -85,7 +84,7 @@ class Signals:
         def span_attributes() -> Attributes:
             return {**run.start_attributes, **run.record.attributes, **attributes}
 
-        if run.is_model:
+        if run.is_model and self.events.are_taken:
             self.events.details(run.span, lambda: _details(run.record.allowed(span_attributes(), "event")))
         if error is not None:
             self.events.exception(run.span, error, without_content(span_attributes()), write)
