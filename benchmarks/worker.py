@@ -68,9 +68,9 @@ def memory(callbacks: list[Any]) -> tuple[float, float]:
     tracemalloc.start()
     for _ in range(2000):  # what is remembered by number fills up
         chain.invoke({"callbacks": callbacks})
+    opened = [uuid4() for _ in range(1000)]
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
-    opened = [uuid4() for _ in range(1000)]
     for run_id in opened:
         handler.on_chain_start({}, {}, run_id=run_id, name="open")
     gc.collect()

@@ -79,7 +79,7 @@ def test_traces_that_are_kept(monkeypatch):
 @pytest.mark.newest  # LangChain 1.0 tells no handler which call a tool answers
 def test_tool_calls_that_nobody_answers(monkeypatch):
     """Of the calls that models request and no tool makes the last ones are remembered; links to those are there."""
-    monkeypatch.setattr("runspan.runs.invocation_state._MOST_REMEMBERED", 3)
+    monkeypatch.setattr("runspan.runs.invocation_state._MOST_SPANS", 3)
     tracing = Tracing()
     calls = [{"name": "look", "args": {}, "id": f"call {number}"} for number in range(6)]
 

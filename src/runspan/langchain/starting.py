@@ -53,6 +53,9 @@ class RunStarter:
         self._ender = ender
         self._settings = bridge.settings
         self._has_legacy_names = bridge.settings.semconv == "latest_and_legacy"
+        # One for all runs, each of which keeps them while it is open.
+        self._alone = (bridge,)
+        self._describe_abandoned = ender.describe_abandoned
 
     def start(self, event: StartEvent) -> None:
         """Start the run of an event, or join it, and notify callback handlers.
@@ -164,11 +167,11 @@ class RunStarter:
             record=Record(
                 bridge.captures,
                 bridge.redactors,
-                self._ender.describe_abandoned,
+                self._describe_abandoned,
                 event.transform_outputs,
                 is_content_decided=bridge.decides_content,
             ),
-            handlers=(bridge,),
+            handlers=self._alone,
             scope=bridge.scope,
         )
         run.is_unseen = run.is_unseen or self._is_unseen_within(tracing, run.span)

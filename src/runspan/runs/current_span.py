@@ -34,6 +34,8 @@ _STARTING_KEY: Final = otel.create_key("runspan-starting")
 class RunSpanProxy(Span):
     """Stands for a run in the contexts that its start left behind."""
 
+    __slots__ = ("base", "idle", "run")
+
     def __init__(self, run: Run, base: Span, idle: Span | None = None) -> None:
         self.run = run
         self.base = base

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from runspan.runs.budget import TraceBudget
 
 _MOST_REMEMBERED: Final = 1000
+_MOST_SPANS: Final = 2000  # two for each call of a tool
+_ASKED_BY: Final = "asked_by"
+_READS: Final = "reads"
 
 
 class Usage(NamedTuple):
@@ -84,28 +87,37 @@ class AgentUsage:
 class ToolCallLinks:
     """The calls of tools in an invocation, by their ids: which span asked for them, which worked on them."""
 
-    __slots__ = ("_asked", "_worked")
+    __slots__ = ("_spans",)
 
     def __init__(self) -> None:
-        self._asked: dict[str, SpanContext] = {}
-        self._worked: dict[str, SpanContext] = {}
+        self._spans: dict[tuple[str, str], SpanContext] = {}
+        """By the kind of link that leads to them, and the id of the call."""
 
     def note_asked(self, call_ids: Iterable[str], span: Span) -> None:
         """Remember the span of a model that asked for tools."""
         for call_id in call_ids:
-            _remember(self._asked, call_id, span)
+            self._remember(_ASKED_BY, call_id, span)
 
     def note_worked(self, call_id: str, span: Span) -> None:
         """Remember the span of a tool that works on a call."""
-        _remember(self._worked, call_id, span)
+        self._remember(_READS, call_id, span)
 
     def links_of_tool(self, call_id: str) -> Sequence[Link]:
         """Return the link of a tool to the model that asked for it."""
-        return _links([call_id], self._asked, "asked_by")
+        return self._links([call_id], _ASKED_BY)
 
     def links_of_model(self, call_ids: Iterable[str]) -> Sequence[Link]:
         """Return the links of a model to the tools whose results it reads."""
-        return _links(call_ids, self._worked, "reads")
+        return self._links(call_ids, _READS)
+
+    def _links(self, call_ids: Iterable[str], kind: str) -> Sequence[Link]:
+        found = (self._spans.get((kind, call_id)) for call_id in call_ids)
+        return [Link(span, {semconv.LINK_TYPE: kind}) for span in found if span is not None]
+
+    def _remember(self, kind: str, call_id: str, span: Span) -> None:
+        self._spans[kind, call_id] = span.get_span_context()
+        if len(self._spans) > _MOST_SPANS:
+            self._spans.pop(next(iter(self._spans.copy())), None)
 
 
 class InvocationState:
@@ -177,14 +189,3 @@ class InvocationState:
     def clear(self) -> None:
         """Let go of what only an open run needs; what is done later within it still counts."""
         self.tool_call_links = self.message_history = self.failed = self.attempt_key = self.prompt = None
-
-
-def _links(call_ids: Iterable[str], spans: dict[str, SpanContext], kind: str) -> Sequence[Link]:
-    found = map(spans.get, call_ids)
-    return [Link(span, {semconv.LINK_TYPE: kind}) for span in found if span is not None]
-
-
-def _remember(spans: dict[str, SpanContext], call_id: str, span: Span) -> None:
-    spans[call_id] = span.get_span_context()
-    if len(spans) > _MOST_REMEMBERED:
-        spans.pop(next(iter(spans.copy())), None)

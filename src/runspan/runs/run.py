@@ -58,6 +58,8 @@ class Table(Protocol):
     """The table of open runs that a run is in; ``RunTable`` is one."""
 
     router: "SpanRouter | None"
+    claims: "dict[Run, object]"
+    """Who ends a run that is about to end."""
 
     @property
     def detached_models(self) -> "Detached":
@@ -85,7 +87,6 @@ class Run:
 
     __slots__ = (
         "__weakref__",
-        "_claim",
         "_proxy",
         "audience",
         "children",
@@ -151,7 +152,6 @@ class Run:
         self.record = record
         self.is_over = self.is_ended = self.is_unseen = self.is_inherited = False
         self._proxy: ref[object] | None = None
-        self._claim: dict[str, object] = {}
 
     def is_within(self, ancestor: "Run") -> bool:
         """Return whether this run is the other or a descendant of it."""
@@ -189,7 +189,12 @@ class Run:
 
         So who is interrupted before it has noted the answer can ask again.
         """
-        return self._claim.setdefault("by", by) is by
+        claims = self.table.claims
+        is_first = claims.setdefault(self, by) is by
+        if self.is_ended:  # and the claim of who ended it is gone
+            claims.pop(self, None)
+            return False
+        return is_first
 
     def state(self, *, from_stacks: bool = True) -> RunState:
         """Return what is known of the run, as seen from where the caller executes.
@@ -259,7 +264,7 @@ class Run:
         self.invocation.clear()
         self._proxy = self.stream = None
         self.is_ended = True
-        self._claim = {"by": None}  # who ended it may hold what is the user's
+        self.table.claims.pop(self, None)
 
     def inherit(self) -> None:
         """Make it what a forked child knows of a run of its parent process.

@@ -75,6 +75,8 @@ class RunTable:
         self._open: dict[UUID | None, Run] = {}
         self.find: Callable[[UUID | None], Run | None] = self._open.get
         """Returns the open run with an id, else None."""
+        self.claims: dict[Run, object] = {}
+        """Who ends a run that is about to end; one dictionary for all, since few runs are at the same time."""
         self.detached_models = DetachedModels()
         self.router: SpanRouter | None = None
         """Notifies span processors of the spans in their scope; None until somebody brings one."""
