@@ -17,6 +17,7 @@ BASE = {
     "_missed_signals",
     "_process_exit",
     "_sigterm",
+    "_span_memory",
     "_threads",
     "_version",
     "_worker",
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "signals": BASE | {"payload", "runs"},
     "listeners": BASE | {"payload", "rebuild", "runs"},
     "langchain": BASE | {"blob_store", "listeners", "payload", "rebuild", "runs", "signals"},
-    "processors": BASE | {"export.queue", "listeners.live_spans", "payload", "rebuild", "runs"},
+    "processors": BASE | {"listeners.live_spans", "payload", "rebuild", "runs"},
     "recording": BASE | {"listeners", "rebuild"},
     "export": BASE,
 }

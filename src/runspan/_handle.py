@@ -9,9 +9,8 @@ from opentelemetry.trace import TracerProvider
 from runspan._process_exit import at_exit, not_at_exit
 from runspan._sigterm import SigtermWatch
 from runspan.arguments import checked_seconds
-from runspan.export.delivery import begin_ending, live_on
 from runspan.export.processor import DeliveringSpanProcessor
-from runspan.export.shutdown import close_all
+from runspan.export.shutdown import begin_ending, close_all, live_on
 from runspan.export.stats import Stats
 from runspan.processors.console import DirectSpanProcessor
 from runspan.runs.tracing import end_open_runs

@@ -1,10 +1,12 @@
 """Endpoints that do not answer, and processors that are shut down at the end."""
 
 import socket
+from dataclasses import fields
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from runspan.export.delivery import DeliveryOptions
 from runspan.export.otlp.client import make_client
 from runspan.export.otlp.target import resolve_target
 from runspan.export.processor import DeliveringSpanProcessor
@@ -36,7 +38,8 @@ def delivery():
             client, options["destination"] = make_client(target), target.destination
         options.setdefault("destination", "the client of the test")
         options.setdefault("schedule_delay_seconds", 60)
-        processor = DeliveringSpanProcessor(client, **options)
+        own = {each.name: options.pop(each.name) for each in fields(DeliveryOptions) if each.name in options}
+        processor = DeliveringSpanProcessor(client, **options, options=DeliveryOptions(**own))
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(processor)
         providers.append(processor)

@@ -281,7 +281,7 @@ def test_an_application_that_lives_on_is_left_as_it_was():
     after a time neither is so any more. A forked child never inherits it."""
     code = """
     from runspan import _sigterm
-    from runspan.export import delivery
+    from runspan.export.delivery import Delivery
     signal.signal(signal.SIGTERM, lambda *_: say("ignored"))
     def blocked_in_fork():
         if os.fork() == 0:
@@ -295,11 +295,11 @@ def test_an_application_that_lives_on_is_left_as_it_was():
     end_five()
     while handle.stats().sent < 5:
         time.sleep(0.01)
-    say([delivery.is_ending(), blocked_in_fork(), blocked_in_program()])
+    say([Delivery.is_ending, blocked_in_fork(), blocked_in_program()])
     _sigterm._LONGEST_SHUTDOWN_SECONDS = 0
     _sigterm._state.look_at = 0
     end("later")
-    say([delivery.is_ending(), blocked_in_fork(), blocked_in_program()])
+    say([Delivery.is_ending, blocked_in_fork(), blocked_in_program()])
     """
     with script(code) as host:
         assert host.read_line() == "ignored"

@@ -2,21 +2,22 @@
 
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from math import inf
-from typing import Final
+from typing import ClassVar, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
 from runspan._forking import in_forked_child
+from runspan._span_memory import memory_of
 from runspan._threads import Event, PatientLock
 from runspan._worker import Worker
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.otlp.client import Client
 from runspan.export.otlp.target import ending_by
-from runspan.export.queue import Mark, SpanQueue, memory_of
+from runspan.export.queue import Mark, SpanQueue
 from runspan.export.sending import Sending
 from runspan.export.spool import Spool, SpoolFolder
 from runspan.export.started_markers import is_wanted
@@ -26,13 +27,33 @@ MAX_REQUEST_BYTES: Final = 4_000_000
 """Below the 4 MiB that a gRPC server takes by default."""
 MAX_QUEUE_BYTES: Final = 256_000_000
 """About how much memory the spans of a processor may take while they wait; new ones are dropped beyond it."""
-_ABANDONED: Final = "it failed for a minute after nobody referred to the processor any more"
 _ATTEMPTS_AFTER_ABANDONED_SECONDS: Final = 60.0
 # A burst may fill the queue faster than the disk takes it: with a spool it may grow so many times over.
 _BURST: Final = 16
 # How soon to look again whether another process has delivered what is on disk, if somebody waits for it or nobody.
 _LOOK_AGAIN_SECONDS: Final = (0.2, 5.0)
 _STEP_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class DeliveryOptions:
+    """How the spans of a processor are queued and sent.
+
+    Args:
+        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
+        max_batch_size: spans that are put into requests together.
+        schedule_delay_seconds: the longest that a span waits for its batch to fill.
+        max_request_bytes: the largest request; a span that alone is larger is made shorter.
+        spool: where spans wait that can't be sent.
+        receiver: what sets it apart from others whose name is the same: what is in a spool is sent to no other.
+    """
+
+    max_queue_size: int = 2048
+    max_batch_size: int = 512
+    schedule_delay_seconds: float = 5.0
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    spool: Spool | None = None
+    receiver: str | None = None
 
 
 class Delivery:
@@ -46,39 +67,28 @@ class Delivery:
     Args:
         client: sends requests. Called by one thread at a time, except for ``close``.
         destination: names the receiver in log lines and metrics.
-        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
-        max_batch_size: spans that are put into requests together.
-        schedule_delay_seconds: the longest that a span waits for its batch to fill.
-        max_request_bytes: the largest request; a span that alone is larger is made shorter.
-        spool: where spans wait that can't be sent.
-        receiver: what sets it apart from others whose name is the same: what is in a spool is sent to no other.
+        options: how spans are queued and sent.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        destination: str,
-        *,
-        max_queue_size: int = 2048,
-        max_batch_size: int = 512,
-        schedule_delay_seconds: float = 5.0,
-        max_request_bytes: int = MAX_REQUEST_BYTES,
-        spool: Spool | None = None,
-        receiver: str | None = None,
-    ) -> None:
+    is_ending: ClassVar[bool] = False
+    """Whether the process is about to end, so that no span may wait for a batch to fill."""
+
+    def __init__(self, client: Client, destination: str, options: DeliveryOptions) -> None:
         self.destination = destination
-        self._max_queue_size = max_queue_size
-        self._max_batch_size = min(max_batch_size, max_queue_size)
-        self._max_batch_bytes = 2 * max_request_bytes
-        self._folder = None if spool is None else SpoolFolder(spool, receiver or destination)
+        self._options = options
+        self._max_batch_size = min(options.max_batch_size, options.max_queue_size)
+        spool = options.spool
+        self._folder = None if spool is None else SpoolFolder(spool, options.receiver or destination)
         self._write_ahead = spool is not None and spool.durability == "write-ahead"
         # Half: the other half is for the disk.
-        self._delay_seconds = spool.interval_seconds / 2 if spool and self._write_ahead else schedule_delay_seconds
-        self._sending = Sending(client, self._folder, most_bytes=max_request_bytes)
+        self._delay_seconds = (
+            spool.interval_seconds / 2 if spool and self._write_ahead else options.schedule_delay_seconds
+        )
+        self._sending = Sending(client, self._folder, most_bytes=options.max_request_bytes)
         self.closed = False
         self.finished = Event()
-        self._given_up = ""
-        self._give_up_at = inf  # a time once nobody refers to the processor
+        self._reason = ""  # for which the rest was given up
+        self._failing_until = inf  # then it is given up if it fails
         self.reset_after_fork()
         _deliveries[next(_numbers)] = self
         if self._folder is not None:  # what an earlier process left there is to be sent
@@ -87,16 +97,17 @@ class Delivery:
     def reset_after_fork(self) -> None:
         """Forget queue and threads, which belong to the parent process."""
         self._queue = SpanQueue()
-        self._marks: deque[Mark] = deque()  # everything before them was sent or put aside
+        self._marks: list[Mark] = []
         self._storing, self._finishing = PatientLock(), PatientLock()
         self._sender, self._storer = Worker(self._send), Worker(self._store)
         self._taker = self._storer if self._write_ahead else self._sender
         self._is_urgent = False
         self._counters = Counters(counters_of(self.destination), owner=self)
-        where = f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
+        queue_size = self._options.max_queue_size
+        where = f"up to {queue_size:,} spans wait, further ones are dropped"
         if self._folder is not None:
             where = f"they wait in {self._folder.path}"
-        self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=self._max_queue_size)
+        self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=queue_size)
         self._sending.reset_after_fork(self._log)
         self._losses_reported = 0
 
@@ -104,7 +115,7 @@ class Delivery:
 
     def abandon(self) -> None:
         """Note that nobody refers to the processor any more; safe in a finalizer."""
-        self._give_up_at = time.monotonic() + _ATTEMPTS_AFTER_ABANDONED_SECONDS
+        self._failing_until = time.monotonic() + _ATTEMPTS_AFTER_ABANDONED_SECONDS
         if self._queue and not self._taker.wake(time.monotonic() + self._delay_seconds):
             _stranded.append(self)
 
@@ -114,27 +125,27 @@ class Delivery:
 
     def waiting(self) -> int:
         """Return how many spans are neither delivered, spooled nor lost yet."""
-        return self._queue.spans + self._sending.waiting
+        return len(self._queue) + self._sending.waiting
 
     def add(self, span: ReadableSpan) -> None:
         """Queue a span and see to it that a thread comes in time."""
-        self._counters.count_one("taken")
+        self._counters.count("taken")
         if self.closed:
-            self._counters.count_one(DropReason.SHUTDOWN)
+            self._counters.count(DropReason.SHUTDOWN)
             return
         size = memory_of(span)
-        room = self._max_queue_size * (_BURST if self._folder else 1)
+        queue_size = self._options.max_queue_size
         if (
-            self.waiting() - self._sending.in_flight >= room
+            self.waiting() - self._sending.in_flight >= queue_size * (_BURST if self._folder else 1)
             or self._queue.bytes + self._sending.waiting_bytes + size > MAX_QUEUE_BYTES
         ):
-            self._counters.count_one(DropReason.QUEUE_FULL)
+            self._counters.count(DropReason.QUEUE_FULL)
             return
         self._queue.put(span, size)
-        is_due = len(self._queue) >= self._max_batch_size or is_ending()
+        is_due = len(self._queue) >= self._max_batch_size or self.is_ending
         at = 0.0 if is_due else time.monotonic() + self._delay_seconds
         self._taker.wake(at if self._folder else max(at, self._sending.backoff.until))
-        if self._folder and len(self._queue) >= self._max_queue_size:
+        if self._folder and len(self._queue) >= queue_size:
             self._storer.wake()
 
     def flush(self, seconds: float) -> bool:
@@ -142,15 +153,16 @@ class Delivery:
         if self.closed:
             return False
         mark = Mark()
-        if self._is_pending():
-            self._queue.put_mark(mark)
-            if not self.flush_soon():
-                self.work_here(time.monotonic() + seconds, mark.reached)
-                seconds = 0
-            if not mark.reached.wait(seconds):
-                return False
-        else:
+        self._marks.append(mark)
+        if not self._is_pending():
             mark.reach(works=not self._log.failing)
+        elif not self.flush_soon():
+            self.work_here(time.monotonic() + seconds, mark.reached)
+            seconds = 0
+        is_in_time = mark.reached.wait(seconds)
+        self._marks.remove(mark)
+        if not is_in_time:
+            return False
         lost, reported = self._log.lost, self._losses_reported
         self._losses_reported = lost
         return mark.works and lost == reported
@@ -176,11 +188,12 @@ class Delivery:
 
     # The end.
 
-    def begin_closing(self) -> bool:
+    def begin_closing(self, failing_until: float) -> bool:
         """Take no more spans; what comes before ``finished`` is set is the last step. False if closed before."""
         if self.closed:
             return False
         self.closed = self._log.is_closing = True
+        self._failing_until = failing_until
         if not self._is_pending():
             self.finished.set()
         return True
@@ -195,19 +208,13 @@ class Delivery:
         """Whether its threads have work."""
         return not self.finished.is_set() and (self._sender.has_work() or self._storer.has_work())
 
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether the receiver fails, as far as one knows; one that is silent may still answer."""
-        return self._log.failing and not self._sending.in_flight
-
     def abort(self, seconds: float) -> None:
         """Give up after this time: nothing is sent any more, what the client sends is broken off."""
-        if not self._given_up:
-            silence = "no answer" if self._sending.in_flight else "not sent"
-            self._given_up = self._sending.trouble or f"{silence} within {seconds:.3g} s"
-            self._sending.abort()
-            if not self.finished.is_set():
-                self._sender.wake()
+        silence = "no answer" if self._sending.in_flight else "not sent"
+        self._reason = self._sending.trouble or f"{silence} within {seconds:.3g} s"
+        self._sending.abort()
+        if not self.finished.is_set():
+            self._sender.wake()
 
     def finish(self) -> None:
         """Put what is left on disk or count it as lost, and let go of who waits; nothing has an effect after it."""
@@ -215,10 +222,10 @@ class Delivery:
             if self.finished.is_set():
                 return
             self._put_queue_aside()
-            self._sending.give_up(self._given_up or self._sending.trouble)
+            self._sending.give_up(self._reason or self._sending.trouble)
             self._log.note_overflow()
-            while self._marks:
-                self._marks.popleft().reach(works=False)
+            for mark in [*self._marks]:
+                mark.reach(works=False)
             self.finished.set()
 
     # The steps of the threads.
@@ -245,9 +252,7 @@ class Delivery:
             self._put_queue_aside()
         self._log.note_overflow()
         self._reach_marks()
-        if time.monotonic() > self._give_up_at and not self._sending.may_send():
-            self._given_up = self._given_up or _ABANDONED
-        if self._given_up or (self.closed and self._is_done()):
+        if self._reason or (self.closed and self._is_done()) or self._fails_too_long():
             self.finish()
             return inf
         return self._next_attempt()
@@ -257,22 +262,21 @@ class Delivery:
             self._empty_queue(self._sending.put_aside)
 
     def _empty_queue(self, keep: Callable[[Sequence[ReadableSpan]], None]) -> None:
-        left = len(self._queue)  # what comes meanwhile asks for a step of its own
-        while left > 0 and self._queue:
-            spans, mark = self._queue.batch(self._max_batch_size, self._max_batch_bytes)
+        marks, left = [*self._marks], len(self._queue)  # what comes meanwhile asks for a step of its own
+        while left > 0 and (spans := self._queue.batch(self._max_batch_size, 2 * self._options.max_request_bytes)):
             wanted = [span for span in spans if is_wanted(span)]
             self._counters.count(DropReason.RUN_ENDED, len(spans) - len(wanted))
             if wanted:
                 keep(wanted)
-            if mark is not None:
-                self._marks.append(mark)
-            left -= len(spans) + (mark is not None)
+            left -= len(spans)
+        for mark in marks:
+            mark.is_due = True
 
     def _next_attempt(self) -> float:
-        if self._sending.is_empty() or (self._give_up_at < inf and self._sending.is_own_gone()):
+        if self._sending.is_empty() or (self._failing_until < inf and self._sending.is_own_gone()):
             return inf
         if not self._sending.backoff.is_over():
-            return self._sending.backoff.until
+            return min(self._sending.backoff.until, self._failing_until)
         soon, later = _LOOK_AGAIN_SECONDS
         return time.monotonic() + (soon if self._marks or self.closed else later)
 
@@ -290,11 +294,16 @@ class Delivery:
             return True  # what is left waits on disk
         return not self._queue and self._is_own_gone()
 
+    def _fails_too_long(self) -> bool:
+        return time.monotonic() > self._failing_until and not self._sending.may_send()
+
     def _reach_marks(self) -> None:
-        marks = len(self._marks)  # those before the next line: another thread may be about to put aside more
+        due = [
+            mark for mark in [*self._marks] if mark.is_due
+        ]  # before the next line: another thread may put more aside
         if self._is_own_gone():
-            for _ in range(marks):
-                self._marks.popleft().reach(works=not self._log.failing)
+            for mark in due:
+                mark.reach(works=not self._log.failing)
 
 
 _numbers = count()
@@ -307,32 +316,9 @@ def all_deliveries() -> list[Delivery]:
     return [delivery for reference in _deliveries.valuerefs() if (delivery := reference()) is not None]
 
 
-class _Ending:
-    """Whether the process is about to end, so that nothing may wait for a batch to fill."""
-
-    has_begun = False
-
-
-def is_ending() -> bool:
-    """Return whether each span is to be sent at once."""
-    return _Ending.has_begun
-
-
-def begin_ending() -> None:
-    """Have all spans sent that wait, and each that ends from now on; takes no lock and does not wait."""
-    _Ending.has_begun = True
-    for delivery in all_deliveries():
-        delivery.flush_soon()
-
-
-def live_on() -> None:
-    """Let spans wait for their batch again."""
-    _Ending.has_begun = False
-
-
 @in_forked_child
 def _reset_after_fork() -> None:
-    _Ending.has_begun = False
+    Delivery.is_ending = False
     _stranded.clear()
     for delivery in all_deliveries():
         delivery.reset_after_fork()

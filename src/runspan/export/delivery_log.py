@@ -68,7 +68,8 @@ class DeliveryLog:
 
     def note_overflow(self) -> None:
         """Note how many spans have found the queue full, which were counted then."""
-        spans, self._overflowed = self._counters.overflowed - self._overflowed, self._counters.overflowed
+        before, self._overflowed = self._overflowed, self._counters.number(DropReason.QUEUE_FULL)
+        spans = self._overflowed - before
         if spans:
             self._log(DropReason.QUEUE_FULL, spans, "")
 

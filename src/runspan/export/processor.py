@@ -4,13 +4,12 @@ import dataclasses
 import os
 import weakref
 from collections.abc import Mapping
-from typing import TypedDict, Unpack
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from runspan.arguments import check_bool, check_number, checked_seconds
-from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery
+from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery, DeliveryOptions
 from runspan.export.otlp.client import Client, OnDemandClient, import_early
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.sending import SMALLEST_REQUEST_BYTES
@@ -18,17 +17,6 @@ from runspan.export.shutdown import close
 from runspan.export.spool import Durability, Spool
 from runspan.export.started_markers import StartedMarkers
 from runspan.export.stats import Stats, observe_deliveries
-
-
-class DeliveryOptions(TypedDict, total=False):
-    """How a processor queues spans and sends them, see ``Delivery``."""
-
-    max_queue_size: int
-    max_batch_size: int
-    schedule_delay_seconds: float
-    max_request_bytes: int
-    spool: Spool | None
-    receiver: str | None
 
 
 class DeliveringSpanProcessor(SpanProcessor):
@@ -41,7 +29,7 @@ class DeliveringSpanProcessor(SpanProcessor):
         destination: names the receiver in log lines and metrics.
         started_markers: whether roots and calls of models get a marker when they begin.
         shutdown_timeout_seconds: what ``shutdown`` may take in all if it is given no other time.
-        options: those of ``Delivery``.
+        options: how spans are queued and sent.
     """
 
     def __init__(
@@ -51,11 +39,11 @@ class DeliveringSpanProcessor(SpanProcessor):
         destination: str,
         started_markers: bool = False,
         shutdown_timeout_seconds: float = 4.0,
-        **options: Unpack[DeliveryOptions],
+        options: DeliveryOptions = DeliveryOptions(),  # noqa: B008  is not changed
     ) -> None:
         self._shutdown_timeout_seconds = shutdown_timeout_seconds
         self._markers = StartedMarkers() if started_markers else None
-        self._delivery = Delivery(client, destination, **options)
+        self._delivery = Delivery(client, destination, options)
         weakref.finalize(self, self._delivery.abandon).atexit = False
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -160,12 +148,14 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
             destination=target.destination,
             started_markers=started_markers,
             shutdown_timeout_seconds=shutdown_timeout_seconds,
-            max_request_bytes=max_request_bytes,
-            spool=chosen,
-            receiver=receiver,
-            max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-            max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-            schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+            options=DeliveryOptions(
+                max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+                max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+                schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+                max_request_bytes=max_request_bytes,
+                spool=chosen,
+                receiver=receiver,
+            ),
         )
         observe_deliveries()
 

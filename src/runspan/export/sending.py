@@ -22,7 +22,7 @@ SMALLEST_REQUEST_BYTES: Final = 16_384
 """Who takes even less is no receiver of spans."""
 _BROKE: Final = Rejected("the client failed, see an earlier line")
 _EXITED: Final = Rejected("the client raised SystemExit")
-_BACKOFF_SECONDS: Final = (1, 2, 4, 8, 16, 30)
+_LONGEST_BACKOFF_SECONDS: Final = 30
 # A receiver may ask for patience, but not for ever.
 _LONGEST_ORDERED_SECONDS: Final = 600.0
 
@@ -42,12 +42,10 @@ class Backoff:
     def begin(self, after: float | None) -> None:
         """Note a failure; ``after`` is what the receiver asked for, in seconds."""
         jitter = random.uniform(0.8, 1.2)  # noqa: S311  so that not all processes come back at once
-        seconds = jitter * _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
-        if after is not None:
-            seconds = max(seconds, min(after, _LONGEST_ORDERED_SECONDS))
+        seconds = jitter * min(2**self._failures, _LONGEST_BACKOFF_SECONDS)
         self._failures += 1
         self._is_ordered = after is not None
-        self.until = time.monotonic() + seconds
+        self.until = time.monotonic() + max(seconds, min(after or 0, _LONGEST_ORDERED_SECONDS))
 
     def end(self) -> None:
         """Note that the receiver took a request."""
@@ -81,8 +79,7 @@ class Sending:
         self._settling = PatientLock()
         self._is_aborted = self._is_over = False
         self._failed: Request | None = None
-        self.waiting = self.waiting_bytes = 0
-        """How many spans are in memory, and how many bytes."""
+        self._recount()
         self.in_flight = 0
         """How many spans are in the request that the receiver has not answered yet."""
         self.trouble = ""
@@ -117,7 +114,8 @@ class Sending:
         self._send(self._requests)
         if self._folder is not None and self._requests:
             with self._settling:
-                self._keep_only(self._stored(self._requests))
+                self._requests = deque(self._stored(self._requests))
+                self._recount()
 
     def abort(self) -> None:
         """Have the client let go of what it sends, and begin no more."""
@@ -129,8 +127,8 @@ class Sending:
         """Put what is in memory on disk, or lose it; what is answered from now on has no effect."""
         with self._settling:
             self._is_over = True
-            lost = self._stored(self._requests)
-            self._keep_only(())
+            lost, self._requests = self._stored(self._requests), deque()
+            self._recount()
         self._log.note(DropReason.GIVEN_UP, _spans_in(lost), reason)
 
     def _encoded(self, spans: Sequence[ReadableSpan]) -> Sequence[Request]:
@@ -151,17 +149,12 @@ class Sending:
     def _keep(self, requests: Sequence[Request]) -> None:
         with self._settling:
             self._requests.extend(requests)
-            self._count(requests)
+            self._recount()
 
-    def _keep_only(self, requests: Sequence[Request]) -> None:
-        self._requests = deque(requests)
-        self.waiting = self.waiting_bytes = 0
-        self._count(requests)
-
-    def _count(self, requests: Iterable[Request], sign: int = 1) -> None:
-        for request in requests:
-            self.waiting += sign * request.spans
-            self.waiting_bytes += sign * len(request.body)
+    def _recount(self) -> None:
+        self.waiting = _spans_in(self._requests)
+        """How many spans are in memory."""
+        self.waiting_bytes = sum(len(request.body) for request in self._requests)
 
     def _send_from(self, folder: SpoolFolder) -> None:
         for claim in folder.claims():
@@ -190,9 +183,7 @@ class Sending:
                 else:
                     left.extendleft(reversed(instead))
                 self._failed = request if isinstance(result, Retryable) else None
-                if left is self._requests:
-                    self._count([request], -1)
-                    self._count(instead)
+                self._recount()
             self._note(request, result, instead)  # without the lock, for who logs may have to wait
 
     def _result(self, request: Request) -> Result:
@@ -203,12 +194,9 @@ class Sending:
 
     def _instead(self, request: Request, result: Result) -> Sequence[Request]:
         """Return what is to be sent in its stead after such an answer."""
-        match result:
-            case Retryable():
-                return [request]
-            case TooLarge():
-                return self._smaller(request, result)
-        return []
+        if isinstance(result, TooLarge):
+            return self._smaller(request, result)
+        return [request] if isinstance(result, Retryable) else []
 
     def _smaller(self, request: Request, result: TooLarge) -> Sequence[Request]:
         limit = min(result.limit or self._most_bytes, self._most_bytes)

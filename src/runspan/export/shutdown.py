@@ -1,14 +1,14 @@
 """The end of deliveries: all that can be delivered in a given time, for as many of them as there are."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from runspan._process_exit import at_exit
 from runspan.export.delivery import Delivery, all_deliveries
 
 EXIT_SECONDS: Final = 4.0
-# Shares of the time: what fails gets the first, what is silent both; in the rest the clients break off.
+# Shares of the time: who fails gets the first, who is silent both; in the rest the clients break off.
 _FAILING_SHARE: Final = 0.5
 _SILENT_SHARE: Final = 0.9
 _STEP_SECONDS: Final = 0.05
@@ -20,21 +20,17 @@ def close(deliveries: Iterable[Delivery], seconds: float) -> None:
     What another thread is closing is waited for, too: if the process ends first, nobody would report its losses.
     """
     began = time.monotonic()
-    closing = [each for each in deliveries if each.begin_closing() or not each.finished.is_set()]
+    failing_until, silent_until = began + seconds * _FAILING_SHARE, began + seconds * _SILENT_SHARE
+    closing = [each for each in deliveries if each.begin_closing(failing_until) or not each.finished.is_set()]
     without_thread = [each for each in closing if not each.finished.is_set() and not each.flush_soon()]
     for number, each in enumerate(without_thread):
-        left = began + seconds * _SILENT_SHARE - time.monotonic()
-        each.work_here(time.monotonic() + max(left, 0) / (len(without_thread) - number), each.finished)
+        left = max(silent_until - time.monotonic(), 0)
+        each.work_here(time.monotonic() + left / (len(without_thread) - number), each.finished)
     with_thread = [each for each in closing if each not in without_thread]
-    for working in _working(with_thread, until=began + seconds * _SILENT_SHARE):
-        if time.monotonic() > began + seconds * _FAILING_SHARE:
-            for each in working:
-                if each.is_hopeless:  # makes room for others
-                    each.abort(seconds)
+    _wait(with_thread, silent_until)
     for each in closing:
         each.abort(seconds)
-    for _ in _working(with_thread, until=began + seconds):
-        pass
+    _wait(with_thread, began + seconds)
     for each in closing:
         each.finish()
 
@@ -44,11 +40,22 @@ def close_all(seconds: float = EXIT_SECONDS) -> None:
     close(all_deliveries(), seconds)
 
 
-def _working(deliveries: Sequence[Delivery], *, until: float) -> Iterator[Sequence[Delivery]]:
-    """Wait until all have finished, and yield those that have not every so often."""
-    while (working := [each for each in deliveries if each.is_working]) and (now := time.monotonic()) < until:
-        yield working
-        working[0].finished.wait(min(_STEP_SECONDS, until - now))
+def begin_ending() -> None:
+    """Have all spans sent that wait, and each that ends from now on; takes no lock and does not wait."""
+    Delivery.is_ending = True
+    for delivery in all_deliveries():
+        delivery.flush_soon()
+
+
+def live_on() -> None:
+    """Let spans wait for their batch again."""
+    Delivery.is_ending = False
+
+
+def _wait(deliveries: Iterable[Delivery], until: float) -> None:
+    for each in deliveries:
+        while each.is_working and (left := until - time.monotonic()) > 0:
+            each.finished.wait(min(_STEP_SECONDS, left))
 
 
 at_exit(close_all)

@@ -1,11 +1,11 @@
 """What became of spans, as numbers: for ``stats()``, and for each destination as OpenTelemetry metrics."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from typing import Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
@@ -82,8 +82,8 @@ class _Tally:
         self._reads = 0
         self._reading = Lock()
 
-    def step(self) -> None:
-        next(self._steps)
+    def add(self, number: int) -> None:
+        deque(islice(self._steps, number), maxlen=0)
 
     def value(self) -> int:
         with self._reading:
@@ -104,45 +104,28 @@ class Counters:
 
     def __init__(self, of_destination: "Counters | None" = None, *, owner: Waits | None = None) -> None:
         self._of_destination = of_destination
-        self._tallies: Mapping[Counted, _Tally] = {
-            "taken": _Tally(),
-            DropReason.QUEUE_FULL: _Tally(),
-            DropReason.SHUTDOWN: _Tally(),
-        }
-        self._lock = Lock()
-        self._numbers: Counter[Counted] = Counter()
+        self._tallies: dict[Counted, _Tally] = {}
         self._owners: WeakSet[Waits] = WeakSet()
         for counters in (self, of_destination):
             if owner is not None and counters is not None:
                 counters._owners.add(owner)  # noqa: SLF001  of this class
 
-    def count_one(self, what: Counted) -> None:
-        """Count a span where it ends: it was taken, or dropped at once. Takes no lock."""
-        self._tallies[what].step()
-        if self._of_destination is not None:
-            self._of_destination.count_one(what)
+    def count(self, what: Counted, spans: int = 1) -> None:
+        """Count what happened to spans; takes no lock."""
+        if spans:
+            (self._tallies.get(what) or self._tallies.setdefault(what, _Tally())).add(spans)
+            if self._of_destination is not None:
+                self._of_destination.count(what, spans)
 
-    def count(self, what: Counted, spans: int) -> None:
-        """Count what happened to spans that were taken."""
-        with self._lock:
-            self._numbers[what] += spans
-        if self._of_destination is not None:
-            self._of_destination.count(what, spans)
-
-    @property
-    def overflowed(self) -> int:
-        """How many found the queue full."""
-        return self._tallies[DropReason.QUEUE_FULL].value()
+    def number(self, what: Counted) -> int:
+        """Return how many spans that happened to."""
+        return self._tallies[what].value() if what in self._tallies else 0
 
     def stats(self) -> Stats:
         """Return the numbers of now."""
-        tallies: Mapping[Counted, int] = {what: tally.value() for what, tally in self._tallies.items()}
-        with self._lock:
-            numbers = {**self._numbers, **tallies}
-        dropped = {str(reason): numbers.pop(reason) for reason in sorted(DropReason) if numbers.get(reason)}
-        waiting = sum(owner.waiting() for owner in list(self._owners))
-        others = {what: spans for what, spans in numbers.items() if not isinstance(what, DropReason)}
-        return Stats(dropped=dropped, waiting=waiting, **others)
+        numbers = {what: self.number(what) for what in self._tallies.copy()}
+        dropped = {str(reason): numbers.pop(reason) for reason in sorted(DropReason) if reason in numbers}
+        return Stats(dropped=dropped, waiting=sum(owner.waiting() for owner in list(self._owners)), **numbers)
 
 
 by_destination: defaultdict[str, Counters] = defaultdict(Counters)
@@ -156,15 +139,6 @@ def counters_of(destination: str) -> Counters:
     return by_destination[destination if is_known else OTHER_DESTINATIONS]
 
 
-_METRICS: Final = {
-    delivery_names.SPANS_TAKEN: "taken",
-    delivery_names.SPANS_SENT: "sent",
-    delivery_names.SPANS_RETRIED: "retried",
-    delivery_names.SPANS_SHORTENED: "shortened",
-    delivery_names.SPANS_SPOOLED: "spooled",
-    delivery_names.SPANS_DROPPED: "dropped",
-    delivery_names.SPANS_WAITING: "waiting",
-}
 _observed: WeakSet[MeterProvider] = WeakSet()
 _lock = fork_safe_lock()
 
@@ -177,7 +151,7 @@ def observe_deliveries(meter_provider: MeterProvider | None = None) -> None:
             return
         _observed.add(provider)
     meter = provider.get_meter("runspan.export", __version__)
-    for name, number in _METRICS.items():
+    for number, name in delivery_names.SPANS.items():
         goes_down = number == "waiting"
         create = meter.create_observable_up_down_counter if goes_down else meter.create_observable_counter
         create(name, [partial(_observe, number)], unit="{span}", description=description_of(name))

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import SpanContext, StatusCode
 
 from runspan._forking import in_forked_child
+from runspan._span_memory import memory_of
 from runspan.arguments import check_bool, check_number
-from runspan.export.queue import memory_of
 from runspan.processors.wrapper import DelegatingSpanProcessor
 
 _TRACE_BYTES: Final = 1_000  # what a trace takes of which no span has ended

@@ -11,12 +11,14 @@ DESTINATION: Final = ours("runspan.destination", "the counters of delivery", "th
 DROP_REASON: Final = ours("runspan.drop.reason", "`runspan.spans.dropped`", "such as `queue_full` or `refused`")
 BLOB_OUTCOME: Final = ours("runspan.blob.outcome", "`runspan.blobs`", "`stored`, `failed` or `dropped`")
 
-# Counters and one gauge, `runspan.spans.waiting`.
-SPANS_TAKEN: Final = metric("runspan.spans.taken", "spans that ended and were sampled", OWN)
-SPANS_SENT: Final = metric("runspan.spans.sent", "spans that the receiver took", OWN)
-SPANS_RETRIED: Final = metric("runspan.spans.retried", "spans to be sent again, once for each failed attempt", OWN)
-SPANS_SHORTENED: Final = metric("runspan.spans.shortened", "spans that were too large", OWN)
-SPANS_SPOOLED: Final = metric("runspan.spans.spooled", "spans put on disk", OWN)
-SPANS_DROPPED: Final = metric("runspan.spans.dropped", "spans that are lost", OWN)
+SPANS: Final = {
+    "taken": metric("runspan.spans.taken", "spans that ended and were sampled", OWN),
+    "sent": metric("runspan.spans.sent", "spans that the receiver took", OWN),
+    "retried": metric("runspan.spans.retried", "spans to be sent again, once for each failed attempt", OWN),
+    "shortened": metric("runspan.spans.shortened", "spans that were too large", OWN),
+    "spooled": metric("runspan.spans.spooled", "spans put on disk", OWN),
+    "dropped": metric("runspan.spans.dropped", "spans that are lost", OWN),
+    "waiting": metric("runspan.spans.waiting", "spans in memory, not yet delivered", OWN),
+}
+"""The metric of each number of ``Stats``: counters, but for ``waiting``."""
 BLOBS: Final = metric("runspan.blobs", "media that were to be stored, by what became of them", OWN)
-SPANS_WAITING: Final = metric("runspan.spans.waiting", "spans in memory, not yet delivered", OWN)
