@@ -1,12 +1,11 @@
 """Endpoints that do not answer, and processors that are shut down at the end."""
 
 import socket
-from dataclasses import fields
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from runspan.export.delivery import DeliveryOptions
+from runspan.export.delivery import Delivery
 from runspan.export.otlp.client import make_client
 from runspan.export.otlp.target import resolve_target
 from runspan.export.processor import DeliveringSpanProcessor
@@ -32,14 +31,13 @@ def delivery():
     """Make a processor on a provider of its own; give both and a tracer."""
     providers = []
 
-    def make(client=None, *, endpoint=None, protocol=None, **options):
+    def make(client=None, *, endpoint=None, protocol=None, started_markers=False, **options):
         if client is None:
             target = resolve_target(endpoint=endpoint, protocol=protocol)
             client, options["destination"] = make_client(target), target.destination
         options.setdefault("destination", "the client of the test")
         options.setdefault("schedule_delay_seconds", 60)
-        own = {each.name: options.pop(each.name) for each in fields(DeliveryOptions) if each.name in options}
-        processor = DeliveringSpanProcessor(client, **options, options=DeliveryOptions(**own))
+        processor = DeliveringSpanProcessor(Delivery(client, **options), started_markers=started_markers)
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(processor)
         providers.append(processor)

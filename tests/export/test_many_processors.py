@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from runspan import _worker as worker
-from runspan.export.delivery import DeliveryOptions
+from runspan.export.delivery import Delivery
 from runspan.export.otlp.result import Success
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.spool import Spool
@@ -319,7 +319,7 @@ def test_a_processor_without_spans_is_garbage():
     """Nothing keeps a processor that never had a span."""
     client = Memory()
     kept = weakref.ref(client)
-    processor = DeliveringSpanProcessor(client, destination="memory")
+    processor = DeliveringSpanProcessor(Delivery(client, "memory"))
     del processor, client
     collect_until(lambda: kept() is None)
 
@@ -328,9 +328,7 @@ def test_a_processor_that_was_thrown_away_delivers_and_is_garbage():
     """A processor that nobody refers to any more delivers when the schedule is due, and nothing is left of it."""
     client = Memory()
     kept, batches = weakref.ref(client), client.batches
-    processor = DeliveringSpanProcessor(
-        client, destination="memory", options=DeliveryOptions(schedule_delay_seconds=0.1)
-    )
+    processor = DeliveringSpanProcessor(Delivery(client, "memory", schedule_delay_seconds=0.1))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a", "b")
@@ -345,9 +343,7 @@ def test_a_processor_that_was_thrown_away_is_given_up_where_delivery_fails(monke
     client = Memory()
     client.answer = FAILS
     kept, batches = weakref.ref(client), client.batches
-    processor = DeliveringSpanProcessor(
-        client, destination="given up", options=DeliveryOptions(schedule_delay_seconds=0.05)
-    )
+    processor = DeliveringSpanProcessor(Delivery(client, "given up", schedule_delay_seconds=0.05))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a")
@@ -362,9 +358,7 @@ def test_a_processor_that_was_flushed_is_garbage_before_its_schedule():
     """Nothing waits for the schedule of a processor whose queue is empty."""
     client = Memory()
     kept, batches = weakref.ref(client), client.batches
-    processor = DeliveringSpanProcessor(
-        client, destination="memory", options=DeliveryOptions(schedule_delay_seconds=60)
-    )
+    processor = DeliveringSpanProcessor(Delivery(client, "memory", schedule_delay_seconds=60))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a")

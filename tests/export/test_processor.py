@@ -8,6 +8,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from runspan.export.delivery import Delivery
 from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.stats import Stats
@@ -55,7 +56,7 @@ def test_a_lone_span_waits_for_the_schedule_only(delivery):
 def test_spans_that_are_not_sampled_stay_here():
     """A span that the sampler did not choose is not exported."""
     client = Memory()
-    processor = DeliveringSpanProcessor(client, destination="memory")
+    processor = DeliveringSpanProcessor(Delivery(client, "memory"))
     processor.on_end(ReadableSpan("no context"))
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     provider.add_span_processor(processor)

@@ -3,7 +3,6 @@
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
 from math import inf
 from typing import ClassVar, Final
@@ -35,27 +34,6 @@ _LOOK_AGAIN_SECONDS: Final = (0.2, 5.0)
 _STEP_SECONDS: Final = 0.01
 
 
-@dataclass(frozen=True)
-class DeliveryOptions:
-    """How the spans of a processor are queued and sent.
-
-    Args:
-        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
-        max_batch_size: spans that are put into requests together.
-        schedule_delay_seconds: the longest that a span waits for its batch to fill.
-        max_request_bytes: the largest request; a span that alone is larger is made shorter.
-        spool: where spans wait that can't be sent.
-        receiver: what sets it apart from others whose name is the same: what is in a spool is sent to no other.
-    """
-
-    max_queue_size: int = 2048
-    max_batch_size: int = 512
-    schedule_delay_seconds: float = 5.0
-    max_request_bytes: int = MAX_REQUEST_BYTES
-    spool: Spool | None = None
-    receiver: str | None = None
-
-
 class Delivery:
     """The spans of one processor on their way, sent in batches by one thread while there are any.
 
@@ -67,24 +45,38 @@ class Delivery:
     Args:
         client: sends requests. Called by one thread at a time, except for ``close``.
         destination: names the receiver in log lines and metrics.
-        options: how spans are queued and sent.
+        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
+        max_batch_size: spans that are put into requests together.
+        schedule_delay_seconds: the longest that a span waits for its batch to fill.
+        max_request_bytes: the largest request; a span that alone is larger is made shorter.
+        spool: where spans wait that can't be sent.
+        receiver: what sets it apart from others whose name is the same: what is in a spool is sent to no other.
     """
 
     is_ending: ClassVar[bool] = False
     """Whether the process is about to end, so that no span may wait for a batch to fill."""
 
-    def __init__(self, client: Client, destination: str, options: DeliveryOptions) -> None:
+    def __init__(
+        self,
+        client: Client,
+        destination: str,
+        *,
+        max_queue_size: int = 2048,
+        max_batch_size: int = 512,
+        schedule_delay_seconds: float = 5.0,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+        spool: Spool | None = None,
+        receiver: str | None = None,
+    ) -> None:
         self.destination = destination
-        self._options = options
-        self._max_batch_size = min(options.max_batch_size, options.max_queue_size)
-        spool = options.spool
-        self._folder = None if spool is None else SpoolFolder(spool, options.receiver or destination)
+        self._max_queue_size = max_queue_size
+        self._max_batch_size = min(max_batch_size, max_queue_size)
+        self._max_batch_bytes = 2 * max_request_bytes
+        self._folder = None if spool is None else SpoolFolder(spool, receiver or destination)
         self._write_ahead = spool is not None and spool.durability == "write-ahead"
         # Half: the other half is for the disk.
-        self._delay_seconds = (
-            spool.interval_seconds / 2 if spool and self._write_ahead else options.schedule_delay_seconds
-        )
-        self._sending = Sending(client, self._folder, most_bytes=options.max_request_bytes)
+        self._delay_seconds = spool.interval_seconds / 2 if spool and self._write_ahead else schedule_delay_seconds
+        self._sending = Sending(client, self._folder, most_bytes=max_request_bytes)
         self.closed = False
         self.finished = Event()
         self._reason = ""  # for which the rest was given up
@@ -103,11 +95,10 @@ class Delivery:
         self._taker = self._storer if self._write_ahead else self._sender
         self._is_urgent = False
         self._counters = Counters(counters_of(self.destination), owner=self)
-        queue_size = self._options.max_queue_size
-        where = f"up to {queue_size:,} spans wait, further ones are dropped"
+        where = f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
         if self._folder is not None:
             where = f"they wait in {self._folder.path}"
-        self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=queue_size)
+        self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=self._max_queue_size)
         self._sending.reset_after_fork(self._log)
         self._losses_reported = 0
 
@@ -134,9 +125,8 @@ class Delivery:
             self._counters.count(DropReason.SHUTDOWN)
             return
         size = memory_of(span)
-        queue_size = self._options.max_queue_size
         if (
-            self.waiting() - self._sending.in_flight >= queue_size * (_BURST if self._folder else 1)
+            self.waiting() - self._sending.in_flight >= self._max_queue_size * (_BURST if self._folder else 1)
             or self._queue.bytes + self._sending.waiting_bytes + size > MAX_QUEUE_BYTES
         ):
             self._counters.count(DropReason.QUEUE_FULL)
@@ -145,7 +135,7 @@ class Delivery:
         is_due = len(self._queue) >= self._max_batch_size or self.is_ending
         at = 0.0 if is_due else time.monotonic() + self._delay_seconds
         self._taker.wake(at if self._folder else max(at, self._sending.backoff.until))
-        if self._folder and len(self._queue) >= queue_size:
+        if self._folder and len(self._queue) >= self._max_queue_size:
             self._storer.wake()
 
     def flush(self, seconds: float) -> bool:
@@ -263,7 +253,7 @@ class Delivery:
 
     def _empty_queue(self, keep: Callable[[Sequence[ReadableSpan]], None]) -> None:
         marks, left = [*self._marks], len(self._queue)  # what comes meanwhile asks for a step of its own
-        while left > 0 and (spans := self._queue.batch(self._max_batch_size, 2 * self._options.max_request_bytes)):
+        while left > 0 and (spans := self._queue.batch(self._max_batch_size, self._max_batch_bytes)):
             wanted = [span for span in spans if is_wanted(span)]
             self._counters.count(DropReason.RUN_ENDED, len(spans) - len(wanted))
             if wanted:

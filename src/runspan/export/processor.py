@@ -9,8 +9,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from runspan.arguments import check_bool, check_number, checked_seconds
-from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery, DeliveryOptions
-from runspan.export.otlp.client import Client, OnDemandClient, import_early
+from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery
+from runspan.export.otlp.client import OnDemandClient, import_early
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.sending import SMALLEST_REQUEST_BYTES
 from runspan.export.shutdown import close
@@ -25,26 +25,18 @@ class DeliveringSpanProcessor(SpanProcessor):
     What is queued when nobody refers to the processor any more is still delivered, also at the end of the process.
 
     Args:
-        client: sends requests.
-        destination: names the receiver in log lines and metrics.
+        delivery: the way of the spans.
         started_markers: whether roots and calls of models get a marker when they begin.
         shutdown_timeout_seconds: what ``shutdown`` may take in all if it is given no other time.
-        options: how spans are queued and sent.
     """
 
     def __init__(
-        self,
-        client: Client,
-        *,
-        destination: str,
-        started_markers: bool = False,
-        shutdown_timeout_seconds: float = 4.0,
-        options: DeliveryOptions = DeliveryOptions(),  # noqa: B008  is not changed
+        self, delivery: Delivery, *, started_markers: bool = False, shutdown_timeout_seconds: float = 4.0
     ) -> None:
         self._shutdown_timeout_seconds = shutdown_timeout_seconds
         self._markers = StartedMarkers() if started_markers else None
-        self._delivery = Delivery(client, destination, options)
-        weakref.finalize(self, self._delivery.abandon).atexit = False
+        self._delivery = delivery
+        weakref.finalize(self, delivery.abandon).atexit = False
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Queue a marker, if there are to be any."""
@@ -143,20 +135,17 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         receiver = _receiver(target)
         if chosen is not None:
             self._claim(chosen, target, receiver)
-        super().__init__(
+        delivery = Delivery(
             self._client,
-            destination=target.destination,
-            started_markers=started_markers,
-            shutdown_timeout_seconds=shutdown_timeout_seconds,
-            options=DeliveryOptions(
-                max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-                max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-                schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
-                max_request_bytes=max_request_bytes,
-                spool=chosen,
-                receiver=receiver,
-            ),
+            target.destination,
+            max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+            max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+            schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
+            max_request_bytes=max_request_bytes,
+            spool=chosen,
+            receiver=receiver,
         )
+        super().__init__(delivery, started_markers=started_markers, shutdown_timeout_seconds=shutdown_timeout_seconds)
         observe_deliveries()
 
     def check(self) -> None:
