@@ -9,6 +9,7 @@ from runspan.export.delivery import Delivery
 from runspan.export.otlp.client import make_client
 from runspan.export.otlp.target import resolve_target
 from runspan.export.processor import DeliveringSpanProcessor
+from runspan.export.spool import SpoolFolder
 
 
 @pytest.fixture
@@ -31,13 +32,14 @@ def delivery():
     """Make a processor on a provider of its own; give both and a tracer."""
     providers = []
 
-    def make(client=None, *, endpoint=None, protocol=None, started_markers=False, **options):
+    def make(client=None, *, endpoint=None, protocol=None, spool=None, started_markers=False, **options):
         if client is None:
             target = resolve_target(endpoint=endpoint, protocol=protocol)
             client, options["destination"] = make_client(target), target.destination
         options.setdefault("destination", "the client of the test")
         options.setdefault("schedule_delay_seconds", 60)
-        processor = DeliveringSpanProcessor(Delivery(client, **options), started_markers=started_markers)
+        folder = spool and SpoolFolder(spool, options["destination"])
+        processor = DeliveringSpanProcessor(Delivery(client, folder=folder, **options), started_markers=started_markers)
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(processor)
         providers.append(processor)

@@ -18,7 +18,7 @@ from runspan.export.otlp.client import Client
 from runspan.export.otlp.target import ending_by
 from runspan.export.queue import Mark, SpanQueue
 from runspan.export.sending import Sending
-from runspan.export.spool import Spool, SpoolFolder
+from runspan.export.spool import SpoolFolder
 from runspan.export.started_markers import is_wanted
 from runspan.export.stats import Counters, DropReason, Stats, counters_of
 
@@ -49,8 +49,7 @@ class Delivery:
         max_batch_size: spans that are put into requests together.
         schedule_delay_seconds: the longest that a span waits for its batch to fill.
         max_request_bytes: the largest request; a span that alone is larger is made shorter.
-        spool: where spans wait that can't be sent.
-        receiver: what sets it apart from others whose name is the same: what is in a spool is sent to no other.
+        folder: where spans wait that can't be sent.
     """
 
     is_ending: ClassVar[bool] = False
@@ -65,18 +64,18 @@ class Delivery:
         max_batch_size: int = 512,
         schedule_delay_seconds: float = 5.0,
         max_request_bytes: int = MAX_REQUEST_BYTES,
-        spool: Spool | None = None,
-        receiver: str | None = None,
+        folder: SpoolFolder | None = None,
     ) -> None:
         self.destination = destination
         self._max_queue_size = max_queue_size
         self._max_batch_size = min(max_batch_size, max_queue_size)
-        self._max_batch_bytes = 2 * max_request_bytes
-        self._folder = None if spool is None else SpoolFolder(spool, receiver or destination)
-        self._write_ahead = spool is not None and spool.durability == "write-ahead"
-        # Half: the other half is for the disk.
-        self._delay_seconds = spool.interval_seconds / 2 if spool and self._write_ahead else schedule_delay_seconds
-        self._sending = Sending(client, self._folder, most_bytes=max_request_bytes)
+        self._max_request_bytes = max_request_bytes
+        self._delay_seconds = schedule_delay_seconds
+        self._folder = folder
+        self._write_ahead = folder is not None and folder.spool.durability == "write-ahead"
+        if folder is not None and self._write_ahead:
+            self._delay_seconds = folder.spool.interval_seconds / 2  # the other half is for the disk
+        self._client = client
         self.closed = False
         self.finished = Event()
         self._reason = ""  # for which the rest was given up
@@ -99,14 +98,16 @@ class Delivery:
         if self._folder is not None:
             where = f"they wait in {self._folder.path}"
         self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=self._max_queue_size)
-        self._sending.reset_after_fork(self._log)
+        if self._folder is not None:
+            self._folder.reset_after_fork(self._log)
+        self._sending = Sending(self._client, self._folder, self._log, most_bytes=self._max_request_bytes)
         self._losses_reported = 0
 
     # What the processor calls, in any thread.
 
     def abandon(self) -> None:
         """Note that nobody refers to the processor any more; safe in a finalizer."""
-        self._failing_until = time.monotonic() + _ATTEMPTS_AFTER_ABANDONED_SECONDS
+        self._failing_until = min(self._failing_until, time.monotonic() + _ATTEMPTS_AFTER_ABANDONED_SECONDS)
         if self._queue and not self._taker.wake(time.monotonic() + self._delay_seconds):
             _stranded.append(self)
 
@@ -242,7 +243,7 @@ class Delivery:
             self._put_queue_aside()
         self._log.note_overflow()
         self._reach_marks()
-        if self._reason or (self.closed and self._is_done()) or self._fails_too_long():
+        if self._reason or self._is_done():
             self.finish()
             return inf
         return self._next_attempt()
@@ -253,7 +254,7 @@ class Delivery:
 
     def _empty_queue(self, keep: Callable[[Sequence[ReadableSpan]], None]) -> None:
         marks, left = [*self._marks], len(self._queue)  # what comes meanwhile asks for a step of its own
-        while left > 0 and (spans := self._queue.batch(self._max_batch_size, self._max_batch_bytes)):
+        while left > 0 and (spans := self._queue.batch(self._max_batch_size, 2 * self._max_request_bytes)):
             wanted = [span for span in spans if is_wanted(span)]
             self._counters.count(DropReason.RUN_ENDED, len(spans) - len(wanted))
             if wanted:
@@ -280,12 +281,9 @@ class Delivery:
         return not self._storing.locked() and self._sending.is_own_gone()
 
     def _is_done(self) -> bool:
-        if self._folder and not self._sending.may_send():
-            return True  # what is left waits on disk
-        return not self._queue and self._is_own_gone()
-
-    def _fails_too_long(self) -> bool:
-        return time.monotonic() > self._failing_until and not self._sending.may_send()
+        if self._sending.may_send():
+            return self.closed and not self._queue and self._is_own_gone()
+        return (self.closed and self._folder is not None) or time.monotonic() > self._failing_until
 
     def _reach_marks(self) -> None:
         due = [

@@ -14,7 +14,7 @@ from runspan.export.otlp.client import OnDemandClient, import_early
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.sending import SMALLEST_REQUEST_BYTES
 from runspan.export.shutdown import close
-from runspan.export.spool import Durability, Spool
+from runspan.export.spool import Durability, Spool, SpoolFolder
 from runspan.export.started_markers import StartedMarkers
 from runspan.export.stats import Stats, observe_deliveries
 
@@ -142,8 +142,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
             max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
             schedule_delay_seconds=_positive("OTEL_BSP_SCHEDULE_DELAY", 5000) / 1000,
             max_request_bytes=max_request_bytes,
-            spool=chosen,
-            receiver=receiver,
+            folder=None if chosen is None else SpoolFolder(chosen, receiver),
         )
         super().__init__(delivery, started_markers=started_markers, shutdown_timeout_seconds=shutdown_timeout_seconds)
         observe_deliveries()

@@ -67,14 +67,11 @@ class Sending:
     One thread at a time sends. Others may call ``put_aside``, ``abort`` and ``give_up`` meanwhile.
     """
 
-    def __init__(self, client: Client, folder: SpoolFolder | None, *, most_bytes: int) -> None:
+    def __init__(self, client: Client, folder: SpoolFolder | None, log: DeliveryLog, *, most_bytes: int) -> None:
         self._client = client
         self._folder = folder
-        self._most_bytes = most_bytes
-
-    def reset_after_fork(self, log: DeliveryLog) -> None:
-        """Forget what is on its way; it belongs to the parent."""
         self._log = log
+        self._most_bytes = most_bytes
         self._requests: deque[Request] = deque()  # in memory; the first may be on its way
         self._settling = PatientLock()
         self._is_aborted = self._is_over = False
@@ -84,8 +81,6 @@ class Sending:
         """How many spans are in the request that the receiver has not answered yet."""
         self.trouble = ""
         self.backoff = Backoff()
-        if self._folder is not None:
-            self._folder.reset_after_fork(log)
 
     def may_send(self) -> bool:
         """Return whether a request may be sent now."""

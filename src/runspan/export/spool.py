@@ -98,7 +98,7 @@ class Claim(NamedTuple):
     descriptor: int
 
 
-class UnusableError(Exception):
+class UnusableError(OSError):
     """The folder can't be used now; the message says why and what helps."""
 
 
@@ -127,7 +127,7 @@ class SpoolFolder:
 
     def __init__(self, spool: Spool, receiver: str, *, clock: Callable[[], float] = time.time) -> None:
         self.path = Path(os.path.abspath(os.path.expanduser(os.fspath(spool.path))))  # noqa: PTH100, PTH111  links stay
-        self._spool = spool
+        self.spool = spool
         self._clock = clock
         self._owner = blake2b(receiver.encode("utf-8", "replace"), digest_size=8).hexdigest()
         self.reset_after_fork(None)
@@ -152,10 +152,10 @@ class SpoolFolder:
                 else:
                     left.append(pending[0])
                 pending.popleft()
-        except (OSError, UnusableError) as error:
+        except OSError as error:
             self._note_failure(error)
         if left:
-            self._note_failure(UnusableError(_NO_ROOM.format(len(left), self._spool.max_bytes)))
+            self._note_failure(UnusableError(_NO_ROOM.format(len(left), self.spool.max_bytes)))
         return [*left, *pending]
 
     def entries(self, *, own: bool = False) -> list[Entry] | None:
@@ -164,7 +164,7 @@ class SpoolFolder:
             return []
         try:
             found = [each for each in self._list() if each.owner == self._owner] if self._is_there() else []
-        except (OSError, UnusableError) as error:
+        except OSError as error:
             self._note_failure(error)
             return None
         self._own.intersection_update(each.name for each in found)
@@ -195,7 +195,7 @@ class SpoolFolder:
         self._failed.add(claim.name)
         close_locked(claim.descriptor)
 
-    def _note_failure(self, error: OSError | UnusableError) -> None:
+    def _note_failure(self, error: OSError) -> None:
         if self._log is not None:
             self._log.spool_failed(str(error) if isinstance(error, UnusableError) else _explained(self.path, error))
 
@@ -245,12 +245,12 @@ class SpoolFolder:
 
     def _make_room(self, size: int) -> bool:
         """Return whether a request of this size fits, for which the oldest ones may have to go."""
-        if size > self._spool.max_bytes:
+        if size > self.spool.max_bytes:
             return False
         if size > self._room or time.monotonic() > self._measured_at + _MEASURE_AGAIN_SECONDS:
             self._remove_unfinished()
             entries = self._expired(self._list())
-            self._room = self._spool.max_bytes - sum(entry.bytes for entry in entries)
+            self._room = self.spool.max_bytes - sum(entry.bytes for entry in entries)
             self._measured_at = time.monotonic()
             for entry in entries:
                 if size > self._room and self._drop(entry, DropReason.SPOOL_FULL):
@@ -262,7 +262,7 @@ class SpoolFolder:
 
     def _expired(self, entries: list[Entry]) -> list[Entry]:
         """Drop what is too old; return the rest."""
-        limit = self._clock() - self._spool.max_age_seconds
+        limit = self._clock() - self.spool.max_age_seconds
         return [each for each in entries if each.put_at >= limit or not self._drop(each, DropReason.SPOOL_TOO_OLD)]
 
     def _drop(self, entry: Entry, reason: DropReason) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from runspan._guard import attempt
 from runspan._threads import is_patched
 from runspan.export.encoding.requests import Request
-from runspan.export.otlp.building import building
+from runspan.export.otlp.credentials import building
 from runspan.export.otlp.result import CLOSED, Result, Retryable
 from runspan.export.otlp.target import GRPC, OtlpTarget
 

@@ -7,9 +7,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from runspan._forking import fork_safe_lock
+
 NOT_TRUSTED: Final = (
     "the certificate of the receiver is not trusted ({}); OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
 )
+# One lock for clients and for what they share: who builds a client takes it again for that, and a fork that held one of
+# two would wait for the other for ever. A fork in the middle of an import would leave the child with half a module.
+building: Final = fork_safe_lock()
 _GROUP: Final = "opentelemetry_otlp_credential_provider"
 _T = TypeVar("_T")
 

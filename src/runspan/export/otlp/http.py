@@ -91,7 +91,8 @@ class HttpClient:
             options |= {"headers": self._headers, "verify": certificates.authority, "allow_redirects": False}
             return self._session.post(target.endpoint, body, **options)
         # Not by a session: that would follow redirects, keep cookies, and look for credentials in ~/.netrc.
-        auth = _unchanged if "authorization" in target.headers else None  # None means the user of the URL
+        # None means the user of the URL.
+        auth = (lambda prepared: prepared) if "authorization" in target.headers else None
         prepared = requests.Request("POST", target.endpoint, self._headers, data=body, auth=auth).prepare()
         self._adapter = adapter_for(certificates, self)
         options |= {"verify": named_authority(certificates) or True, "proxies": get_environ_proxies(target.endpoint)}
@@ -111,10 +112,6 @@ def _headers(target: OtlpTarget) -> dict[str, str]:
     if target.compression in _COMPRESS:
         ours["content-encoding"] = target.compression
     return {"user-agent": f"runspan/{__version__}"} | dict(target.headers) | ours
-
-
-def _unchanged(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    return prepared
 
 
 def _result(response: requests.Response, spans: int) -> Result:

@@ -21,8 +21,7 @@ from urllib3.util.ssltransport import SSLTransport
 from runspan._forking import in_forked_child
 from runspan._guard import attempt
 from runspan._threads import Empty, SimpleQueue, is_patched, original, start_thread
-from runspan.export.otlp.building import building
-from runspan.export.otlp.credentials import Certificates
+from runspan.export.otlp.credentials import Certificates, building
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -136,26 +135,24 @@ def _addresses_of(host: str, port: int) -> _Addresses | Exception:
         return error
 
 
+def _bounded(step: Callable[..., _T]) -> Callable[..., _T]:
+    def take(bounded: "BoundedSocket", *arguments: Any) -> _T:
+        deadline = _current.get()
+        if deadline is None:
+            return step(bounded, *arguments)
+        deadline.begin_step(bounded)
+        result = step(bounded, *arguments)
+        deadline.is_alive = deadline.is_alive or bool(result)
+        return result
+
+    return take
+
+
 class BoundedSocket(Socket):
     """A socket whose every step is bounded by the deadline of its thread."""
 
-    def recv(self, *arguments: Any) -> bytes:  # noqa: D102  the interface's
-        return self._bounded(super().recv, *arguments)
-
-    def recv_into(self, *arguments: Any) -> int:  # noqa: D102  the same
-        return self._bounded(super().recv_into, *arguments)
-
-    def sendall(self, *arguments: Any) -> None:  # noqa: D102  the same
-        self._bounded(super().sendall, *arguments)  # the timeout of a plain socket is for all the data
-
-    def _bounded(self, step: Callable[..., _T], *arguments: Any) -> _T:
-        deadline = _current.get()
-        if deadline is None:
-            return step(*arguments)
-        deadline.begin_step(self)
-        result = step(*arguments)
-        deadline.is_alive = deadline.is_alive or bool(result)
-        return result
+    recv, recv_into = _bounded(Socket.recv), _bounded(Socket.recv_into)
+    sendall = _bounded(Socket.sendall)  # the timeout of a plain socket is for all the data
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -205,9 +202,8 @@ class _Pool(HTTPConnectionPool):
     QueueCls = _IdleConnections
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
-    QueueCls = _IdleConnections
 
 
 _POOLS: Final = {"http": _Pool, "https": _TlsPool}
