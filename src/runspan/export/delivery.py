@@ -20,7 +20,7 @@ from runspan.export.queue import Mark, SpanQueue
 from runspan.export.sending import Sending
 from runspan.export.spool import SpoolFolder
 from runspan.export.started_markers import is_wanted
-from runspan.export.stats import Counters, DropReason, Stats, counters_of
+from runspan.export.stats import DropReason, Stats
 
 MAX_REQUEST_BYTES: Final = 4_000_000
 """Below the 4 MiB that a gRPC server takes by default."""
@@ -93,11 +93,10 @@ class Delivery:
         self._sender, self._storer = Worker(self._send), Worker(self._store)
         self._taker = self._storer if self._write_ahead else self._sender
         self._is_urgent = False
-        self._counters = Counters(counters_of(self.destination), owner=self)
         where = f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
         if self._folder is not None:
             where = f"they wait in {self._folder.path}"
-        self._log = DeliveryLog(self.destination, self._counters, meanwhile=where, queue_size=self._max_queue_size)
+        self._log = DeliveryLog(self.destination, self, meanwhile=where, queue_size=self._max_queue_size)
         if self._folder is not None:
             self._folder.reset_after_fork(self._log)
         self._sending = Sending(self._client, self._folder, self._log, most_bytes=self._max_request_bytes)
@@ -113,7 +112,7 @@ class Delivery:
 
     def stats(self) -> Stats:
         """Return what became of the spans so far."""
-        return self._counters.stats()
+        return self._log.stats()
 
     def waiting(self) -> int:
         """Return how many spans are neither delivered, spooled nor lost yet."""
@@ -121,16 +120,16 @@ class Delivery:
 
     def add(self, span: ReadableSpan) -> None:
         """Queue a span and see to it that a thread comes in time."""
-        self._counters.count("taken")
+        self._log.count("taken")
         if self.closed:
-            self._counters.count(DropReason.SHUTDOWN)
+            self._log.count(DropReason.SHUTDOWN)
             return
         size = memory_of(span)
         if (
             self.waiting() - self._sending.in_flight >= self._max_queue_size * (_BURST if self._folder else 1)
             or self._queue.bytes + self._sending.waiting_bytes + size > MAX_QUEUE_BYTES
         ):
-            self._counters.count(DropReason.QUEUE_FULL)
+            self._log.count(DropReason.QUEUE_FULL)
             return
         self._queue.put(span, size)
         is_due = len(self._queue) >= self._max_batch_size or self.is_ending
@@ -256,7 +255,7 @@ class Delivery:
         marks, left = [*self._marks], len(self._queue)  # what comes meanwhile asks for a step of its own
         while left > 0 and (spans := self._queue.batch(self._max_batch_size, 2 * self._max_request_bytes)):
             wanted = [span for span in spans if is_wanted(span)]
-            self._counters.count(DropReason.RUN_ENDED, len(spans) - len(wanted))
+            self._log.count(DropReason.RUN_ENDED, len(spans) - len(wanted))
             if wanted:
                 keep(wanted)
             left -= len(spans)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from runspan._threads import Lock
-from runspan.export.stats import Counted, Counters, DropReason
+from runspan.export.stats import Counted, Counters, DropReason, Waits, counters_of
 
 _logger = logging.getLogger("runspan")
 # What is logged when delivery begins to fail, and what is final at its end: what happened, and the remedy.
@@ -28,30 +28,30 @@ _ODDITIES: Final[Mapping[Counted, str]] = {
 }
 
 
-class DeliveryLog:
+class DeliveryLog(Counters):
     """Counts what became of spans, and logs it in as few lines as can be.
 
     Args:
         destination: names the receiver.
-        counters: count it.
+        owner: has the spans.
         meanwhile: what happens to spans while the receiver doesn't answer, as the end of a sentence.
         queue_size: how many spans may wait.
     """
 
-    def __init__(self, destination: str, counters: Counters, *, meanwhile: str, queue_size: int) -> None:
+    def __init__(self, destination: str, owner: Waits, *, meanwhile: str, queue_size: int) -> None:
+        super().__init__(counters_of(destination), owner=owner)
         self.lost = 0
         self.failing = False
         self.is_closing = False
         """Whether there is no later, so that a failure is logged when it is final."""
-        self._counters = counters
-        self._names = {"destination": destination, "meanwhile": meanwhile, "queue_size": queue_size}
+        self._names: dict[str, object] = {"destination": destination, "meanwhile": meanwhile, "queue_size": queue_size}
         self._lost_in_streak = self._overflowed = 0
         self._logged: set[str] = set()
         self._lock = Lock()
 
     def delivered(self, spans: int) -> None:
         """Note that spans have arrived."""
-        self._counters.count("sent", spans)
+        self.count("sent", spans)
         with self._lock:
             was_failing, self.failing = self.failing, False
             lost, self._lost_in_streak = self._lost_in_streak, 0
@@ -62,13 +62,13 @@ class DeliveryLog:
     def note(self, what: Counted, spans: int, reason: str = "") -> None:
         """Note what else became of spans; ``reason`` is what the receiver said, or the limit that stood in the way."""
         if spans:
-            self._counters.count(what, spans)
+            self.count(what, spans)
             if what in _FAILURES or what in _ODDITIES:
                 self._log(what, spans, reason)
 
     def note_overflow(self) -> None:
         """Note how many spans have found the queue full, which were counted then."""
-        before, self._overflowed = self._overflowed, self._counters.number(DropReason.QUEUE_FULL)
+        before, self._overflowed = self._overflowed, self.number(DropReason.QUEUE_FULL)
         spans = self._overflowed - before
         if spans:
             self._log(DropReason.QUEUE_FULL, spans, "")
@@ -83,12 +83,7 @@ class DeliveryLog:
             self.lost += lost
             self._lost_in_streak += lost
             was_failing, self.failing = self.failing, self.failing or what in _FAILURES
-        fields = {
-            "spans": _spans(spans),
-            "were": _were(spans),
-            "reason": reason or "no reason given",
-            **self._names,
-        }
+        fields = self._names | {"spans": _spans(spans), "were": _were(spans), "reason": reason or "no reason given"}
         if what in _FAILURES:
             is_news = lost > 0 if self.is_closing else not was_failing
             if is_news:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 from opentelemetry.util.types import AnyValue
 
+from runspan.attributes import is_int64
 from runspan.export.encoding.shorten import is_shortened, shorten
 
 # A text that is no UTF-8, a value of a wrong type, a number that is too large, values nested too deep.
@@ -20,7 +21,6 @@ _UNENCODABLE: Final = (ValueError, TypeError, AttributeError, KeyError, Overflow
 _FRAME: Final = 6
 # Protobuf reads 100 messages within each other; a list in a list is two of them.
 _DEEPEST: Final = 40
-_LARGEST_INTEGER: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def _value(value: AnyValue, depth: int) -> AnyValue:
         if isinstance(value, Mapping):
             return {_text(key): _value(each, depth + 1) for key, each in value.items()}
         return [_value(each, depth + 1) for each in value]
-    if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
+    if type(value) is int and not is_int64(value):
         return str(value)
     return value if value is None or isinstance(value, int | float | bytes) else _text(value)
 
