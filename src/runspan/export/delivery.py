@@ -43,12 +43,8 @@ class Delivery:
     that nobody refers to any more has taken is still delivered.
 
     Args:
-        client: sends requests. Called by one thread at a time, except for ``close``.
         destination: names the receiver in log lines and metrics.
-        max_queue_size: spans that wait; a new one finding the queue full is dropped and counted.
-        max_batch_size: spans that are put into requests together.
         schedule_delay_seconds: the longest that a span waits for its batch to fill.
-        max_request_bytes: the largest request; a span that alone is larger is made shorter.
         folder: where spans wait that can't be sent.
     """
 

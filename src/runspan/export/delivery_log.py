@@ -31,11 +31,7 @@ _ODDITIES: Final[Mapping[Counted, str]] = {
 class DeliveryLog(Counters):
     """Counts what became of spans, and logs it in as few lines as can be.
 
-    Args:
-        destination: names the receiver.
-        owner: has the spans.
-        meanwhile: what happens to spans while the receiver doesn't answer, as the end of a sentence.
-        queue_size: how many spans may wait.
+    ``meanwhile`` is the end of a sentence: what happens to spans while the receiver doesn't answer.
     """
 
     def __init__(self, destination: str, owner: Waits, *, meanwhile: str, queue_size: int) -> None:

@@ -23,11 +23,6 @@ class DeliveringSpanProcessor(SpanProcessor):
     """Send sampled spans in batches from a thread that is there while spans wait; the application never waits.
 
     What is queued when nobody refers to the processor any more is still delivered, also at the end of the process.
-
-    Args:
-        delivery: the way of the spans.
-        started_markers: whether roots and calls of models get a marker when they begin.
-        shutdown_timeout_seconds: what ``shutdown`` may take in all if it is given no other time.
     """
 
     def __init__(

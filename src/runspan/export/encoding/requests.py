@@ -25,14 +25,9 @@ _DEEPEST: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An encoded ``ExportTraceServiceRequest`` on its way.
+    """An ``ExportTraceServiceRequest`` as protobuf, not compressed; how many spans it has, how many were shortened.
 
     https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-request
-
-    Args:
-        body: the message as protobuf, not compressed.
-        spans: how many spans it holds.
-        shortened: how many of them were made shorter to fit.
     """
 
     body: bytes = field(repr=False)
@@ -41,13 +36,7 @@ class Request:
 
 
 class Encoded(NamedTuple):
-    """Spans on their way.
-
-    Args:
-        requests: what holds them, in their order; spans of one resource and scope stand together.
-        not_encodable: how many spans OTLP can't express; they are in no request.
-        reason: why the first of those is in none.
-    """
+    """Spans in requests; how many are in none, for OTLP can't express them, and why the first of those is not."""
 
     requests: list[Request]
     not_encodable: int = 0

@@ -42,11 +42,7 @@ _MAY_BE_TOO_LARGE: Final = {"RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "INVALID_ARGUM
 
 
 class GrpcClient:
-    """Calls a receiver over one channel, a new one after each failure: a channel that failed pauses before the next.
-
-    Raises:
-        ValueError: if a certificate or the credential provider can't be used.
-    """
+    """Calls a receiver over one channel, a new one after each failure: a channel that failed pauses before the next."""
 
     def __init__(self, target: OtlpTarget) -> None:
         self._target = target

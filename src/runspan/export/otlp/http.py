@@ -36,11 +36,7 @@ _FAILED: Final = Retryable("it failed in foreign code, such as a credential prov
 
 
 class HttpClient:
-    """Posts requests, over connections that all clients share unless a credential provider makes a session.
-
-    Raises:
-        ValueError: if a certificate or the credential provider can't be used.
-    """
+    """Posts requests, over connections that all clients share unless a credential provider makes a session."""
 
     def __init__(self, target: OtlpTarget) -> None:
         if target.endpoint.lower().startswith("https:"):

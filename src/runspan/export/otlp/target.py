@@ -85,7 +85,7 @@ def resolve_target(
         endpoint: base URL; for HTTP ``/v1/traces`` is appended. For gRPC also ``host:port``, which means TLS
             unless ``OTEL_EXPORTER_OTLP_INSECURE`` is true.
         protocol: ``http/protobuf`` (default) or ``grpc``.
-        headers: sent with every request, on top of those in the environment.
+        headers: on top of those in the environment.
 
     Raises:
         ValueError: if an argument or a variable has a value that can't be used.
