@@ -19,9 +19,12 @@ _MOST_TOKENS: Final = 2**32
 
 def without_content(attributes: Attributes) -> dict[str, AnyValue]:
     """Return the attributes that may go anywhere."""
-    if not has_content(attributes):
-        return dict(attributes)
-    return {name: value for name, value in attributes.items() if not is_content(name)}
+    allowed = dict(attributes)
+    for name in CONTENT.intersection(attributes):
+        del allowed[name]
+    if has_content(allowed):
+        return {name: value for name, value in allowed.items() if not is_content(name)}
+    return allowed
 
 
 def has_content(attributes: Attributes) -> bool:

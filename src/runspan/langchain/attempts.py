@@ -47,6 +47,7 @@ _COUNTER: Final = "attempt"
 _CURRENT_MODEL: Final = "fallback_model"
 # LangGraph's, which calls each node of a graph: what repeats the graph is beyond.
 _STARTS_TASKS: Final = "langgraph.pregel._retry"
+_NOTABLE: Final = _REPEATING | {_STARTS_TASKS}
 _MODEL_NODE: Final = "model"
 _MOST_FRAMES: Final = 60  # between a run and the function that repeats it
 _MOST_REMEMBERED: Final = 1000
@@ -190,9 +191,11 @@ def _repeating_frames(run: Run, frames: StartFrames) -> list[tuple[FrameType, st
         if frame is None:
             break
         module = frame.f_globals.get("__name__")
-        if module == _STARTS_TASKS or around.get(id(frame), found) == module:
+        if id(frame) in around and around[id(frame)] == module:
             break
-        if module in _REPEATING:
+        if module in _NOTABLE:
+            if module == _STARTS_TASKS:
+                break
             found.append((frame, module))
         frame = frame.f_back
     return found

@@ -186,9 +186,13 @@ class RunStarter:
     def _span_start(self, tracing: Tracing, event: StartEvent, run: Run) -> SpanStart:
         """Return what the span of a run starts with; nothing is read for one that nobody is to see."""
         kind, captures = event.kind, self._bridge.captures
-        run.is_unseen = self._is_unseen_within(tracing, run.span)
+        # Below a run that this handler found to be unseen no span is started: its ids would be in no other.
+        is_below_unseen = (
+            run.parent is not None and run.parent.is_unseen and run.parent.audience.speaker is self._bridge
+        )
+        run.is_unseen = is_below_unseen or self._is_unseen_within(tracing, run.span)
         if run.is_unseen:
-            return SpanStart(kind.run_type, kind.span_kind, _NOTHING)
+            return SpanStart(kind.run_type, kind.span_kind, _NOTHING, is_hidden=is_below_unseen)
         start = self._described(event)
         attributes = self._redacted(self._attributes(event, start))
         if "span" not in captures and has_content(attributes):

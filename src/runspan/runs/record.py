@@ -16,15 +16,19 @@ _DescribeAbandoned = Callable[[Any, int], Attributes]
 
 
 class Stream:
-    """What a model streamed so far; made for its first chunk."""
+    """What a model streamed so far.
+
+    Args:
+        chunk: the first, which comes now.
+    """
 
     __slots__ = ("chunk_ns", "chunks", "first_chunk_ns")
 
-    def __init__(self) -> None:
+    def __init__(self, chunk: object) -> None:
         self.first_chunk_ns = time.time_ns()
-        self.chunk_ns: list[int] = []
+        self.chunk_ns = [self.first_chunk_ns]
         """When each chunk came."""
-        self.chunks: list[object] = []
+        self.chunks = [chunk]
 
     def add(self, chunk: object) -> None:
         """Add a chunk that comes now."""

@@ -227,8 +227,9 @@ class Run:
     def add_chunk(self, chunk: object) -> None:
         """Keep what a model streams now."""
         if self.stream is None:
-            self.stream = Stream()
-        self.stream.add(chunk)
+            self.stream = Stream(chunk)
+        else:
+            self.stream.add(chunk)
 
     def end_span(self, attributes: Attributes, error: str | None, at_ns: int) -> None:
         """End the span, if it is the run's own, with what was noted for its end and the given attributes.
@@ -257,7 +258,8 @@ class Run:
         stays what a child needs that a late task starts.
         """
         self.site.forget()
-        self.parent = self.open_ancestor()
+        if self.parent is not None and self.parent.is_over:
+            self.parent = self.open_ancestor()
         self.span, self.start_attributes = NonRecordingSpan(self.span.get_span_context()), _NOTHING
         self.record.clear()
         self.audience.clear()

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
 from opentelemetry.trace import SpanContext
 
@@ -27,14 +27,18 @@ _REMEMBERED_RUNS: Final = 4096
 _NOTHING: Final[Attributes] = {}
 
 
-_by_span: Final[WeakValueDictionary[int, Run]] = WeakValueDictionary()
+_tables: Final[WeakSet["RunTable"]] = WeakSet()
 
 
 def run_of_span(span: SpanContext | None) -> Run | None:
     """Return the open run that a span is of."""
-    if span is None or (run := _by_span.get(span.span_id)) is None:
+    if span is None:
         return None
-    return run if run.span.get_span_context().trace_id == span.trace_id else None
+    for table in tuple(_tables):
+        run = table.by_span.get(span.span_id)
+        if run is not None and run.span.get_span_context().trace_id == span.trace_id:
+            return run
+    return None
 
 
 class DetachedModels:
@@ -73,6 +77,8 @@ class RunTable:
 
     def __init__(self) -> None:
         self._open: dict[UUID | None, Run] = {}
+        self.by_span: dict[int, Run] = {}
+        """The open runs that have a span of their own, by its id."""
         self.find: Callable[[UUID | None], Run | None] = self._open.get
         """Returns the open run with an id, else None."""
         self.claims: dict[Run, object] = {}
@@ -82,6 +88,7 @@ class RunTable:
         """Notifies span processors of the spans in their scope; None until somebody brings one."""
         self._abandoned: OrderedDict[UUID | None, PastRecipients] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
+        _tables.add(self)
         self.begun_without_provider: int | None = None
         """How many runs had begun when there was a tracer provider at last; None if there was one, or is none yet."""
 
@@ -105,7 +112,7 @@ class RunTable:
         span = run.span.get_span_context()
         self._started.append((run.run_id, span))
         if run.owns_span:
-            _by_span[span.span_id] = run
+            self.by_span[span.span_id] = run
 
     def take(self, run_id: UUID | None, by: object) -> Run | None:
         """Return an open run to the first who asks, who has to end it; one that is inherited ends here.
@@ -159,7 +166,7 @@ class RunTable:
         if self._open.get(run.run_id) is run:
             self._open.pop(run.run_id, None)
         if run.owns_span:
-            _by_span.pop(run.span.get_span_context().span_id, None)
+            self.by_span.pop(run.span.get_span_context().span_id, None)
         run.close()
 
     def finish(self, run: Run, by: object, attributes: Attributes = _NOTHING) -> None:
