@@ -7,17 +7,19 @@ costs more than all the rest of a run's telemetry.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, InvalidToolCall, SystemMessage, ToolCall
+from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes, PlainAttributes
 from runspan.payload.beside import Beside, blocks_beside
+from runspan.payload.items import Items
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
+from runspan.payload.plain_messages import plain_answers, plain_messages
 from runspan.payload.response import finish_reason
-from runspan.payload.serialize import Items, TextMessage, to_json
+from runspan.payload.serialize import to_json
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import describe, text_in
@@ -25,7 +27,6 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
 _ROLE_OF_NOTE: Final = "…"
-_PLAIN: Final[dict[type, str]] = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -50,7 +51,8 @@ def input_messages(
         write: writes them.
         make: returns a message in the conventions' form; by default of LangChain's.
     """
-    return write.json(semconv.INPUT_MESSAGES, Items(messages, make or _message, newest_first=True, note=_note))
+    items = Items(messages, make or message_dict, newest_first=True, note=_note, write=plain_messages)
+    return write.json(semconv.INPUT_MESSAGES, items)
 
 
 def has_all_messages(attributes: Attributes) -> bool:
@@ -61,7 +63,7 @@ def has_all_messages(attributes: Attributes) -> bool:
 
 def message_json(message: BaseMessage) -> str:
     """Return a message in the conventions' form as JSON, of a model's without a name: agents give it one later."""
-    return to_json(Items([message], _without_late_name))
+    return to_json(Items([message], _without_late_name))  # XX
 
 
 def _without_late_name(message: BaseMessage) -> MessageDict:
@@ -85,26 +87,17 @@ def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole:
     generations = [generation for batch in response.generations for generation in batch]
     reasons = list(map(finish_reason, generations))
     is_failed = not is_whole or any(reasons)
-
-    def message(index: int) -> MessageDict | TextMessage:
-        generation = generations[index]
+    answers = [
         # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.
-        reason = reasons[index] or ("error" if is_failed else _likely_reason(generation))
-        made = _output_message(generation)
-        if isinstance(made, TextMessage):
-            return TextMessage(made.role, made.text, reason)
-        return {**made, "finish_reason": reason}
-
-    return write.json(semconv.OUTPUT_MESSAGES, Items(list(range(len(generations))), message, note=_note))
+        (generation, reason or ("error" if is_failed else _likely_reason(generation)))
+        for generation, reason in zip(generations, reasons, strict=True)
+    ]
+    return write.json(semconv.OUTPUT_MESSAGES, Items(answers, _answer, note=_note, write=plain_answers))
 
 
-def _message(message: BaseMessage) -> MessageDict | TextMessage:
-    role, text = _PLAIN.get(type(message)), message.content
-    if role is None or type(text) is not str or not text or message.name or message.additional_kwargs:
-        return message_dict(message)
-    if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
-        return message_dict(message)
-    return TextMessage(role, text)
+def _answer(answer: tuple[Generation, str]) -> MessageDict:
+    generation, reason = answer
+    return {**_output_message(generation), "finish_reason": reason}
 
 
 def _note(text: str) -> MessageDict:
@@ -119,9 +112,9 @@ def _prompt(prompt: str) -> MessageDict:
     return {"role": "user", "parts": _content(prompt)}
 
 
-def _output_message(generation: Generation) -> MessageDict | TextMessage:
+def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
-        return _message(generation.message)
+        return message_dict(generation.message)
     return {"role": "assistant", "parts": _content(generation.text)}
 
 

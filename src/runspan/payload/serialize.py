@@ -5,17 +5,18 @@ over, in the order in which it came to them; what no room is left for is counted
 the walk costs what is kept, not what there is.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Final
 
 import orjson
 from langchain_core.messages import BaseMessage
 
 from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
-from runspan.payload.flat import flat_copy
+from runspan.payload.flat import DEPTH_OF_FLAT, flat_json
+from runspan.payload.items import Items
 from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
@@ -25,56 +26,20 @@ from runspan.payload.truncate import fitted
 DEFAULT_ROOM: Final = 1_000_000
 """Bytes."""
 _MAX_DEPTH: Final = 100
+_MAX_DEPTH_OF_FLAT: Final = _MAX_DEPTH - DEPTH_OF_FLAT
 _SMALLEST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64 - 1
-# A dictionary that takes no more than this part of what is left need not be cut, nor any text in it.
+# What takes no more than this part of what is left need not be cut, nor any text in it.
 _SHARES_OF_FLAT: Final = 3
 # A text of so many bytes is not cut: names, ids and roles stay, and a note would take as much.
 _SHORT: Final = 96
 # A message or a part of one that is made has its role, its type and some of its text, or is left out.
 _LEAST_FOR_ITEM: Final = 512
+_BUNCH: Final = 8  # items that are written at once
 _BRACKETS: Final = 3  # with a comma
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
 _NOTE_AS_ITEM: Final = _NOTE + 80
-_FINISH_REASON: Final = len('"finish_reason":,')
-_MESSAGE: Final = len('{"role":"","parts":[{"type":"text","content":}]},')
-
-
-@dataclass(slots=True)
-class Items:
-    """Items of a list that are made one by one, as far as there is room for them."""
-
-    values: object
-    """A list or tuple."""
-    make: Callable[[Any], object] | None = None
-    """Makes an item of what is in the list."""
-    newest_first: bool = False
-    """Whether the last are kept if there is no room for all, with the first, which may be the system's."""
-    note: Callable[[str], object] = str
-    """Makes the item that says how many were left out, of 80 bytes at most beside that text."""
-
-    def item(self, index: int) -> object:
-        """Return one item, made."""
-        values: Any = self.values
-        if type(values) is list:  # as nearly all are
-            item = values[index]
-        else:
-            item = (list if issubclass(type(values), list) else tuple).__getitem__(values, index)
-        if self.make is None:
-            return item
-        made = attempt(self.make, item, default=None)
-        return made if made is not None else unprintable(item)
-
-
-class TextMessage(NamedTuple):
-    """A message of one text, as most are; one has as many bytes beside role and text as ``_MESSAGE`` says."""
-
-    role: str
-    """A word of the conventions."""
-    text: str
-    finish_reason: str | None = None
-    """Why a model ended, where it is the model's answer."""
 
 
 class _FullError(Exception):
@@ -82,6 +47,11 @@ class _FullError(Exception):
 
 
 def to_json(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = None) -> str:
+    """Return any value as JSON, as ``json_bytes`` does."""
+    return json_bytes(value, room, redact).decode()
+
+
+def json_bytes(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = None) -> bytes:
     """Return any value as JSON of at most so many bytes; what JSON has no form for is described as text. Never raises.
 
     What is deeper than 100 levels, holds itself or can't be printed is replaced by a text such as ``<too deep>``. What
@@ -94,10 +64,12 @@ def to_json(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = Non
     """
     # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
     # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.
+    if redact is None and (written := flat_json(value, room // _SHARES_OF_FLAT)) is not None:
+        return written
     walk = _Walk(room, redact)
     copy = attempt(walk.run, value, default="<too deep>")  # only a RecursionError can come here
     walk.extend_texts()
-    return orjson.dumps(copy, default=_CutText.shown).decode()
+    return orjson.dumps(copy, default=_CutText.shown)
 
 
 def without_media(text: str) -> str:
@@ -153,8 +125,8 @@ class _Walk:
             return self._scalar(value)
         if depth >= _MAX_DEPTH:
             return self._text("<too deep>")
-        if kind is dict and self._redact is None and depth < _MAX_DEPTH - 1 and (copy := self._flat(value)) is not None:
-            return copy
+        if self._redact is None and depth < _MAX_DEPTH_OF_FLAT and (written := self._flat(value)) is not None:
+            return written
         if id(value) in self._ancestors:
             return self._text("<cycle>")
         self._ancestors.add(id(value))
@@ -211,24 +183,13 @@ class _Walk:
         self._cut_texts.append(cut := _CutText(text, share - 1))
         return cut
 
-    def _text_message(self, message: TextMessage) -> object:
-        # A walk through its dictionaries would come to the same, and take four times as long.
-        role, text, reason = message
-        self._spend(_MESSAGE + len(role))
-        made: dict[str, object] = {"role": role, "parts": [{"type": "text", "content": self._text(text)}]}
-        if reason is not None:
-            self._spend(_FINISH_REASON)
-            made["finish_reason"] = self._text(reason)
-        return made
-
-    def _flat(self, value: dict[Any, Any]) -> dict[str, object] | None:
-        # A walk through one would come to the same, and take four times as long.
-        most = self._room // _SHARES_OF_FLAT
-        copy = flat_copy(value, most)
-        if copy is None or (size := len(orjson.dumps(copy)) + 1) > most:
+    def _flat(self, value: Any) -> orjson.Fragment | None:
+        # A walk through it would come to the same, and take four times as long.
+        written = flat_json(value, self._room // _SHARES_OF_FLAT)
+        if written is None:
             return None
-        self._room -= size
-        return copy
+        self._room -= len(written) + 1
+        return orjson.Fragment(written)
 
     def _copy_parts(self, value: Any, depth: int) -> object:
         kind = type(value)
@@ -307,30 +268,61 @@ class _Walk:
 
     def _items(self, items: Items, depth: int) -> list[object]:
         """Return items that are made, the newest of them if there is no room for all."""
-        size = stored_length(items.values) or 0
+        count = stored_length(items.values) or 0
         if items.make is None and not items.newest_first:
-            return self._list(items.values, size, depth, items.note)
+            return self._list(items.values, count, depth, items.note)
         self._spend(_BRACKETS + _NOTE_AS_ITEM)
-        kept: dict[int, object] = {}
-        for index in _newest_first(size) if items.newest_first else range(size):
-            before = self._room
-            if kept and before < _LEAST_FOR_ITEM:
-                break
-            try:
-                item = items.item(index)
-                kept[index] = self._text_message(item) if type(item) is TextMessage else self.copy(item, depth)
-            except IndexError:  # another thread took some out
-                break
-            except _FullError:
-                self._room = before
-                break
-        copies = [kept[index] for index in sorted(kept)]
-        if size > len(kept):
-            gap = (1 if 0 in kept else 0) if items.newest_first else len(copies)
-            copies.insert(gap, items.note(_left_out(size - len(kept))))
+        kept: list[object] = []
+        order = items.order(count)
+        with suppress(_FullError, IndexError):  # another thread may take some out
+            while indexes := list(islice(order, _BUNCH)):
+                written = self._written(items, indexes)
+                if not self._take_all(written, kept):
+                    for index, each in zip(indexes, written, strict=True):
+                        kept.append(self._item(items, index, each, depth, is_first=not kept))
+        if count > len(kept):
+            note = [items.note(_left_out(count - len(kept)))]
         else:
+            note = []
             self._room += _NOTE_AS_ITEM
-        return copies
+        if items.newest_first:  # the last, the first, and what is between them from its end
+            return [*kept[1:2], *note, *kept[:1:-1], *kept[:1]]
+        return kept + note
+
+    def _written(self, items: Items, indexes: list[int]) -> list[bytes | None]:
+        """Return the JSON of those of some items that are JSON as they are."""
+        if items.write is None or self._redact is not None or type(items.values) is not list:
+            return [None] * len(indexes)
+        return items.write(list(map(items.values.__getitem__, indexes)))
+
+    def _take_all(self, written: list[bytes | None], kept: list[object]) -> bool:
+        """Keep some items at once, if each is JSON as it is and takes no more than half of what is left then."""
+        whole = [each for each in written if each is not None]
+        sizes = list(map(len, whole))
+        room = self._room - sum(sizes) - len(sizes)
+        if len(whole) < len(written) or room < max(2 * max(sizes), _LEAST_FOR_ITEM):
+            return False
+        self._room = room
+        kept.extend(map(orjson.Fragment, whole))
+        return True
+
+    def _item(self, items: Items, index: int, written: bytes | None, depth: int, *, is_first: bool) -> object:
+        """Return a copy of an item.
+
+        Raises:
+            _FullError: if there is no room for it.
+        """
+        room = self._room
+        if room < _LEAST_FOR_ITEM and not is_first:
+            raise _FullError
+        if written is not None and len(written) < room // 2:
+            self._room = room - len(written) - 1
+            return orjson.Fragment(written)
+        try:
+            return self.copy(items.item(index), depth)
+        except _FullError:
+            self._room = room
+            raise
 
 
 def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:
@@ -339,11 +331,6 @@ def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:
         return data
     blob: Blob | None = attempt(blob_field, data, holder, default=None)
     return blob.in_words() if blob is not None else data
-
-
-def _newest_first(size: int) -> Iterable[int]:
-    """Return indexes in the order of what is kept first: the last item, the first, then from the last back."""
-    return chain(range(size - 1, size - 2, -1), range(min(1, size - 1)), range(size - 2, 0, -1))
 
 
 def _left_out(count: int, what: str = "items") -> str:

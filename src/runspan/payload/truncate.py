@@ -5,6 +5,7 @@ of a secret that a redactor knows as a whole alone: of that the end goes, too.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
@@ -36,8 +37,10 @@ def fitted(text: str, room: int, redact: Redact | None = None, size: Callable[[s
         return CUT if size(CUT) <= room else ""
     # What is redacted may be shorter, so the margin may come into what is kept, a secret cut in two at its end.
     kept = (kept if is_whole else kept[:-_MARGIN])[:room]
-    while kept and (excess := size(kept + note) - room) > 0:
-        kept = kept[: max(0, len(kept) - max(1, excess // 6))]  # no character takes more than six bytes
+    if (excess := size(kept + note) - room) > 0:
+        # Each character takes a byte at the least, so no more than the excess has to be looked at.
+        end, nothing = kept[-excess:], size("")
+        kept = kept[: -bisect_left(range(len(end)), excess, key=lambda left: size(end[len(end) - left :]) - nothing)]
     return with_note(kept, len(text) - len(kept))
 
 

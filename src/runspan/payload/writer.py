@@ -8,7 +8,7 @@ import orjson
 
 from runspan.attributes import Attributes, PlainAttributes, is_content
 from runspan.payload.redacting import Redact, beside_key, redacted_by
-from runspan.payload.serialize import DEFAULT_ROOM, to_json, without_media
+from runspan.payload.serialize import DEFAULT_ROOM, json_bytes, to_json, without_media
 from runspan.payload.text import LONGEST_DESCRIPTION, is_text
 from runspan.payload.truncate import ending, fitted, redacted_after_cut
 from runspan.semconv import EXCEPTION_MESSAGE, METADATA, PROMPT_VARIABLE
@@ -16,6 +16,7 @@ from runspan.settings import Redactor
 
 # A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
 _MOST_TO_PARSE: Final = 8
+_LEAST_JSON: Final = 2  # bytes
 # Keys and values that the conventions and LangChain prescribe; no redactor gets them.
 _PRESCRIBED: Final = frozenset(
     (
@@ -97,7 +98,12 @@ class Writer:
     def json(self, name: str, value: object) -> PlainAttributes:
         """Return a value of any kind as JSON under a name; nothing if there is no room."""
         room = self._room()
-        return self._spend(name, to_json(value, room, self._redact(name)) if room > 1 else "")
+        if room < _LEAST_JSON:
+            return {}
+        written = json_bytes(value, room, self._redact(name))
+        if self._budget is not None:
+            self._budget.take(len(written))
+        return {name: written.decode()}
 
     def json_text(self, name: str, text: str, parsed: object) -> PlainAttributes:
         """Return a text that is JSON under a name, digit for digit unless it has to be cut or redacted."""
@@ -112,7 +118,7 @@ class Writer:
         if _size(text) <= room:
             return self._spend(name, text)
         if (parsed := _json_in(text, len(text))) is not None:  # it was cut to what an attribute may take
-            return self._spend(name, to_json(parsed, room) if room > 1 else "")
+            return self._spend(name, to_json(parsed, room) if room >= _LEAST_JSON else "")
         return self._spend(name, fitted(text, room, size=_size))
 
     def message(self, text: str) -> PlainAttributes:

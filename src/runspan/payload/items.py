@@ -1,0 +1,41 @@
+"""Items of a list that are to be written, as far as there is room for them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from runspan._guard import attempt
+from runspan.payload.text import unprintable
+
+
+@dataclass(slots=True)
+class Items:
+    """Items of a list that are made one by one, as far as there is room for them."""
+
+    values: object
+    """A list or tuple."""
+    make: Callable[[Any], object] | None = None
+    """Makes an item of what is in the list."""
+    newest_first: bool = False
+    """Whether the last are kept if there is no room for all, after the last the first, which may be the system's."""
+    note: Callable[[str], object] = str
+    """Makes the item that says how many were left out, of 80 bytes at most beside that text."""
+    write: Callable[[list[Any]], list[bytes | None]] | None = None
+    """Returns the JSON of each of some that are in the list, None where one has to be made; it runs no code of theirs.
+    """
+
+    def item(self, index: int) -> object:
+        """Return one item, made."""
+        values: Any = self.values
+        item = (list if issubclass(type(values), list) else tuple).__getitem__(values, index)
+        if self.make is None:
+            return item
+        made = attempt(self.make, item, default=None)
+        return made if made is not None else unprintable(item)
+
+    def order(self, count: int) -> Iterator[int]:
+        """Yield so many indexes in the order of what is kept first."""
+        if not self.newest_first:
+            return iter(range(count))
+        return chain(range(count - 1, count - 2, -1), range(min(1, count - 1)), range(count - 2, 0, -1))

@@ -1,0 +1,104 @@
+"""Messages of LangChain that need not be read part by part, as most need not: a text, calls of tools, their results.
+
+The walk through what ``message_dict`` makes of one comes to the same JSON and executes ten times as much. That counts,
+as a conversation is written again with each call of its model.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
+
+from runspan.payload.blobs import may_hold_blobs
+from runspan.payload.flat import flat_copy
+from runspan.payload.message_types import MessagePart
+from runspan.payload.text import LONGEST_NAME
+
+_ROLES: Final[dict[type, str]] = {
+    AIMessage: "assistant",
+    AIMessageChunk: "assistant",
+    HumanMessage: "user",
+    SystemMessage: "system",
+    ToolMessage: "tool",
+}
+_GENERATIONS: Final = (ChatGeneration, ChatGenerationChunk)
+_MOST_CALLS: Final = 20
+_LONGEST: Final = 20_000  # characters; a longer text may well be cut, so it is not written beforehand
+
+
+def plain_messages(messages: Iterable[object]) -> list[bytes | None]:
+    """Return the JSON of each such message in the conventions' form, None of others. No code of a message runs."""
+    written: list[bytes | None] = []
+    for message in messages:  # without a function for one of them, which would take as long again
+        role = _ROLES.get(type(message))
+        fields = message.__dict__ if role is not None else {}
+        text, name = fields.get("content"), fields.get("name")
+        made: dict[str, Any] | None = None
+        if type(text) is str and len(text) <= _LONGEST and not may_hold_blobs(text):
+            made = {"role": role, "parts": [{"type": "text", "content": text}]}
+            if name is not None or not text or role == "assistant" or role == "tool":  # noqa: PLR1714  faster
+                made = _message(role, name, fields, text)
+        try:
+            written.append(orjson.dumps(made) if made is not None else None)
+        except orjson.JSONEncodeError:  # half a character, which ``clean`` replaces
+            written.append(None)
+    return written
+
+
+def plain_answers(answers: Iterable[tuple[object, str]]) -> list[bytes | None]:
+    """Return the same of generations of a model, each with the reason why it ended."""
+    generations, reasons = zip(*answers, strict=True)
+    messages = [each.__dict__.get("message") if type(each) in _GENERATIONS else None for each in generations]
+    return [
+        b'%b,"finish_reason":%b}' % (each[:-1], orjson.dumps(reason)) if each is not None and _is_word(reason) else None
+        for each, reason in zip(plain_messages(messages), reasons, strict=True)
+    ]
+
+
+def _message(role: str | None, name: object, fields: dict[str, Any], text: str) -> dict[str, Any] | None:
+    texts: list[MessagePart] = [{"type": "text", "content": text}] if text else []
+    parts: list[MessagePart] | None = texts
+    if role == "assistant":
+        parts = _answer(fields, texts)
+    elif role == "tool":
+        parts = _result(fields, text)
+    if parts is None or not (name is None or _is_word(name)):
+        return None
+    return {"role": role, "parts": parts} if name is None else {"role": role, "name": name, "parts": parts}
+
+
+def _answer(fields: dict[str, Any], texts: list[MessagePart]) -> list[MessagePart] | None:
+    """Return the parts of a model's message, texts and calls; None if it has others."""
+    calls, invalid, beside = map(fields.get, ("tool_calls", "invalid_tool_calls", "additional_kwargs"))
+    if type(calls) is not list or type(invalid) is not list or invalid or not _is_nothing(beside):
+        return None
+    if not calls:
+        return texts
+    parts = [part for call in calls[:_MOST_CALLS] if (part := _call(call)) is not None]
+    return texts + parts if len(parts) == len(calls) else None
+
+
+def _call(call: Any) -> MessagePart | None:
+    if type(call) is not dict or not {"id", "name", "args"} <= call.keys():
+        return None
+    part = {"type": "tool_call", "id": call["id"], "name": call["name"], "arguments": call["args"]}
+    return flat_copy(part, _LONGEST) if _is_word(part["id"]) and _is_word(part["name"]) else None
+
+
+def _result(fields: dict[str, Any], text: str) -> list[MessagePart] | None:
+    call_id = fields.get("tool_call_id")
+    return [{"type": "tool_call_response", "id": call_id, "response": text}] if _is_word(call_id) else None
+
+
+def _is_nothing(beside: object) -> bool:
+    """Return whether nothing is beside the content; OpenAI's package says of each answer that it is no refusal."""
+    if type(beside) is not dict:
+        return False
+    return not beside or (len(beside) == 1 and beside.get("refusal", beside) is None)
+
+
+def _is_word(value: object) -> bool:
+    """Return whether a value is a short text and no medium."""
+    return type(value) is str and 0 < len(value) <= LONGEST_NAME and not may_hold_blobs(value)

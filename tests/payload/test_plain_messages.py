@@ -1,0 +1,106 @@
+"""Messages that are JSON as they are, and come to the same as by the walk through them."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.prompt_values import ChatPromptValue
+
+from runspan import payload
+from runspan.payload.plain_messages import plain_messages
+from runspan.payload.serialize import to_json
+from runspan.payload.writer import Writer
+from tests.payload.test_hostile_payloads import calls, junk, messages, responses
+
+TEXTS = st.text(st.characters(), max_size=60) | st.sampled_from(("a; b = '\\x", "[1]", '{"a": 1}', "iVBORw0KGgo" * 9))
+NAMES = st.none() | TEXTS
+BESIDE = st.sampled_from(({}, {"refusal": None}, {"refusal": "No."}, {"reasoning_content": "Well."}))
+PLAIN = (
+    st.builds(HumanMessage, TEXTS, name=NAMES)
+    | st.builds(SystemMessage, TEXTS, name=NAMES)
+    | st.builds(ToolMessage, TEXTS, tool_call_id=TEXTS, name=NAMES, id=NAMES)
+    | st.builds(AIMessage, TEXTS, name=NAMES, tool_calls=st.lists(calls, max_size=3), additional_kwargs=BESIDE)
+    | st.builds(AIMessageChunk, content=TEXTS, id=NAMES)
+)
+# What has a redactor is walked through.
+WALK = Writer(redactors=[lambda text, _: text])
+
+
+@given(st.lists(PLAIN | messages, max_size=20))
+def test_both_ways_come_to_the_same(conversation):
+    """A conversation is written as if each of its messages were walked through."""
+    assert payload.input_messages(conversation) == payload.input_messages(conversation, WALK)
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=3), st.none() | TEXTS)
+def test_so_do_answers(found, reason):
+    """A model's answers are written as if each were walked through, also with the reason why they ended."""
+    generations = [[ChatGeneration(message=each, generation_info={"finish_reason": reason}) for each in found]]
+    response = LLMResult(generations=generations)
+    assert payload.output_messages(response) == payload.output_messages(response, WALK)
+
+
+@given(responses)
+def test_so_do_answers_of_any_kind(response):
+    """It is the same with answers that have anything in them."""
+    assert payload.output_messages(response) == payload.output_messages(response, WALK)
+
+
+@given(PLAIN | messages | st.builds(ChatPromptValue, messages=st.lists(PLAIN, max_size=3)))
+def test_so_do_messages_that_are_values(value):
+    """A message among the inputs or outputs of a chain is written as if it were walked through."""
+    for each in (value, {"messages": [value], "number": 1}, [[value, {}]]):
+        assert to_json(each) == to_json(each, redact=lambda text: text)
+
+
+@given(
+    st.sampled_from((HumanMessage, AIMessage, AIMessageChunk, SystemMessage, ToolMessage, ChatPromptValue)), st.data()
+)
+def test_fields_of_other_types_are_the_walks(kind, data):
+    """A message that was changed to hold anything, or that lacks fields, is written as by the walk."""
+    names = ("content", "name", "id", "tool_calls", "tool_call_id", "additional_kwargs", "messages")
+    message = kind.model_construct()
+    vars(message).update(data.draw(st.dictionaries(st.sampled_from(names), junk)))
+    for written, walked in (
+        (to_json(message), to_json(message, redact=lambda text: text)),
+        (payload.input_messages([message]), payload.input_messages([message], WALK)),
+    ):
+        assert written == walked
+
+
+@given(
+    st.lists(st.builds(HumanMessage, st.text(st.characters(), min_size=1, max_size=400)), max_size=60),
+    st.integers(500, 9_000),
+)
+@example([HumanMessage("a" * 100)] * 60, 4_000)
+def test_room_is_kept(conversation, room):
+    """What there is no room for is left out or cut, the newest last, and what is written is JSON within its room."""
+    written = payload.input_messages(conversation, Writer(attribute_bytes=room)).get("gen_ai.input.messages", "[]")
+    assert len(written.encode()) <= room
+    whole = json.loads(payload.input_messages(conversation)["gen_ai.input.messages"])
+    kept = [message for message in json.loads(written) if message.get("role") != "…"]
+    is_cut = any("left out]" in str(message) for message in json.loads(written))
+    assert is_cut or kept == whole
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage("What?"),
+        SystemMessage("Be brief.", name="system"),
+        AIMessage(
+            "", tool_calls=[{"name": "look", "args": {"at": 1}, "id": "call_1"}], additional_kwargs={"refusal": None}
+        ),
+        ToolMessage("It is blue.", tool_call_id="call_1", name="look"),
+        AIMessageChunk(content="Ünïcode"),
+    ],
+    ids=lambda message: message.type,
+)
+def test_which_are_plain(message):
+    """The messages of an ordinary conversation with tools are written the short way."""
+    assert plain_messages([message]) == [
+        payload.input_messages([message], WALK)["gen_ai.input.messages"][1:-1].encode()
+    ]
