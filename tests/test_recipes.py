@@ -86,7 +86,7 @@ def test_tenants():
 def test_keeping_errors():
     """The trace that failed arrives, the other does not."""
     with HttpReceiver() as receiver:
-        spans, printed = run("Errors and slow ones, and a share of the rest", receiver)
+        spans, printed = run("Errors, slow traces, and a share of the rest", receiver)
     assert names(spans) == ["failing"]
     assert printed == "failed, so kept\n"
 
