@@ -1,8 +1,8 @@
 """Checkpointers that keep which span saved a checkpoint: they stay what they were, and their copies do the same."""
 
-import asyncio
 import copy
 import dataclasses
+import inspect
 import pickle
 import weakref
 from collections import OrderedDict
@@ -114,7 +114,7 @@ async def test_an_async_saver_on_disk(tracing, monkeypatch, tmp_path):
     """An async saver does so, too; its methods are coroutine functions as before."""
     async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints")) as saver:
         graph = graph_with(runspan.link_resumes(saver))
-        assert asyncio.iscoroutinefunction(saver.aput)
+        assert inspect.iscoroutinefunction(saver.aput)
         await graph.ainvoke({"values": ["a"]}, config_of(tracing))
         as_in_another_process(monkeypatch)
         await graph.ainvoke(Command(resume="yes"), config_of(tracing))

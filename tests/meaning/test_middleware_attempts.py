@@ -1,6 +1,7 @@
 """Attempts that LangChain's middlewares make: numbered, and linked to the one that failed before."""
 
 import contextlib
+import sys
 
 import pytest
 from langchain.agents import create_agent
@@ -17,6 +18,8 @@ from tests.fakes import ASKED, AgentModel, Model
 from tests.meaning.failing import NONE, THREE, THREE_FROM_TWO, WAYS, Failures, Spare, attempts, call, numbered, shaky
 
 QUICK = {"initial_delay": 0.001, "jitter": False}
+# LangSmith, which wraps async middlewares, makes a task for each; on Python 3.14 it does not see that it can.
+IN_ONE_TASK = sys.version_info >= (3, 14)
 
 
 @WAYS
@@ -55,7 +58,7 @@ async def test_retries_of_all_fallbacks(tracing, way):
     fallback = ModelFallbackMiddleware(shaky(tracing, 1, Spare))
     agent = create_agent(shaky(tracing, 2), middleware=[retry, fallback])
     await call(way, agent, ASKED, tracing.config)
-    first = 1 if way == "sync" else None
+    first = 1 if way == "sync" or IN_ONE_TASK else None
     assert attempts(tracing, "chat") == [(first, None, []), (first, 1, [0]), (2, None, [1]), (2, 1, [2])]
 
 
@@ -84,7 +87,8 @@ class Insisting(Passing):
 async def test_retries_around_another_middleware(tracing, retry):
     """Whoever tries an agent's model again with the same messages, by whatever way, is known by that."""
     await create_agent(shaky(tracing, 2), middleware=[retry, Passing()]).ainvoke(ASKED, tracing.config)
-    assert attempts(tracing, "chat") == THREE_FROM_TWO
+    is_on_the_stack = IN_ONE_TASK and isinstance(retry, ModelRetryMiddleware)
+    assert attempts(tracing, "chat") == (THREE if is_on_the_stack else THREE_FROM_TWO)
 
 
 async def test_other_questions_of_a_middleware_are_no_attempts(tracing):
