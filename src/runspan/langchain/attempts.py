@@ -10,8 +10,8 @@
 | ``RetryPolicy`` of a node or a task | the same task, as LangGraph gives each a checkpoint namespace of its own |
 
 Only what failed within the same parent counts. A first attempt is known from the stack alone. Of middlewares around an
-async call only the innermost is there, since each has a task of its own (before Python 3.14); so in an agent's node that calls its model
-equal messages count, too. Other loops leave no evidence: who asks again may ask something else.
+async call only the innermost is there before Python 3.14, since each has a task of its own; so in an agent's node that
+calls its model equal messages count, too. Other loops leave no evidence: who asks again may ask something else.
 """
 
 import sys
