@@ -2,11 +2,13 @@
 
 python devtools/environments.py freeze PYTHON     write constraints.txt: what is installed for that Python
 python devtools/environments.py moved PYTHON      print what differs there from constraints.txt
+python devtools/environments.py newer PYTHON      print what `make newest` would install otherwise than it is there
 python devtools/environments.py lowest            print the lowest versions that pyproject.toml permits
 python devtools/environments.py pythons           print VERSION=PATH of each supported Python of this machine
 """
 # ruff: noqa: INP001, S603, T201  a script, it prints, and what it calls is named on its command line
 
+import json
 import os
 import re
 import shutil
@@ -42,6 +44,15 @@ def moved(python: str) -> None:
         if pinned.get(name) != found.get(name)
     ]
     print("\n".join(["Moved since constraints.txt was written:", *changes]) if changes else "No package has moved.")
+
+
+def newer(python: str) -> None:
+    """Print the packages that are newer than those installed for a Python; nothing is installed."""
+    upgrade = ["--dry-run", "--upgrade", "--upgrade-strategy", "eager", "--editable", f"{ROOT}[test,lint]"]
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--report", "-", *upgrade]
+    report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    found = [each["metadata"] for each in report["install"] if each["metadata"]["name"] != "runspan"]
+    print(*(f"{each['name']} {each['version']}" for each in found), sep="\n", end="")
 
 
 def lowest() -> None:
@@ -84,6 +95,7 @@ if __name__ == "__main__":
     commands: Final[dict[str, Callable[..., None]]] = {
         "freeze": freeze,
         "moved": moved,
+        "newer": newer,
         "lowest": lowest,
         "pythons": pythons,
     }

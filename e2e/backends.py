@@ -30,6 +30,10 @@ IN_IMAGES: Final = {
     "/opentelemetry-collector-contrib:": ("/otelcol-contrib", "otelcol-contrib"),
 }
 _SIGN_OF_LIFE_S: Final = 20
+# The same for all that is built, the Collector's builder too, so that what they share is compiled once; no DWARF, which
+# -ldflags=-s -w would drop at the end. With the compiler's garbage collected less often it needs a tenth less time.
+_FLAGS: Final = "-buildvcs=false -trimpath -gcflags=all=-dwarf=false"
+_GOGC: Final = "400"
 
 
 class StepError(Exception):
@@ -136,14 +140,13 @@ def _build_collector(work: Path, program: Path) -> None:
     manifest = HERE / "collector.yaml"
     (version,) = re.findall(r"^  version: (\S+)$", manifest.read_text(), re.MULTILINE)
     generate = ["go", "run", f"{BUILDER}@v{version}", "--skip-compilation", f"--config={manifest}"]
-    step("Generating the Collector (a minute or two the first time)", work, ["nice", *generate], cwd=work)
+    step("Generating the Collector (a minute or two the first time)", work, generate, cwd=work)
     what = "Building the Collector (5 minutes on 2 cores the first time)"
     step(what, work, _compile(".", program), cwd=work / "collector")
 
 
 def _compile(package: str, program: Path, tags: str = "") -> list[str]:
-    options = ["-v", "-mod=mod", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", f"-tags={tags}"]
-    return ["nice", "go", "build", *options, "-o", str(program), package]
+    return ["go", "build", "-v", "-mod=mod", "-ldflags=-s -w", f"-tags={tags}", "-o", str(program), package]
 
 
 def step(what: str, work: Path, command: list[str], cwd: Path) -> None:
@@ -183,7 +186,7 @@ def _output(command: list[str], cwd: Path = HERE.parent) -> str:
 
 def _environment() -> dict[str, str]:
     # The programs need no C library, and no setting of the machine's decides how they are built.
-    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": _FLAGS, "GOGC": _GOGC, "GOWORK": "off"}
 
 
 if __name__ == "__main__":
