@@ -100,7 +100,7 @@ def test_what_cannot_be_built_is_a_failure_with_its_reason(monkeypatch, tracer_o
 
 
 def test_tenants_cannot_share_a_spool(tmp_path):
-    """A spool sends to its endpoint whatever is in it, so it has one set of headers; the same set again is fine."""
+    """The room of a spool is for one set of headers, so that no tenant takes another's; the same again is fine."""
     path = tmp_path / "spool"
     first = OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "a"}, spool=path)
     second = OtlpSpanProcessor("http://127.0.0.1:1", headers={"x-tenant": "a"}, spool=path)

@@ -151,13 +151,13 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         self._client.build()
 
     def _claim(self, spool: Spool, target: OtlpTarget, receiver: str) -> None:
-        """See to it that what one tenant has spooled is not sent with the headers of another."""
+        """See to it that tenants, who have headers of their own, don't share the room of a folder."""
         self.receiver = receiver
         owner = _owners.setdefault((os.path.realpath(spool.path), target.destination), self)
         if owner.receiver != receiver:
             raise ValueError(
                 f"The spool {os.fspath(spool.path)} is in use for {target.destination} with other headers, user or"
-                " query, and would send one tenant's spans as another's. Name a folder for each."
+                " query; full, it would drop the spans of one tenant for those of another. Name a folder for each."
             )
 
 
