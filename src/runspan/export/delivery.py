@@ -74,7 +74,6 @@ class Delivery:
         self._client = client
         self.closed = False
         self.finished = Event()
-        self._reason = ""  # for which the rest was given up
         self._failing_until = inf  # then it is given up if it fails
         self.reset_after_fork()
         _deliveries[next(_numbers)] = self
@@ -85,7 +84,7 @@ class Delivery:
         """Forget queue and threads, which belong to the parent process."""
         self._queue = SpanQueue()
         self._marks: list[Mark] = []
-        self._storing, self._finishing = PatientLock(), PatientLock()
+        self._storing = PatientLock()
         self._sender, self._storer = Worker(self._send), Worker(self._store)
         self._taker = self._storer if self._write_ahead else self._sender
         self._is_urgent = False
@@ -189,26 +188,19 @@ class Delivery:
         is_gone = not self._queue and self._is_own_gone()
         return is_gone and not self._log.failing and self._log.lost == self._losses_reported
 
-    @property
-    def is_working(self) -> bool:
-        """Whether its threads have work."""
-        return not self.finished.is_set() and (self._sender.has_work() or self._storer.has_work())
-
-    def abort(self, seconds: float) -> None:
-        """Give up after this time: nothing is sent any more, what the client sends is broken off."""
+    def end(self, seconds: float) -> None:
+        """Give up what was not delivered in this time; what the client sends is broken off."""
         silence = "no answer" if self._sending.in_flight else "not sent"
-        self._reason = self._sending.trouble or f"{silence} within {seconds:.3g} s"
-        self._sending.abort()
-        if not self.finished.is_set():
-            self._sender.wake()
+        self._finish(f"{silence} within {seconds:.3g} s")
+        self._sending.close()
 
-    def finish(self) -> None:
+    def _finish(self, reason: str = "") -> None:
         """Put what is left on disk or count it as lost, and let go of who waits; nothing has an effect after it."""
-        with self._finishing:
+        with self._storing:
             if self.finished.is_set():
                 return
-            self._put_queue_aside()
-            self._sending.give_up(self._reason or self._sending.trouble)
+            self._empty_queue(self._sending.put_aside)
+            self._sending.give_up(self._sending.trouble or reason)
             self._log.note_overflow()
             for mark in [*self._marks]:
                 mark.reach(works=False)
@@ -238,8 +230,8 @@ class Delivery:
             self._put_queue_aside()
         self._log.note_overflow()
         self._reach_marks()
-        if self._reason or self._is_done():
-            self.finish()
+        if self._is_done():
+            self._finish()
             return inf
         return self._next_attempt()
 
@@ -278,7 +270,8 @@ class Delivery:
     def _is_done(self) -> bool:
         if self._sending.may_send():
             return self.closed and not self._queue and self._is_own_gone()
-        return (self.closed and self._folder is not None) or time.monotonic() > self._failing_until
+        is_left_on_disk = self.closed and self._folder is not None
+        return is_left_on_disk or self.finished.is_set() or time.monotonic() > self._failing_until
 
     def _reach_marks(self) -> None:
         due = [

@@ -64,7 +64,7 @@ class Backoff:
 class Sending:
     """Requests to one receiver, each sent until the answer settles what becomes of it.
 
-    One thread at a time sends. Others may call ``put_aside``, ``abort`` and ``give_up`` meanwhile.
+    One thread at a time sends. Others may call ``put_aside``, ``give_up`` and ``close`` meanwhile.
     """
 
     def __init__(self, client: Client, folder: SpoolFolder | None, log: DeliveryLog, *, most_bytes: int) -> None:
@@ -74,7 +74,7 @@ class Sending:
         self._most_bytes = most_bytes
         self._requests: deque[Request] = deque()  # in memory; the first may be on its way
         self._settling = PatientLock()
-        self._is_aborted = self._is_over = False
+        self._is_over = False
         self._failed: Request | None = None
         self._recount()
         self.in_flight = 0
@@ -84,7 +84,7 @@ class Sending:
 
     def may_send(self) -> bool:
         """Return whether a request may be sent now."""
-        return self.backoff.is_over() and not (self._is_aborted or self._is_over)
+        return self.backoff.is_over() and not self._is_over
 
     def is_empty(self) -> bool:
         """Return whether there is nothing to be sent, whoever kept it, as far as one can know."""
@@ -112,9 +112,8 @@ class Sending:
                 self._requests = deque(self._stored(self._requests))
                 self._recount()
 
-    def abort(self) -> None:
-        """Have the client let go of what it sends, and begin no more."""
-        self._is_aborted = True
+    def close(self) -> None:
+        """Have the client let go of its connections, and of what it sends."""
         with suppress(SystemExit):  # of the client, not of the application
             attempt(self._client.close, default=None)
 
@@ -170,8 +169,8 @@ class Sending:
             self.in_flight = 0
             instead = self._instead(request, result)
             with self._settling:
-                if self._is_over or (self._is_aborted and not isinstance(result, Success)):
-                    return  # what becomes of it is decided elsewhere
+                if self._is_over:
+                    return  # what becomes of it was decided elsewhere
                 left.popleft()
                 if instead and request is self._failed:  # one that never gets through must not be in the way of others
                     left.extend(instead)

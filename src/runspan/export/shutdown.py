@@ -8,10 +8,9 @@ from runspan._process_exit import at_exit
 from runspan.export.delivery import Delivery, all_deliveries
 
 EXIT_SECONDS: Final = 4.0
-# Shares of the time: who fails gets the first, who is silent both; in the rest the clients break off.
+# Shares of the time: who fails gets the first, who is silent both; in the rest what is left goes to disk.
 _FAILING_SHARE: Final = 0.5
 _SILENT_SHARE: Final = 0.9
-_STEP_SECONDS: Final = 0.05
 
 
 def close(deliveries: Iterable[Delivery], seconds: float) -> None:
@@ -26,13 +25,11 @@ def close(deliveries: Iterable[Delivery], seconds: float) -> None:
     for number, each in enumerate(without_thread):
         left = max(silent_until - time.monotonic(), 0)
         each.work_here(time.monotonic() + left / (len(without_thread) - number), each.finished)
-    with_thread = [each for each in closing if each not in without_thread]
-    _wait(with_thread, silent_until)
     for each in closing:
-        each.abort(seconds)
-    _wait(with_thread, began + seconds)
+        if each not in without_thread:
+            each.finished.wait(max(silent_until - time.monotonic(), 0))
     for each in closing:
-        each.finish()
+        each.end(seconds)
 
 
 def close_all(seconds: float = EXIT_SECONDS) -> None:
@@ -50,12 +47,6 @@ def begin_ending() -> None:
 def live_on() -> None:
     """Let spans wait for their batch again."""
     Delivery.is_ending = False
-
-
-def _wait(deliveries: Iterable[Delivery], until: float) -> None:
-    for each in deliveries:
-        while each.is_working and (left := until - time.monotonic()) > 0:
-            each.finished.wait(min(_STEP_SECONDS, left))
 
 
 at_exit(close_all)
