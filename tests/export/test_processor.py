@@ -9,11 +9,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan.export.delivery import Delivery
+from runspan.export.encoding.requests import encode
 from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.stats import Stats
 from tests.export.memory import FAILS, Memory, end_spans
-from tests.waiting import collect_until
+from tests.waiting import collect_until, wait_until
 
 MARGIN_SECONDS = 5
 
@@ -324,6 +325,26 @@ def test_what_overflowed_is_told_at_the_end(delivery, caplog):
     assert processor.stats().dropped == {"given_up": 4, "queue_full": 1}
     assert "1 span was dropped" in caplog.text
     assert "could not deliver" in caplog.text
+
+
+def test_what_is_being_encoded_when_the_time_is_over_is_counted(delivery, monkeypatch, quiet):
+    """Spans that a thread has taken out of the queue but not yet sent are given up like all others."""
+    begun, over = threading.Event(), threading.Event()
+
+    def encode_slowly(*arguments):
+        begun.set()
+        over.wait(30)
+        return encode(*arguments)
+
+    monkeypatch.setattr("runspan.export.sending.encode", encode_slowly)
+    client = Memory()
+    processor, tracer = delivery(client, max_batch_size=2)
+    end_spans(tracer, "a", "b")
+    assert begun.wait(30)
+    processor.shutdown(0.1)
+    over.set()
+    wait_until(lambda: processor.stats() == Stats(taken=2, dropped={"given_up": 2}))
+    assert client.batches == []
 
 
 def test_spans_that_end_after_shutdown_are_counted(delivery, quiet):

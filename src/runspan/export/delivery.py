@@ -274,9 +274,8 @@ class Delivery:
         return is_left_on_disk or self.finished.is_set() or time.monotonic() > self._failing_until
 
     def _reach_marks(self) -> None:
-        due = [
-            mark for mark in [*self._marks] if mark.is_due
-        ]  # before the next line: another thread may put more aside
+        # In this order, for another thread may be about to put more aside.
+        due = [mark for mark in [*self._marks] if mark.is_due]
         if self._is_own_gone():
             for mark in due:
                 mark.reach(works=not self._log.failing)

@@ -120,7 +120,7 @@ class Sending:
     def give_up(self, reason: str) -> None:
         """Put what is in memory on disk, or lose it; what is answered from now on has no effect."""
         with self._settling:
-            self._is_over = True
+            self._is_over, self.trouble = True, reason
             lost, self._requests = self._stored(self._requests), deque()
             self._recount()
         self._log.note(DropReason.GIVEN_UP, _spans_in(lost), reason)
@@ -144,6 +144,8 @@ class Sending:
         with self._settling:
             self._requests.extend(requests)
             self._recount()
+        if self._is_over:  # since they were encoded
+            self.give_up(self.trouble)
 
     def _recount(self) -> None:
         self.waiting = _spans_in(self._requests)
