@@ -169,7 +169,7 @@ class Sending:
             self.in_flight = request.spans
             result = self._result(request)
             self.in_flight = 0
-            instead = self._instead(request, result)
+            instead = [request] if isinstance(result, Retryable) else self._pieces(request, result)
             with self._settling:
                 if self._is_over:
                     return  # what becomes of it was decided elsewhere
@@ -188,13 +188,10 @@ class Sending:
         except SystemExit:  # in a thread of the application, where no other starts
             return _EXITED
 
-    def _instead(self, request: Request, result: Result) -> Sequence[Request]:
-        """Return what is to be sent in its stead after such an answer."""
-        if isinstance(result, TooLarge):
-            return self._smaller(request, result)
-        return [request] if isinstance(result, Retryable) else []
-
-    def _smaller(self, request: Request, result: TooLarge) -> Sequence[Request]:
+    def _pieces(self, request: Request, result: Result) -> Sequence[Request]:
+        """Return what a request that is too large is split into; none if it is not, or can't be made small enough."""
+        if not isinstance(result, TooLarge):
+            return []
         limit = min(result.limit or self._most_bytes, self._most_bytes)
         if limit >= len(request.body):
             limit = len(request.body) // 2
