@@ -194,7 +194,9 @@ class RunStarter:
         if run.is_unseen:
             return SpanStart(kind.run_type, kind.span_kind, _NOTHING, is_hidden=is_below_unseen)
         start = self._described(event)
-        attributes = self._redacted(self._attributes(event, start))
+        attributes = self._attributes(event, start)
+        if self._bridge.redactors:
+            attributes = self._redacted(attributes)
         if "span" not in captures and has_content(attributes):
             if captures:
                 run.record.add(only_content(attributes))  # for events

@@ -93,10 +93,10 @@ def chain_start(
     """
     if graph is not None:
         return _graph_start(name_in(run_name), graph)
-    kind_name = name_in(run_type)
-    kind = _CHAIN_KINDS.get(kind_name or "", Kind.CHAIN)
+    kind_name = name_in(run_type) if run_type is not None else None
+    kind = _CHAIN_KINDS.get(kind_name, Kind.CHAIN) if kind_name is not None else Kind.CHAIN
     name = name_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
-    return Start(kind, name, _attributes(kind, None))
+    return Start(kind, name, _OF_KIND[kind].copy())
 
 
 def _graph_start(run_name: str | None, graph: object) -> Start:

@@ -107,7 +107,8 @@ def describe_all(values: Iterable[object]) -> list[str]:
     texts: list[str] = []
     room = _ROOM_FOR_ALL
     for value in values:
-        text = describe(value)
+        # As nearly all are.
+        text = value if type(value) is str and len(value) <= LONGEST_NAME and value.isascii() else describe(value)
         room -= len(text.encode())
         if room < 0:
             texts.append(CUT)
