@@ -36,8 +36,7 @@ def test_remote_runnable():
     """What LangServe runs is below the run whose RemoteRunnable called it, in each way to call."""
     with Host("langserve_server.py", folder=PROGRAMS) as host:
         host.wait_for_port()
-        for way in ("injected", "instrumented"):
-            run(host.receiver, "remote_runnable.py", f"http://127.0.0.1:{host.port}/chain", way)
+        run(host.receiver, "remote_runnable.py", f"http://127.0.0.1:{host.port}/chain")
         spans = ended(host)
     assert [name for above, name in below(spans) if not above] == ["asking"] * 4
     traces = {span["span_id"]: span["trace_id"] for span in spans if span["name"] == "asking"}

@@ -31,11 +31,10 @@ async def aask(question):
     return answer
 
 
-if sys.argv[2] == "instrumented":
-    HTTPXClientInstrumentor().instrument()
-    remote = RemoteRunnable(sys.argv[1])
-else:
-    remote = RemoteRunnable(sys.argv[1], auth=with_headers)
-assert chain("asking", ask).invoke("why") == "WHY"
-assert asyncio.run(chain("asking", aask).ainvoke("why")) == "WHY"
+for way in ("injected", "instrumented"):
+    if way == "instrumented":
+        HTTPXClientInstrumentor().instrument()
+    remote = RemoteRunnable(sys.argv[1], auth=with_headers if way == "injected" else None)
+    assert chain("asking", ask).invoke("why") == "WHY"
+    assert asyncio.run(chain("asking", aask).ainvoke("why")) == "WHY"
 handle.shutdown()
