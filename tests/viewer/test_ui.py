@@ -41,6 +41,23 @@ def start(tmp_path):
         each.stop()
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """Have room for the command that tests share which leave nothing in it; it is ended with the last of them."""
+    started = []
+    yield started
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def empty(shared, plain_environment, tmp_path_factory):
+    """Return the shared command, which nothing has been sent to that it took."""
+    if not shared:
+        shared.append(Ui(tmp_path_factory.mktemp("shared") / "traces.sqlite3"))
+    return shared[0]
+
+
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_the_sdk_sends_its_spans(start, protocol):
     """OpenTelemetry's own exporters deliver over both protocols, and the trace is there to be read."""
@@ -94,12 +111,11 @@ def test_a_kill_and_a_new_start_keep_the_traces(start):
     ],
     ids=["type", "json", "shape", "ids", "protobuf", "gzip", "bomb"],
 )
-def test_what_is_no_otlp_is_refused(start, body, headers, status):
+def test_what_is_no_otlp_is_refused(empty, body, headers, status):
     """A body that is no request of spans is refused with a reason, and the server goes on."""
-    ui = start()
-    found, reason = ui.ask("POST", "/v1/traces", body, **headers)
+    found, reason = empty.ask("POST", "/v1/traces", body, **headers)
     assert (found, bool(reason)) == (status, True)
-    assert ui.summaries() == []
+    assert empty.summaries() == []
 
 
 @pytest.mark.parametrize(
@@ -114,10 +130,9 @@ def test_what_is_no_otlp_is_refused(start, body, headers, status):
     ids=str,
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/v1/traces"), ("GET", "/api/traces"), ("GET", "/")])
-def test_other_sites_reach_nothing(start, headers, method, path):
+def test_other_sites_reach_nothing(empty, headers, method, path):
     """Pages of other sites may neither send spans nor read traces, under whatever name they have led here."""
-    ui = start()
-    assert ui.ask(method, path, content_type="application/json", **headers)[0] == 403
+    assert empty.ask(method, path, content_type="application/json", **headers)[0] == 403
 
 
 def test_a_further_name_can_be_allowed(start):
@@ -126,11 +141,10 @@ def test_a_further_name_can_be_allowed(start):
     assert ui.ask("GET", "/", host="traces.example:80")[0] == 200
 
 
-def test_the_page_may_not_be_framed(start):
+def test_the_page_may_not_be_framed(empty):
     """The headers of page and data keep other sites from framing, reading and guessing at them."""
-    ui = start()
     for path in ("/", "/api/traces"):
-        with closing(http.client.HTTPConnection("127.0.0.1", ui.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", empty.port, timeout=30)) as connection:
             connection.request("GET", path)
             headers = connection.getresponse().headers
         assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
@@ -183,11 +197,10 @@ def test_a_process_of_another_user_has_an_owner():
 
 
 @pytest.mark.parametrize("port", ["port", "grpc_port"])
-def test_it_listens_on_loopback_alone(start, port):
+def test_it_listens_on_loopback_alone(empty, port):
     """No other address of the machine has the ports."""
-    ui = start()
     with closing(socket.socket()) as elsewhere:
-        elsewhere.bind(("127.0.0.2", getattr(ui, port)))  # nobody has it on all addresses
+        elsewhere.bind(("127.0.0.2", getattr(empty, port)))  # nobody has it on all addresses
 
 
 def test_others_reach_it_if_that_is_asked(start):
@@ -238,9 +251,14 @@ def test_changes_are_announced(start):
 def test_a_hundred_thousand_spans_in_a_bounded_store(start, tmp_path):
     """Far more spans than there is room for are all taken; the latest traces are there, and the file is bounded."""
     ui = start("--max-bytes", "10000000")
+    request = otlp_request([recorded(each, each - 1 or None, start=each) for each in range(1, 1001)])
+    spans = [each.scope_spans[0].spans[0] for each in request.resource_spans]
     for trace in range(1, 101):
-        spans = [recorded(each, each - 1 or None, start=trace * 1000 + each, trace_id=trace) for each in range(1, 1001)]
-        body = gzip.compress(otlp_request(spans).SerializeToString(), 1)
+        for span in spans:
+            span.trace_id = trace.to_bytes(16, "big")
+            span.start_time_unix_nano += 1_000_000_000
+            span.end_time_unix_nano += 1_000_000_000
+        body = gzip.compress(request.SerializeToString(), 1)
         headers = {"content_type": "application/x-protobuf", "content_encoding": "gzip"}
         assert ui.ask("POST", "/v1/traces", body, **headers)[0] == 200
     lines = ui.ask("GET", f"/api/traces/{100:032x}/otlp")[1].splitlines()
