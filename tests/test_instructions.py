@@ -1,4 +1,8 @@
-"""What a run costs, counted in bytecodes: the same count on any machine, however loaded."""
+"""What a run costs, counted in bytecodes and bytes: the same count on any machine, however loaded."""
+
+import gc
+import tracemalloc
+from uuid import uuid4
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -8,6 +12,7 @@ from opentelemetry import trace
 
 from benchmarks.instructions import excesses, executed_when_warm
 from benchmarks.workloads import Model, workloads
+from runspan import OpenTelemetryCallbackHandler, Settings, semconv
 
 MARGIN = 1.05
 
@@ -58,6 +63,39 @@ def test_current_span_costs_the_same_at_any_depth(tracing):
     for asked in (RunnableLambda(cost_of_current_span), ask):
         given = (lambda depth: {"depth": depth}) if asked is ask else int
         assert asked.invoke(given(400), tracing.config) == asked.invoke(given(4), tracing.config)
+
+
+def bytes_of_each(start):
+    """Return what each of 1,000 takes that are started and kept."""
+    kept = [start() for _ in range(100)]
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    kept += [start() for _ in range(1000)]
+    gc.collect()
+    return (tracemalloc.get_traced_memory()[0] - before) / 1000
+
+
+def test_an_open_run_takes_less_than_half_of_its_span(tracing):
+    """What an open run without content takes beside its span of the SDK is less than half of what that takes."""
+    handler = OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, settings=Settings(capture_content="none"))
+    tracer = tracing.provider.get_tracer("tests")
+
+    def start_run():
+        run_id = uuid4()
+        handler.on_chain_start({}, {}, run_id=run_id, name="open")
+        return run_id
+
+    def start_span():
+        run_id = uuid4()
+        attributes = {semconv.RUN_TYPE: "chain", semconv.SPAN_KIND: "CHAIN", semconv.RUN_ID: str(run_id)}
+        return run_id, tracer.start_span("open", attributes=attributes)
+
+    tracemalloc.start()
+    try:
+        assert bytes_of_each(start_run) < 1.5 * bytes_of_each(start_span)
+    finally:
+        tracemalloc.stop()
+        handler.shutdown()
 
 
 def test_excess_is_named():

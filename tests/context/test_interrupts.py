@@ -112,8 +112,8 @@ def interrupt_everywhere(call, packages, step, check):
     [
         ("invoke", (OURS,), 7),
         ("stream", (OURS,), 11),
-        ("model", (OURS,), 2),
-        ("model stream", (OURS,), 2),
+        ("model", (OURS,), 1),
+        ("model stream", (OURS,), 1),
         ("invoke", (OURS, LANGCHAINS), 23),
         ("model stream", (OURS, LANGCHAINS), 5),
     ],

@@ -73,9 +73,10 @@ class RunEnder:
     def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
         run = attempt(self._bridge.table.find, event.kwargs.get("run_id"), default=None)
+        is_taken = False
         try:
-            is_taken, recipients = attempt(self._take, run, event, default=(False, None))
-            try:
+            try:  # at once: the outer one does not protect the instruction that begins the inner
+                is_taken, recipients = attempt(self._take, run, event, default=(False, None))
                 # The span ends last: what an exporter prints comes after what handlers print.
                 if recipients is not None:
                     notify(recipients, event, run.record.transform_outputs if run is not None else None)

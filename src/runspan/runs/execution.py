@@ -201,6 +201,11 @@ class ExecutionSite:
     def _is_swallowing(self) -> bool:
         return self.style is Style.GENERATOR and self.module == _STREAMS
 
+    def watch(self, other: object) -> "weakref.ref[object] | None":
+        """Refer to something else whose end is reported as that of the manager is; None where there is no manager."""
+        # A method takes 64 bytes each time it is got from its object, so the one that is there is used again.
+        return None if self._manager is None else weakref.ref(other, self._manager.__callback__)
+
     def forget(self) -> None:
         """Drop the references, so that nothing is called back when the manager goes."""
         self._manager = None

@@ -4,7 +4,6 @@ import enum
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
-from weakref import ref
 
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode
 
@@ -18,6 +17,7 @@ from runspan.semconv import CORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from weakref import ref
 
     from runspan.runs.interfaces import SpanRouter
     from runspan.runs.invocation_state import AgentUsage
@@ -182,7 +182,7 @@ class Run:
 
     def watch(self, proxy: object) -> None:
         """Learn when nothing can lead to this run any more: its proxy and its callback manager are both gone."""
-        self._proxy = ref(proxy, self._on_gone)
+        self._proxy = self.site.watch(proxy)
 
     def claim(self, by: object) -> bool:
         """Claim to end the run: True for the first who does, and for that one however often it asks.
