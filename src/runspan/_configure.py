@@ -83,8 +83,8 @@ def configure(
             read, see ``BackendSpanProcessor``; None (default) writes all.
         spool: a folder where spans wait that can't be delivered, see ``OtlpSpanProcessor``, or a ``Spool``.
         durability: ``write-ahead`` puts all spans there before they are sent.
-        max_request_bytes: the largest request, in bytes; a span that alone is larger is made shorter.
-        started_markers: whether roots and calls of models are seen as soon as they begin.
+        max_request_bytes: the largest request, in bytes; a single larger span is shortened.
+        started_markers: whether roots and model calls can be seen as soon as they begin.
         exit_timeout: seconds that the end of the process may wait for the delivery, of all processors together.
         sigterm: whether what has ended is delivered before SIGTERM ends the process; False leaves signals alone.
 

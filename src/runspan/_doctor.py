@@ -17,14 +17,14 @@ _UNNAMED = "unknown_service"
 
 
 def doctor() -> str:
-    """Say what is set up in this process, and what keeps spans from arriving, each fault with its remedy.
+    """Say what is set up in this process and what keeps spans from arriving, each fault with its remedy.
 
     ``runspan doctor`` on the command line asks the endpoint; this one knows the application: its tracer providers,
     what ``configure`` has delivered, the settings in force and where they come from. Of runs that began too early it
-    knows those that a handler of ours heard of; nobody knows of those without one.
+    knows those that had a handler of ours; nothing knows of those without one.
 
     Returns:
-        A text of several lines: ``✓`` is good, ``✕`` a fault, ``•`` neither.
+        A text of several lines: ``✓`` is good, ``✕`` is a fault, ``•`` is neither.
 
     Example:
         >>> print(runspan.doctor())

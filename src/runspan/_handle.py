@@ -19,13 +19,13 @@ ConfiguredProcessor = DeliveringSpanProcessor | DirectSpanProcessor
 
 
 class Handle:
-    """What ``configure`` has set up, to flush it, shut it down and count its spans; never made by hand.
+    """What ``configure`` has set up, to flush, to shut down and to count spans; never made by hand.
 
-    As a context manager it shuts down at the end of the block. At the end of the process it does so by itself.
+    As a context manager it shuts down at the end of the block; when the process ends it does so by itself.
 
     Attributes:
         tracer_provider: the provider whose spans are delivered: the application's if it had set one, else a new one.
-        is_open: whether it delivers: False once ``shutdown`` was called; then ``configure`` may be called anew.
+        is_open: whether it delivers: False once ``shutdown`` was called; then ``configure`` may be called again.
 
     Example:
         >>> handle = configure(service_name="shop")
@@ -47,10 +47,10 @@ class Handle:
         """Send the spans that have ended so far.
 
         Args:
-            timeout: seconds, for all of it.
+            timeout: seconds in total.
 
         Returns:
-            Whether all of them were delivered, in time.
+            Whether all of them were delivered in time.
         """
         deadline = time.monotonic() + checked_seconds("timeout", timeout)
         flushed = [each.force_flush(_milliseconds_until(deadline)) for each in self._processors]

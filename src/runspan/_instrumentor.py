@@ -11,7 +11,7 @@ _INSTRUMENTED: Final = ("langchain-core >= 1.0",)
 
 
 class RunspanInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # the same
-    """Trace every LangChain and LangGraph run of the process, as OpenTelemetry's other instrumentors do for theirs.
+    """Trace every LangChain and LangGraph run of the process, in the manner of OpenTelemetry's other instrumentors.
 
     ``opentelemetry-instrument python app.py`` finds it by itself. ``instrument`` takes what ``runspan.instrument``
     does, ``uninstrument`` ends it.

@@ -25,19 +25,19 @@ _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 class invocation:  # noqa: N801  read as the statement that it is used in
     """Listen to the spans of a block of code, as a handler listens to those of an invocation.
 
-    Works with ``with`` and ``async with``; the latter waits at its end for async handlers. No span is made for the
+    Works with ``with`` and ``async with``; the latter waits for async handlers at its end. No span is made for the
     block. Spans of other libraries are heard if a tracer provider that takes span processors is set.
 
     Args:
-        callbacks: ordinary callback handlers; they hear the spans that mean a call of a model, a tool and so on.
+        callbacks: ordinary callback handlers; they hear the spans that mean a call of a model, of a tool and so on.
         span_processors: OpenTelemetry span processors; they hear every span.
-        attributes: what every span gets, over what it starts with.
+        attributes: what every span gets, overriding what it starts with.
         propagate: the names of those attributes that go into the baggage, to every service that is called within,
             model providers among them.
         tracer_provider: whose spans are meant; those of the global provider are heard in any case.
 
     Attributes:
-        handler: what ``with`` gives: a handler with the same listeners, to flush them or to pass to LangChain.
+        handler: what ``with`` returns: a handler with the same listeners, to flush them or to pass to LangChain.
 
     Raises:
         TypeError: if a listener is no callback handler or no span processor; it names the value.

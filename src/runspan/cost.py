@@ -8,17 +8,17 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 
 class ModelUsage(NamedTuple):
-    """What a call of a model used: tokens, and who served it.
+    """What a model call used: tokens, and who served it.
 
     Args:
         provider: by the convention's name, such as ``aws.bedrock``; None if it is unknown.
-        input_tokens: all that was given, with what came from a cache.
-        output_tokens: all that was answered, with thoughts.
+        input_tokens: all that was read, including what came from a cache.
+        output_tokens: all that was written, including thoughts.
         cache_read_input_tokens: those of the input that were read from a cache.
         cache_write_input_tokens: those of the input that were written to a cache.
         reasoning_output_tokens: those of the output that are thoughts.
-        audio_input_tokens: those of the input that are sound.
-        audio_output_tokens: those of the output that are.
+        audio_input_tokens: those of the input that are audio.
+        audio_output_tokens: those of the output that are audio.
 
     Example:
         ``Settings(cost=lambda model, usage: usage.input_tokens * 1e-6 + usage.output_tokens * 4e-6)``
@@ -35,12 +35,12 @@ class ModelUsage(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a call of a model costs.
+    """What a model call costs.
 
     Args:
         amount: of money, not negative.
         currency: by ISO 4217.
-        source: who knows it.
+        source: where it is from.
 
     Example:
         ``Settings(cost=lambda model, usage: Cost(usage.output_tokens * 4e-6, "EUR", "contract"))``

@@ -21,7 +21,7 @@ _innermost: Final[ContextVar[object]] = ContextVar("runspan_extract", default=No
 
 
 def inject(carrier: _Carrier) -> _Carrier:
-    """Put what is current into the headers of a request or a message, so that who receives it goes on with the trace.
+    """Put what is current into the headers of a request or a message, so that its receiver can continue the trace.
 
     The headers are ``traceparent``, and ``tracestate`` and ``baggage`` if there is any: those of HTTP, and the keys
     that MCP has in ``_meta``. Instrumented HTTP clients do it by themselves.
@@ -46,13 +46,13 @@ def inject(carrier: _Carrier) -> _Carrier:
 
 @contextmanager
 def extract(carrier: Mapping[str, Any] | None) -> Iterator[None]:
-    """Go on, within a block, with the trace that a request or a message came with.
+    """Continue, within a block, the trace that a request or a message came with.
 
     What starts in the block is below the span that ``inject`` found. Without usable headers, nothing changes.
     Instrumented HTTP servers do it by themselves.
 
     Args:
-        carrier: headers by their names in any case; their values are texts, bytes or lists of these. None is empty.
+        carrier: headers, their names in any case, their values texts, bytes or lists of these. None is no headers.
 
     Returns:
         A context manager.

@@ -21,15 +21,15 @@ _CARD: Final = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w|\.\d)", re.ASCII
 def redact_secrets(text: str, attribute: str = "") -> str:  # noqa: ARG001  what redactors are given
     """Return a text with ``****`` in place of keys, tokens, passwords, cards, e-mail addresses and telephone numbers.
 
-    Known by their looks: names, addresses of houses and the like are not. The Collector of this project masks keys,
-    tokens and passwords by the same list.
+    They are recognised by their form; names, street addresses and the like are not. The Collector of this project masks
+    keys, tokens and passwords by the same list.
 
     Args:
         text: any text.
-        attribute: the name of the attribute that it is for; the same is masked in all.
+        attribute: the name of the attribute it is for; the same is masked in all.
 
     Returns:
-        The text, as it is if there is none of these in it.
+        The text, unchanged if there is nothing to mask in it.
 
     Example:
         ``Settings(redact=runspan.redact_secrets)``

@@ -72,7 +72,7 @@ class _OfEnvironment(BaseModel):
 class Settings(_OfEnvironment):
     """The options of a handler, each from its argument, else from its environment variable, else the default.
 
-    The variables are named as the options, in capitals after ``RUNSPAN_``. One that is empty is as good as unset.
+    The variables are named after the options, in capitals with ``RUNSPAN_`` before them. An empty one counts as unset.
 
     Args:
         capture_content: where content goes, that is messages, tool arguments and results, queries, documents, tags and
@@ -80,45 +80,45 @@ class Settings(_OfEnvironment):
             (``none``). Where ``RUNSPAN_CAPTURE_CONTENT`` is unset,
             ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` counts. In addition that variable forbids content,
             whatever the argument is: ``NO_CONTENT`` everywhere, ``EVENT_ONLY`` on spans.
-        capture_chains: of which chains, graphs and the like content includes what goes in and comes out: ``root`` are
-            what is at the top, agents and prompts; ``all``, or True, adds nodes, chains and parsers, of which each node
+        capture_chains: for which chains, graphs and the like content includes what goes in and comes out: ``root`` is
+            what is at the top, agents and prompts; ``all``, or True, adds nodes, chains and parsers, where each node
             repeats the state of its graph; ``none``, or False. Agents and graphs have messages, and the last one as
             output, where their state has messages; all others ``input.value`` and ``output.value``, a text as it is and
             all else as JSON.
-        max_attribute_bytes: the most that the content of one attribute takes; what is longer is cut, with a note of how
-            much that was. Its default is what Jaeger with Badger holds. OpenTelemetry's variable for the length of
+        max_attribute_bytes: the most that the content of one attribute may take; what is longer is cut, with a note of
+            how much that was. Its default is what Jaeger with Badger holds. OpenTelemetry's variable for the length of
             attributes lowers it; a limit that a provider was given in code does not, so it has to be given here, too.
-        max_span_bytes: the most that the content of one span takes.
-        max_trace_bytes: the most that the content of an invocation takes, all its spans together.
+        max_span_bytes: the most that the content of one span may take.
+        max_trace_bytes: the most that the content of an invocation may take, all its spans together.
         redact: is called with each text of content, of tags and of metadata that would be recorded, and the name of the
             attribute that it is for (``exception.message`` for texts of errors); returns what is recorded instead. It
             gets what is kept of a long text and a margin. If it raises, or returns no text, ``[withheld]`` is recorded.
-            ``runspan.redact_secrets`` is ready-made; in the variable it is ``secrets``. Of several handlers of one run
-            all redact.
+            ``runspan.redact_secrets`` is ready-made; in the variable it is ``secrets``. If a run has several handlers,
+            all of them redact.
         content_form: the form in which spans have messages, tool arguments, documents and the like: ``json``, which
             backends read today, or ``structured`` values, which the conventions prefer. Events always have the latter.
         detail: which runs have spans: ``minimal`` are models, tools, retrievers, agents, graphs and what is at the top;
             ``normal`` is what LangChain and LangGraph show; ``all`` are also those that they hide. The children of a
             run without a span move up.
         metadata_keys: the keys of metadata that go onto each span, as ``langchain.metadata.*``; in the variable as
-            JSON, ``["user_id"]``. At most 32, since OpenTelemetry drops what a span was given first beyond 128.
+            JSON, ``["user_id"]``. At most 32, since beyond 128 attributes OpenTelemetry drops the first.
         semconv: which names of the GenAI conventions are written: the ``latest``, or ``latest_and_legacy``, with those
             that older backends read: ``gen_ai.system``, and the metrics ``gen_ai.client.token.usage`` and
             ``gen_ai.client.operation.duration``.
         returned_tool_errors: how a tool is recorded that returned an error message instead of raising:
             ``error_status`` sets the status of its span to error, and ``error.type``; ``error_type_only`` sets
             ``error.type`` alone. The spans above it stay as they are.
-        history: which messages the span of a chat model has: ``full`` are all that it reads; ``new`` are those that no
+        history: which messages the span of a chat model has: ``full`` means all that it reads; ``new`` those that no
             model of the trace had before, with ``runspan.history.span_id`` and ``runspan.history.messages``, which say
-            what has the others. Callback handlers and ``replay`` get whole messages either way.
-        blob_store: the folder that images, audio, video and files in content are uploaded to, as a URL of fsspec such
+            where the others are. Callback handlers and ``replay`` get whole messages either way.
+        blob_store: the folder that images, audio, video and files in content are uploaded to, as an fsspec URL such
             as ``s3://bucket/media``; spans refer to them by their URI there. With None they have media type, size and
             digest alone. Needs the extra ``blobs`` and the package that fsspec has for the storage.
         trace_url: where a backend shows a trace, with ``{trace_id}`` in place of the id:
-            ``http://localhost:16686/trace/{trace_id}`` for Jaeger. ``handler.trace_url_for`` makes links of it; the
-            console prints them where the variable is set.
-        cost: what calls of models cost: a function of a model's name and a ``ModelUsage``, which returns a ``Cost``, an
-            amount in US dollars, or None where it is unknown; or ``genai-prices``, the list prices of that package
+            ``http://localhost:16686/trace/{trace_id}`` for Jaeger. ``handler.trace_url_for`` makes links from it; the
+            console prints them if the variable is set.
+        cost: what model calls cost: a function of a model's name and a ``ModelUsage``, which returns a ``Cost``, an
+            amount in US dollars, or None if it is unknown; or ``genai-prices``, the list prices of that package
             (the extra ``prices``). With None nothing is recorded.
 
     Raises:

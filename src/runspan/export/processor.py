@@ -76,9 +76,9 @@ class DeliveringSpanProcessor(SpanProcessor):
 class OtlpSpanProcessor(DeliveringSpanProcessor):
     """Send ended spans to an OTLP endpoint, in the background; for any tracer provider, or a handler's own.
 
-    Each has a thread while spans wait, and makes a connection when there is something to send, so there may be one for
-    each of a thousand tenants, and none waits for another's receiver. Make one per tenant rather than one per call: a
-    batch takes the spans of many calls, and a receiver that fails is logged once for each processor.
+    Each has a thread while spans wait, and makes a connection when there is something to send, so a thousand tenants
+    may have one each, and none waits for another's receiver. Make one per tenant rather than one per call: a batch
+    takes the spans of many calls, and a receiver that fails is logged once for each processor.
     All standard ``OTEL_EXPORTER_OTLP_*`` and ``OTEL_BSP_*`` variables count; arguments win.
 
     What can't be delivered now is sent again, as the receiver and OTLP ask. Meanwhile as many spans wait as the queue
@@ -88,13 +88,13 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         endpoint: base URL of the collector or backend, such as ``http://localhost:4318``.
         protocol: ``http/protobuf`` (default) or ``grpc``.
         headers: sent with every request, such as the key of a tenant.
-        spool: a folder where spans wait that can't be delivered, or a ``Spool``. It holds prompts in clear. Several
-            processes may share one; tenants must not.
+        spool: a folder where spans wait that can't be delivered, or a ``Spool``. It holds prompts in clear text.
+            Several processes may share one; tenants must not.
         durability: ``write-ahead`` puts all spans there before they are sent, so that little is lost by a ``kill -9``.
-        max_request_bytes: the largest request, 16,384 or more; a span that alone is larger is made shorter.
-        started_markers: whether roots and calls of models get a span of no length when they begin, so that those that
-            hang, or are killed, are seen.
-        shutdown_timeout_seconds: what ``shutdown`` may take if it is given no other time.
+        max_request_bytes: the largest request in bytes, at least 16,384; a single larger span is shortened.
+        started_markers: whether roots and model calls get a span of no length when they begin, so that those that
+            hang or are killed can be seen.
+        shutdown_timeout_seconds: how long ``shutdown`` may take if it is given no other time.
 
     Raises:
         ValueError: if an argument or an environment variable has a value that can't be used.

@@ -37,17 +37,17 @@ def interrupted_at(checkpoint_id: str) -> SpanContext | None:
 
 
 def link_resumes(checkpointer: _T) -> _T:
-    """Have a checkpointer keep which span saved a checkpoint, so that who resumes there in another process links to it.
+    """Have a checkpointer keep which span saved a checkpoint, so that a run resumed in another process links to it.
 
     Each checkpoint's metadata gets ``traceparent``, the span of the graph that saved it, in the form of W3C Trace
-    Context. In one process runs that resume are linked without it.
+    Context. Within one process, runs that resume are linked without it.
 
     The object keeps its class. It gets attributes ``put``, ``get_tuple``, their async forms and ``with_allowlist``,
-    which call the methods of its class and do this besides. They are pickled and deeply copied with it; a
-    ``copy.copy`` has those of the original, so link it anew.
+    which call the methods of its class and do this as well. They are pickled and deeply copied with it; a
+    ``copy.copy`` has those of the original, so link it again.
 
     Args:
-        checkpointer: any saver of LangGraph's.
+        checkpointer: any LangGraph checkpoint saver.
 
     Returns:
         The same object.

@@ -42,13 +42,13 @@ def trace_embeddings(
     """Make every call of an embeddings model a span, below whatever is current.
 
     Args:
-        embeddings: any embeddings of LangChain's.
+        embeddings: any LangChain embeddings.
         tracer_provider: where spans start; the global provider if None.
         meter_provider: where metrics are recorded; the global provider if None.
         settings: whether texts of errors are recorded; from the environment if None.
 
     Returns:
-        Embeddings that do what the given ones do, and have their attributes. The texts are not recorded.
+        Embeddings that do what the given ones do and have their attributes. The texts are not recorded.
 
     Raises:
         TypeError: if an argument is of another kind; it names the value.

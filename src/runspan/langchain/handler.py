@@ -44,22 +44,22 @@ _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 
 
 class OpenTelemetryCallbackHandler(BaseCallbackHandler):
-    """Make every LangChain run a span, and the current span right inside of it.
+    """Make every LangChain run a span, and make that the current span inside the run.
 
     One instance serves any number of concurrent invocations, in any thread and event loop. Give it to an invocation,
-    to a constructor, or to both; several handlers of one run make one span. No exception of it reaches the
-    application, but what a sync handler among ``callbacks`` raises that has ``raise_error``.
+    to a constructor, or to both; several handlers of one run make one span. None of its exceptions reaches the
+    application, except what a sync handler among ``callbacks`` with ``raise_error`` raises.
 
-    When a graph runs, LangGraph's ``GraphCallbackHandler`` becomes a base of this class, as LangGraph notifies nobody
-    else of interrupts. Who derives a class from both names this one first.
+    When a graph runs, LangGraph's ``GraphCallbackHandler`` becomes a base of this class, as LangGraph notifies nothing
+    else of interrupts. A class derived from both has to name this one first.
 
     Args:
         callbacks: ordinary callback handlers, to hear the runs of the invocations that this handler is given to, and
             the calls of models and tools that other libraries trace in them.
         span_processors: OpenTelemetry span processors, to hear every span of those invocations, whoever makes it.
-        attributes: what each of those spans gets, over what it starts with: names, and values that spans take.
+        attributes: what each of those spans gets, overriding what it starts with: names, and values that spans take.
         propagate: the names of those attributes that go into the baggage, and so to every service that is called
-            within; model providers get them, too, if the HTTP client is instrumented.
+            within the invocation; model providers get them, too, if the HTTP client is instrumented.
         tracer_provider: where spans start; the global provider if None. While there is none that takes span
             processors, a handler with listeners uses one of runspan's own.
         meter_provider: where the metrics of the runs go; the global provider if None.
@@ -119,7 +119,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     @property
     def open_runs(self) -> int:
-        """How many runs of this handler have begun and not ended."""
+        """How many runs of this handler have begun but not ended."""
         return self._bridge.open_runs()
 
     @property
@@ -140,7 +140,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         return self.settings.describe()
 
     def trace_id_for(self, run_id: UUID | str) -> str | None:
-        """Return the trace id (32 hex digits) of a run that is open or started not long ago, else None.
+        """Return the trace id (32 hex digits) of a run that is open or started recently, else None.
 
         The last few thousand runs of the process are remembered.
 
@@ -157,7 +157,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def traceparent_for(self, run_id: UUID | str) -> str | None:
         """Return the W3C ``traceparent`` of the span of a run, None where ``trace_id_for`` returns None.
 
-        It can be kept with the answer, for ``runspan.record_evaluation`` in any process, at any time.
+        Keep it with the answer, for ``runspan.record_evaluation`` in any process, at any time.
 
         Args:
             run_id: as for ``trace_id_for``.
@@ -183,7 +183,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         return trace_link(self.settings.trace_url, trace_id) if trace_id is not None else None
 
     def force_flush(self, timeout: float = 10.0) -> bool:
-        """End the runs that can't be executing any more, then have the provider deliver what has ended.
+        """End the runs that can no longer be executing, then have the provider deliver what has ended.
 
         The span processors of this handler deliver what they have, too, and media go to ``Settings.blob_store``.
 

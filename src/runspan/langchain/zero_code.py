@@ -66,9 +66,9 @@ def instrument(
 ) -> OpenTelemetryCallbackHandler:
     """Trace every LangChain and LangGraph run of this process that starts from now on, without passing a handler.
 
-    It is what ``opentelemetry-instrument`` does. Nothing is patched: LangChain adds the handler to each run. A run
-    that is given another handler of runspan's has one span all the same. Content is recorded only if
-    ``capture_content`` is given, here or by its variable; by default the handlers that runs are given decide alone.
+    This is what ``opentelemetry-instrument`` does. Nothing is patched: LangChain adds the handler to each run. A run
+    that is given another runspan handler still has one span. Content is recorded only if ``capture_content`` is given,
+    here or by its variable; by default only the handlers that runs are given decide.
 
     Args:
         tracer_provider: where spans start; the global provider, whichever it is by then, if None.
@@ -77,7 +77,7 @@ def instrument(
         settings: what to record; from the environment if None.
 
     Returns:
-        The handler that LangChain adds, the first one if this is called again.
+        The handler that LangChain adds; the first one if this is called again.
 
     Raises:
         TypeError: if an argument is of another kind.
@@ -107,7 +107,7 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Have LangChain add the handler of ``instrument`` to no further run; what has begun is traced to its end.
+    """Stop adding the handler of ``instrument`` to runs; what has begun is traced to its end.
 
     Example:
         >>> runspan.uninstrument()

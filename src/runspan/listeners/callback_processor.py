@@ -17,9 +17,9 @@ from runspan.runs.scope import Scope
 class CallbackSpanProcessor(SpanProcessor):
     """Turn spans back into callback events for ordinary LangChain handlers.
 
-    For the runs of LangChain the handlers get the live objects, in the order and by the rules of LangChain; for spans
-    of others that follow the GenAI conventions, OpenInference or OpenLLMetry, what their attributes say. Spans that
-    mean nothing to a callback handler, such as HTTP requests, give no events.
+    For LangChain runs the handlers get the live objects, in the order and by the rules of LangChain; for spans of
+    other libraries that follow the GenAI conventions, OpenInference or OpenLLMetry, what the attributes say. Spans
+    that mean nothing to a callback handler, such as HTTP requests, cause no events.
 
     Args:
         callbacks: the handlers, sync or async.

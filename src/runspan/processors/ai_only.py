@@ -21,22 +21,22 @@ _REMEMBERED_SPANS: Final = 10_000
 
 
 class AiOnlySpanProcessor(DelegatingSpanProcessor):
-    """Pass on only the spans of AI work, each below its nearest ancestor that is passed on too.
+    """Pass on only the spans of AI work, each below its nearest ancestor that is also passed on.
 
-    It is decided when a span starts. Attributes that are set later come too late, by hand inside a ``with`` or by
-    OpenLLMetry's instrumentation of LangChain, whose spans an ``is_ai_work`` can know by their scope.
+    That is decided when a span starts. Attributes set later come too late, whether by hand inside a ``with`` or by
+    OpenLLMetry's instrumentation of LangChain, whose spans an ``is_ai_work`` can recognise by their scope.
 
     Below a web server's span, which is dropped with the caller that it names, a kept span becomes a root; any other
-    parent that this processor never heard of stays. Links stay, also those to dropped spans.
+    parent that this processor never heard of stays. Links stay, even those to dropped spans.
 
     The parent of a span can't be changed before it ends: the inner processor's ``on_start`` gets the span as it is,
     with the nearest kept ancestor as the current span of the context, and its ``on_end`` gets the span below that one.
 
     Args:
         processor: hears the spans that are kept.
-        is_ai_work: says of a span that starts whether it is kept. By default it is if its instrumentation scope is
+        is_ai_work: whether a span that starts is kept. By default it is kept if its instrumentation scope is
             runspan's, the Anthropic SDK's or one of OpenInference's, or if an attribute begins with ``gen_ai.``,
-            ``langchain.``, ``llm.``, ``openinference.`` or ``traceloop.``. A span about which it fails is kept.
+            ``langchain.``, ``llm.``, ``openinference.`` or ``traceloop.``. A span for which it fails is kept.
 
     Raises:
         TypeError: if an argument is of another type; it names the argument and the value.

@@ -44,9 +44,9 @@ def checked_backend(value: str) -> str:
 class BackendSpanProcessor(DelegatingSpanProcessor):
     """Pass spans on with the names that one backend reads, so that each count is there once.
 
-    Tokens written to a cache have two names on spans, since backends differ in which they read. Langfuse adds up what
-    it does not know: these twice, and those of text, images, audio and video beside the sum that they are part of. It
-    also reads release and cost by names of its own.
+    Tokens written to a cache have two names on spans, since backends differ in which one they read. Langfuse adds up
+    what it does not know: these tokens twice, and those of text, images, audio and video on top of the sum that they
+    are part of. It also reads release and cost by names of its own.
 
     Args:
         processor: hears the spans; what its ``on_end`` gets may be a copy.

@@ -21,7 +21,7 @@ _FULL: Final = 0.75
 
 
 class KeepingSpanProcessor(DelegatingSpanProcessor):
-    """Pass on whole traces that have an error, that are slow, and a share of the others.
+    """Pass on whole traces that have an error or are slow, and a share of the others.
 
     The spans of a trace wait in memory until one of them decides that it is kept; from then on they are passed on at
     once. When no span of the trace is open in this process, and none has decided so, they are left out. Where more
@@ -33,11 +33,11 @@ class KeepingSpanProcessor(DelegatingSpanProcessor):
 
     Args:
         processor: hears the spans of the traces that are kept.
-        errors: whether a trace is kept in which a span ended with the status ERROR, also if the whole went well.
-        slower_than: seconds after the first start of a span from which on a trace is kept; None keeps none for that.
-        share: how many of all traces are kept in any case, from 0 to 1. Trace ids decide, as with OpenTelemetry's
+        errors: whether a trace is kept in which a span ended with the status ERROR, even if all went well in the end.
+        slower_than: how many seconds after its first start a trace is kept; None keeps none for being slow.
+        share: the share of all traces that is kept in any case, from 0 to 1. Trace ids decide, as with OpenTelemetry's
             ``TraceIdRatioBased``, so that services with the same share keep the same traces.
-        max_bytes: about how much memory spans may take while they wait.
+        max_bytes: roughly how much memory spans may take while they wait.
 
     Raises:
         TypeError: if an argument is of another type; it names the argument and the value.

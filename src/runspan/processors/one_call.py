@@ -29,19 +29,19 @@ _MODELS: Final = (Kind.CHAT, Kind.COMPLETION)
 
 
 class OneCallSpanProcessor(DelegatingSpanProcessor):
-    """Pass spans on so that one span alone has the usage of each call of a model.
+    """Pass spans on so that only one span has the usage of each model call.
 
-    Anthropic's SDK, and instrumentations of others, make a span for each call, below that of LangChain's model. It
+    Anthropic's SDK and other libraries' instrumentations make a span for each call, below that of LangChain's model. It
     says the same, so sums over a trace would count the call twice. It is passed on as a copy without ``gen_ai.*``,
     ``llm.*`` and OpenInference's kind and content; its time, status, HTTP and provider's own attributes stay. What it
-    alone knows of the answer (usage, response id, finish reason, service tier) the model's span gets.
+    alone knows of the answer (usage, response id, finish reason, service tier) goes to the model's span.
 
     Where that one has ended before, without usage, as when a stream is left early, the inner span stays whole if it
     has usage: then it is the one that counts.
 
-    A call within a tool or a chain is one of its own, and so is one that the handler traces by another provider.
-    ``opentelemetry-util-genai`` has its own way not to make the inner span at all, which takes an object of that
-    package in the context; it is not used.
+    A call within a tool or a chain is separate, and so is one that the handler traces with another provider.
+    ``opentelemetry-util-genai`` has its own way of not making the inner span at all, which takes an object of that
+    package in the context; it is not used here.
 
     Args:
         processor: hears the spans; what its ``on_end`` gets may be a copy.

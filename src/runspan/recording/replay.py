@@ -18,7 +18,7 @@ _Key = tuple[int, int]
 
 
 def replay(recording: str | os.PathLike[str] | Iterable[object], *, callbacks: Iterable[BaseCallbackHandler]) -> None:
-    """Drive callback handlers from a recording, in the original order of time.
+    """Drive callback handlers from a recording, in the original order.
 
     Args:
         recording: a file of OTLP, in JSON lines (as the Collector's file exporter writes them) or protobuf; or spans

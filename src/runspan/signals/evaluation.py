@@ -55,7 +55,7 @@ def record_evaluation(
     tracer_provider: TracerProvider | None = None,
     logger_provider: object | None = None,
 ) -> None:
-    """Record how somebody judges what a span did: the event ``gen_ai.evaluation.result`` below that span.
+    """Record how someone judges what a span did: the event ``gen_ai.evaluation.result`` below that span.
 
     The event is a log record in the trace context of the span, in this process or another one, at any time. With
     ``as_span`` there is a span, too, for backends that take no logs: below the judged one, with a link to it. Within
