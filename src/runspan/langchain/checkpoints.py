@@ -6,21 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from opentelemetry import context as otel
-from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from runspan._guard import attempt
 from runspan.arguments import shown
 from runspan.runs.current_span import open_runs_in
+from runspan.runs.traceparent import format_traceparent, read_traceparent
 
 _T = TypeVar("_T")
 
 _REMEMBERED: Final = 4096
 _TRACEPARENT: Final = "traceparent"
 _interrupted: Final[OrderedDict[str, SpanContext]] = OrderedDict()
-_propagator: Final = TraceContextTextMapPropagator()
 
 
 def note_interrupted(checkpoint_id: str, span: SpanContext) -> None:
@@ -116,11 +113,9 @@ _LINKING: Final[Mapping[str, Callable[..., Any]]] = {
 
 def _with_span(metadata: Any) -> Any:
     span = attempt(_span_of_graph, default=None)
-    if span is None:
+    if span is None or not span.is_valid:
         return metadata
-    carrier: dict[str, str] = {}
-    _propagator.inject(carrier, trace.set_span_in_context(trace.NonRecordingSpan(span), Context()))
-    return {**metadata, **{key: value for key, value in carrier.items() if key == _TRACEPARENT}}
+    return {**metadata, _TRACEPARENT: format_traceparent(span)}
 
 
 def _span_of_graph() -> SpanContext | None:
@@ -135,5 +130,6 @@ def _span_of_graph() -> SpanContext | None:
 def _note(found: Any) -> None:
     traceparent = found.metadata.get(_TRACEPARENT) if found is not None else None
     if isinstance(traceparent, str) and found.checkpoint["id"] not in _interrupted:
-        context = _propagator.extract({_TRACEPARENT: traceparent}, Context())
-        note_interrupted(found.checkpoint["id"], trace.get_current_span(context).get_span_context())
+        span = read_traceparent(traceparent)
+        if span is not None:
+            note_interrupted(found.checkpoint["id"], span)
