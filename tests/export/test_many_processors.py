@@ -16,7 +16,7 @@ from runspan.export.otlp.result import Success
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.spool import Spool
 from runspan.export.stats import by_destination
-from tests.export.memory import FAILS, Memory, end_spans
+from tests.export.memory import FAILS, Memory, end_spans, given
 from tests.otlp_receivers import HttpReceiver
 from tests.programs import run_python
 from tests.waiting import collect_until, wait_until
@@ -319,7 +319,7 @@ def test_a_processor_without_spans_is_garbage():
     """Nothing keeps a processor that never had a span."""
     client = Memory()
     kept = weakref.ref(client)
-    processor = DeliveringSpanProcessor(Delivery(client, "memory"))
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory"))
     del processor, client
     collect_until(lambda: kept() is None)
 
@@ -328,7 +328,7 @@ def test_a_processor_that_was_thrown_away_delivers_and_is_garbage():
     """A processor that nobody refers to any more delivers when the schedule is due, and nothing is left of it."""
     client = Memory()
     kept, batches = weakref.ref(client), client.batches
-    processor = DeliveringSpanProcessor(Delivery(client, "memory", schedule_delay_seconds=0.1))
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory", schedule_delay_seconds=0.1))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a", "b")
@@ -343,7 +343,7 @@ def test_a_processor_that_was_thrown_away_is_given_up_where_delivery_fails(monke
     client = Memory()
     client.answer = FAILS
     kept, batches = weakref.ref(client), client.batches
-    processor = DeliveringSpanProcessor(Delivery(client, "given up", schedule_delay_seconds=0.05))
+    processor = DeliveringSpanProcessor(Delivery(given(client), "given up", schedule_delay_seconds=0.05))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a")
@@ -358,7 +358,7 @@ def test_a_processor_that_was_flushed_is_garbage_before_its_schedule():
     """Nothing waits for the schedule of a processor whose queue is empty."""
     client = Memory()
     kept, batches = weakref.ref(client), client.batches
-    processor = DeliveringSpanProcessor(Delivery(client, "memory", schedule_delay_seconds=60))
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory", schedule_delay_seconds=60))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     end_spans(provider.get_tracer("test"), "a")

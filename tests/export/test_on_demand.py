@@ -1,35 +1,12 @@
-import threading
+"""Clients are made when there is something to send."""
 
 import pytest
 
-from runspan.export.encoding.requests import Request
-from runspan.export.otlp import client as module
-from runspan.export.otlp.client import OnDemandClient
-from runspan.export.otlp.result import Retryable, Success
+from runspan.export.stats import Stats
+from tests.export.memory import Memory, end_spans
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 from tests.programs import run_python
-
-REQUEST = Request(b"", 0)
-CLOSED = Retryable("closed")
-
-
-class Fake:
-    """Counts what it is asked for; ``gate`` holds it back."""
-
-    def __init__(self):
-        self.sent = self.closes = 0
-        self.gate, self.called = threading.Event(), threading.Event()
-        self.gate.set()
-
-    def send(self, request):
-        assert request is REQUEST
-        self.called.set()
-        self.gate.wait(30)
-        self.sent += 1
-        return Success()
-
-    def close(self):
-        self.closes += 1
+from tests.waiting import wait_until
 
 
 class Made:
@@ -39,76 +16,59 @@ class Made:
         self.clients = []
 
     def __call__(self):
-        self.clients.append(Fake())
+        self.clients.append(Memory())
         return self.clients[-1]
 
-    @property
-    def sent(self):
-        return [client.sent for client in self.clients]
 
-    @property
-    def closes(self):
-        return [client.closes for client in self.clients]
-
-
-@pytest.fixture
-def made(monkeypatch):
-    """Have a function take the place of a target."""
-    monkeypatch.setattr(module, "make_client", lambda make: make())
-    return Made()
-
-
-def test_a_client_is_built_when_it_is_needed_and_once(made):
-    """Nothing is built before the first request, and all requests share what it built."""
-    client = OnDemandClient(made)
+def test_a_client_is_made_when_it_is_needed_and_once(delivery):
+    """Nothing is made before the first request, and all requests share what it made."""
+    made = Made()
+    processor, tracer = delivery(make_client=made)
+    assert processor.force_flush(5_000) is True
     assert made.clients == []
-    assert [client.send(REQUEST), client.send(REQUEST)] == [Success()] * 2
-    assert made.sent == [2]
+    for name in ("a", "b"):
+        end_spans(tracer, name)
+        assert processor.force_flush(5_000) is True
+    assert [client.batches for client in made.clients] == [[["a"], ["b"]]]
 
 
-def test_a_client_can_be_built_before(made):
-    """What was built ahead is what the first request uses."""
-    client = OnDemandClient(made)
-    client.build()
-    client.send(REQUEST)
-    assert made.sent == [1]
+def test_a_client_can_be_made_before(delivery):
+    """What a check has made is what the first request uses."""
+    made = Made()
+    processor, tracer = delivery(make_client=made)
+    processor._delivery.check()
+    end_spans(tracer, "a")
+    assert processor.force_flush(5_000) is True
+    assert [client.batches for client in made.clients] == [[["a"]]]
 
 
-def test_a_client_that_is_closed_builds_none(made):
-    """After close nothing is sent and nothing new stays open; a second close does nothing."""
-    used, unused = OnDemandClient(made), OnDemandClient(made)
-    used.send(REQUEST)
-    for client in (used, unused, used):
-        client.close()
-    assert [used.send(REQUEST), unused.send(REQUEST)] == [CLOSED] * 2
-    assert (made.sent, made.closes) == ([1], [1])
+def test_after_shutdown_no_client_is_made(delivery, quiet):
+    """After shutdown nothing is sent and nothing new stays open; a second shutdown does nothing."""
+    used, unused = Made(), Made()
+    (first, tracer), (second, late) = delivery(make_client=used), delivery(make_client=unused)
+    end_spans(tracer, "a")
+    for processor in (first, second, first):
+        processor.shutdown(5)
+    end_spans(tracer, "late")
+    end_spans(late, "late")
+    assert ([client.names for client in used.clients], unused.clients) == ([["a"]], [])
+    assert [client.closes for client in used.clients] == [1]
 
 
-def test_close_reaches_a_client_in_use(made):
-    """A client that sends at this moment is asked to close, once."""
-    client = OnDemandClient(made)
-    client.build()
-    made.clients[0].gate.clear()
-    sending = threading.Thread(target=client.send, args=(REQUEST,))
-    sending.start()
-    assert made.clients[0].called.wait(30)
-    client.close()
-    assert made.closes == [1]
-    made.clients[0].gate.set()
-    sending.join()
-    assert made.closes == [1]
-
-
-def test_a_client_that_is_closed_while_it_is_built_is_closed(made):
-    """Close may come in the middle of building; what was built is closed and sends nothing."""
+def test_a_client_that_is_made_when_the_time_is_over_is_closed(delivery, quiet):
+    """The time may be over in the middle of making it; what was made is closed and sends nothing."""
+    made = Made()
 
     def make():
-        client.close()
+        processor.shutdown(0)
         return made()
 
-    client = OnDemandClient(make)
-    assert client.send(REQUEST) == CLOSED
-    assert (made.sent, made.closes) == ([0], [1])
+    processor, tracer = delivery(make_client=make)
+    end_spans(tracer, "a")
+    assert processor.force_flush(5_000) is False
+    wait_until(lambda: [client.closes for client in made.clients] == [1])
+    assert made.clients[0].batches == []
+    assert processor.stats() == Stats(taken=1, dropped={"given_up": 1})
 
 
 @pytest.mark.parametrize(
@@ -119,44 +79,54 @@ def test_a_client_that_is_closed_while_it_is_built_is_closed(made):
         (LookupError("of a provider"), "its client could not be built; the log of 'runspan' names why"),
     ],
 )
-def test_what_cannot_be_built_may_be_sent_later(made, error, reason):
-    """What the environment names may be there at the next try; only build, asked for by name, raises."""
-    errors = [error, error]
+def test_what_cannot_be_made_may_be_sent_later(delivery, caplog, error, reason):
+    """What the environment names may be there at the next try; only a check, asked for by name, raises."""
+    made, errors = Made(), [error, error]
 
     def make():
         if errors:
             raise errors.pop()
         return made()
 
-    client = OnDemandClient(make)
+    processor, tracer = delivery(make_client=make)
     with pytest.raises(type(error)):
-        client.build()
-    assert [client.send(REQUEST), client.send(REQUEST)] == [Retryable(reason), Success()]
+        processor._delivery.check()
+    end_spans(tracer, "a")
+    assert processor.force_flush(200) is False
+    assert f": {reason}. Is a collector" in caplog.text
+    assert processor.force_flush(5_000) is True
+    assert [client.names for client in made.clients] == [["a"]]
 
 
 @pytest.mark.parametrize(("receiver_class", "protocol"), [(HttpReceiver, "http/protobuf"), (GrpcReceiver, "grpc")])
 def test_a_forked_child_has_a_connection_of_its_own(receiver_class, protocol):
-    """What parent and child send over one client arrives, in turns and after the child is gone."""
+    """What parent and child send with one processor arrives, in turns and after the child is gone."""
     with receiver_class() as receiver:
         ended = run_python(
             f"""
             import os, warnings
-            from runspan.export.otlp.client import OnDemandClient
-            from runspan.export.otlp.target import resolve_target
-            from tests.export.clients import request_of
+            from opentelemetry.sdk.trace import TracerProvider
+            from runspan import OtlpSpanProcessor
+
+            def send(name):
+                tracer.start_span(name).end()
+                return processor.force_flush(10_000)
 
             warnings.simplefilter("ignore", DeprecationWarning)  # Python's, of forks while threads run
-            client = OnDemandClient(resolve_target(endpoint="{receiver.endpoint}", protocol="{protocol}"))
-            answers = [str(client.send(request_of("parent")))]
+            processor = OtlpSpanProcessor("{receiver.endpoint}", protocol="{protocol}")
+            provider = TracerProvider(shutdown_on_exit=False)
+            provider.add_span_processor(processor)
+            tracer = provider.get_tracer("test")
+            answers = [send("parent")]
             child = os.fork()
             if not child:
-                client.send(request_of("child"))
-                client.close()
+                send("child")
+                processor.shutdown()
                 os._exit(0)
             os.waitpid(child, 0)
-            answers.append(str(client.send(request_of("parent again"))))
+            answers.append(send("parent again"))
             emit(answers)
             """
         )
-        assert ended.emitted == [["Success(rejected=0, reason='')"] * 2]
+        assert ended.emitted == [[True, True]]
         assert [span["name"] for span in receiver.received()] == ["parent", "child", "parent again"]

@@ -209,12 +209,12 @@ def test_forks_while_clients_are_built_hang_nobody():
     ended = run(
         """
 import threading
-from runspan.export.otlp.client import OnDemandClient
+from runspan.export.otlp.client import make_client
 from runspan.export.otlp.target import OtlpTarget
 
 def build():
     while not over.is_set():
-        OnDemandClient(OtlpTarget("http/protobuf", "http://127.0.0.1:9")).build().close()
+        make_client(OtlpTarget("http/protobuf", "http://127.0.0.1:9")).close()
 
 over = threading.Event()
 threads = [threading.Thread(target=build, daemon=True) for _ in range(2)]

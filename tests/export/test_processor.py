@@ -13,7 +13,7 @@ from runspan.export.encoding.requests import encode
 from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.stats import Stats
-from tests.export.memory import FAILS, Memory, end_spans
+from tests.export.memory import FAILS, Memory, end_spans, given
 from tests.waiting import collect_until, wait_until
 
 MARGIN_SECONDS = 5
@@ -57,7 +57,7 @@ def test_a_lone_span_waits_for_the_schedule_only(delivery):
 def test_spans_that_are_not_sampled_stay_here():
     """A span that the sampler did not choose is not exported."""
     client = Memory()
-    processor = DeliveringSpanProcessor(Delivery(client, "memory"))
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory"))
     processor.on_end(ReadableSpan("no context"))
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     provider.add_span_processor(processor)

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from runspan.export.delivery import Delivery
 from runspan.export.processor import DeliveringSpanProcessor
 from runspan.export.stats import Stats
-from tests.export.memory import Memory
+from tests.export.memory import Memory, given
 from tests.otlp_receivers import HttpReceiver
 
 CHAT = {"gen_ai.operation.name": "chat"}
@@ -37,7 +37,7 @@ def test_a_run_that_hangs_is_seen(marking):
 def test_a_call_in_a_call_is_none_of_its_own_whichever_thread_hears_of_it():
     """Where a provider calls its processors in threads, whose context is another, the same spans are marked."""
     client = Memory()
-    processor = DeliveringSpanProcessor(Delivery(client, "memory"), started_markers=True)
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory"), started_markers=True)
     provider = TracerProvider(active_span_processor=ConcurrentMultiSpanProcessor(), shutdown_on_exit=False)
     provider.add_span_processor(processor)
     tracer = provider.get_tracer("test")
@@ -54,7 +54,7 @@ def test_a_call_in_a_call_is_none_of_its_own_whichever_thread_hears_of_it():
 def test_a_call_in_a_call_that_began_before_the_processor_came_is_none_of_its_own():
     """Of a parent that the processor did not hear of the context knows."""
     client = Memory()
-    processor = DeliveringSpanProcessor(Delivery(client, "memory"), started_markers=True)
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory"), started_markers=True)
     provider = TracerProvider(shutdown_on_exit=False)
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("chat model", attributes=CHAT):
@@ -104,7 +104,7 @@ def test_what_another_process_began_is_a_root_here(marking):
 def test_what_is_not_sampled_has_no_marker():
     """A span that the sampler did not choose leaves no trace of its start either."""
     client = Memory()
-    processor = DeliveringSpanProcessor(Delivery(client, "memory"), started_markers=True)
+    processor = DeliveringSpanProcessor(Delivery(given(client), "memory"), started_markers=True)
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     provider.add_span_processor(processor)
     provider.get_tracer("test").start_span("unsampled").end()

@@ -43,6 +43,7 @@ class Delivery:
     that nobody refers to any more has taken is still delivered.
 
     Args:
+        make_client: makes what sends, when there is something to send; also in a forked child.
         destination: names the receiver in log lines and metrics.
         schedule_delay_seconds: the longest that a span waits for its batch to fill.
         folder: where spans wait that can't be sent.
@@ -53,7 +54,7 @@ class Delivery:
 
     def __init__(
         self,
-        client: Client,
+        make_client: Callable[[], Client],
         destination: str,
         *,
         max_queue_size: int = 2048,
@@ -71,7 +72,7 @@ class Delivery:
         self._write_ahead = folder is not None and folder.spool.durability == "write-ahead"
         if folder is not None and self._write_ahead:
             self._delay_seconds = folder.spool.interval_seconds / 2  # the other half is for the disk
-        self._client = client
+        self._make_client = make_client
         self.closed = False
         self.finished = Event()
         self._failing_until = inf  # then it is given up if it fails
@@ -94,10 +95,14 @@ class Delivery:
         self._log = DeliveryLog(self.destination, self, meanwhile=where, queue_size=self._max_queue_size)
         if self._folder is not None:
             self._folder.reset_after_fork(self._log)
-        self._sending = Sending(self._client, self._folder, self._log, most_bytes=self._max_request_bytes)
+        self._sending = Sending(self._make_client, self._folder, self._log, most_bytes=self._max_request_bytes)
         self._losses_reported = 0
 
     # What the processor calls, in any thread.
+
+    def check(self) -> None:
+        """Make the client, so that a mistake in the environment is a ``ValueError`` here."""
+        self._sending.client()
 
     def abandon(self) -> None:
         """Note that nobody refers to the processor any more; safe in a finalizer."""
@@ -283,6 +288,7 @@ class Delivery:
 
 _numbers = count()
 _deliveries: "weakref.WeakValueDictionary[int, Delivery]" = weakref.WeakValueDictionary()
+_inherited: list[Sending] = []  # of parent processes: to destroy their clients here is not safe
 _stranded: list[Delivery] = []  # with spans, but neither a thread nor a processor
 
 
@@ -296,4 +302,5 @@ def _reset_after_fork() -> None:
     Delivery.is_ending = False
     _stranded.clear()
     for delivery in all_deliveries():
+        _inherited.append(delivery._sending)  # noqa: SLF001  of this module
         delivery.reset_after_fork()

@@ -4,13 +4,14 @@ import dataclasses
 import os
 import weakref
 from collections.abc import Mapping
+from functools import partial
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from runspan.arguments import check_bool, check_number, checked_seconds
 from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery
-from runspan.export.otlp.client import OnDemandClient, import_early
+from runspan.export.otlp.client import import_early, make_client
 from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.sending import SMALLEST_REQUEST_BYTES
 from runspan.export.shutdown import close
@@ -125,13 +126,12 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         shutdown_timeout_seconds = checked_seconds("shutdown_timeout_seconds", shutdown_timeout_seconds)
         target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         import_early(target)
-        self._client = OnDemandClient(target)
         chosen = _chosen_spool(spool, durability)
         receiver = _receiver(target)
         if chosen is not None:
             self._claim(chosen, target, receiver)
         delivery = Delivery(
-            self._client,
+            partial(make_client, target),
             target.destination,
             max_queue_size=_positive("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
             max_batch_size=_positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
@@ -148,7 +148,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         Raises:
             ValueError: if the environment names something that can't be used.
         """
-        self._client.build()
+        self._delivery.check()
 
     def _claim(self, spool: Spool, target: OtlpTarget, receiver: str) -> None:
         """See to it that tenants, who have headers of their own, don't share the room of a folder."""

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -14,12 +14,13 @@ from runspan._threads import PatientLock
 from runspan.export.delivery_log import DeliveryLog
 from runspan.export.encoding.requests import Request, encode, split
 from runspan.export.otlp.client import Client
-from runspan.export.otlp.result import Rejected, Result, Retryable, Success, TooLarge
+from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, Success, TooLarge
 from runspan.export.spool import SpoolFolder
 from runspan.export.stats import DropReason
 
 SMALLEST_REQUEST_BYTES: Final = 16_384
 """Who takes even less is no receiver of spans."""
+_NOT_MADE: Final = Retryable("its client could not be built; the log of 'runspan' names why")
 _BROKE: Final = Rejected("the client failed, see an earlier line")
 _EXITED: Final = Rejected("the client raised SystemExit")
 _LONGEST_BACKOFF_SECONDS: Final = 30
@@ -67,8 +68,11 @@ class Sending:
     One thread at a time sends. Others may call ``put_aside``, ``give_up`` and ``close`` meanwhile.
     """
 
-    def __init__(self, client: Client, folder: SpoolFolder | None, log: DeliveryLog, *, most_bytes: int) -> None:
-        self._client = client
+    def __init__(
+        self, make_client: Callable[[], Client], folder: SpoolFolder | None, log: DeliveryLog, *, most_bytes: int
+    ) -> None:
+        self._make_client = make_client
+        self._client: Client | None = None
         self._folder = folder
         self._log = log
         self._most_bytes = most_bytes
@@ -81,6 +85,12 @@ class Sending:
         """How many spans are in the request that the receiver has not answered yet."""
         self.trouble = ""
         self.backoff = Backoff()
+
+    def client(self) -> Client:
+        """Return what sends, made now if it is not yet; a ``ValueError`` says that the environment has a mistake."""
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client
 
     def may_send(self) -> bool:
         """Return whether a request may be sent now."""
@@ -114,8 +124,9 @@ class Sending:
 
     def close(self) -> None:
         """Have the client let go of its connections, and of what it sends."""
-        with suppress(SystemExit):  # of the client, not of the application
-            attempt(self._client.close, default=None)
+        if self._client is not None:
+            with suppress(SystemExit):  # of the client, not of the application
+                attempt(self._client.close, default=None)
 
     def give_up(self, reason: str) -> None:
         """Put what is in memory on disk, or lose it; what is answered from now on has no effect."""
@@ -184,9 +195,21 @@ class Sending:
 
     def _result(self, request: Request) -> Result:
         try:
-            return attempt(self._client.send, request, default=_BROKE)
+            client = attempt(self._made, default=_NOT_MADE)
+            if isinstance(client, Retryable):
+                return client
+            if self._is_over:  # since it was made
+                self.close()
+                return CLOSED
+            return attempt(client.send, request, default=_BROKE)
         except SystemExit:  # in a thread of the application, where no other starts
             return _EXITED
+
+    def _made(self) -> Client | Retryable:
+        try:
+            return self.client()
+        except (OSError, ValueError, RuntimeError) as error:  # what the environment names is missing or no good
+            return Retryable(f"{type(error).__name__}: {error}")
 
     def _pieces(self, request: Request, result: Result) -> Sequence[Request]:
         """Return what a request that is too large is split into; none if it is not, or can't be made small enough."""
