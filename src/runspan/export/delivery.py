@@ -288,7 +288,7 @@ class Delivery:
 
 _numbers = count()
 _deliveries: "weakref.WeakValueDictionary[int, Delivery]" = weakref.WeakValueDictionary()
-_inherited: list[Sending] = []  # of parent processes: to destroy their clients here is not safe
+_inherited: list[Client | None] = []  # of parent processes: to destroy them here is not safe
 _stranded: list[Delivery] = []  # with spans, but neither a thread nor a processor
 
 
@@ -302,5 +302,5 @@ def _reset_after_fork() -> None:
     Delivery.is_ending = False
     _stranded.clear()
     for delivery in all_deliveries():
-        _inherited.append(delivery._sending)  # noqa: SLF001  of this module
+        _inherited.append(delivery._sending.made)  # noqa: SLF001  of this module
         delivery.reset_after_fork()

@@ -72,7 +72,8 @@ class Sending:
         self, make_client: Callable[[], Client], folder: SpoolFolder | None, log: DeliveryLog, *, most_bytes: int
     ) -> None:
         self._make_client = make_client
-        self._client: Client | None = None
+        self.made: Client | None = None
+        """What sends, once there was something to send."""
         self._folder = folder
         self._log = log
         self._most_bytes = most_bytes
@@ -88,9 +89,9 @@ class Sending:
 
     def client(self) -> Client:
         """Return what sends, made now if it is not yet; a ``ValueError`` says that the environment has a mistake."""
-        if self._client is None:
-            self._client = self._make_client()
-        return self._client
+        if self.made is None:
+            self.made = self._make_client()
+        return self.made
 
     def may_send(self) -> bool:
         """Return whether a request may be sent now."""
@@ -124,9 +125,9 @@ class Sending:
 
     def close(self) -> None:
         """Have the client let go of its connections, and of what it sends."""
-        if self._client is not None:
+        if self.made is not None:
             with suppress(SystemExit):  # of the client, not of the application
-                attempt(self._client.close, default=None)
+                attempt(self.made.close, default=None)
 
     def give_up(self, reason: str) -> None:
         """Put what is in memory on disk, or lose it; what is answered from now on has no effect."""
@@ -195,7 +196,7 @@ class Sending:
 
     def _result(self, request: Request) -> Result:
         try:
-            client = attempt(self._made, default=_NOT_MADE)
+            client = attempt(self._client_or_reason, default=_NOT_MADE)
             if isinstance(client, Retryable):
                 return client
             if self._is_over:  # since it was made
@@ -205,7 +206,7 @@ class Sending:
         except SystemExit:  # in a thread of the application, where no other starts
             return _EXITED
 
-    def _made(self) -> Client | Retryable:
+    def _client_or_reason(self) -> Client | Retryable:
         try:
             return self.client()
         except (OSError, ValueError, RuntimeError) as error:  # what the environment names is missing or no good
