@@ -19,14 +19,15 @@ ASK    := $(PYTHON) devtools/environments.py
 # What failed is remembered for each target and Python: `make test AGAIN=--last-failed`.
 PYTEST  = -m pytest -o cache_dir=.cache/pytest/$(notdir $(VENV))-$@ $(AGAIN)
 
-# A target made by `$(call venv,DIR,WHAT)` has a Python of its own with WHAT installed.
+# A target made by `$(call venv,DIR,WHAT)` has a Python of its own with WHAT installed. The pip that comes with an older
+# Python needs three times as long to find out what to install.
 define venv
 	@command -v $(PYTHON) >/dev/null || { echo "Missing: $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) can't make virtual environments. Install its venv module (Debian: apt install python3-venv)."; exit 1; }
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	@echo "Installing into $(1): a minute or two the first time ..."
-	@$(1)/bin/python $(PIP) $(2) >$(1)/pip.log 2>&1 || { echo "Installing into $(1) failed; is a package index reachable? $$(grep ERROR $(1)/pip.log | tail -n 1 | tr -s " ") (more in $(1)/pip.log)"; exit 1; }
+	@{ $(1)/bin/python $(PIP) --upgrade pip && $(1)/bin/python $(PIP) $(2); } >$(1)/pip.log 2>&1 || { echo "Installing into $(1) failed; is a package index reachable? $$(grep ERROR $(1)/pip.log | tail -n 1 | tr -s " ") (more in $(1)/pip.log)"; exit 1; }
 	@touch $@
 endef
 
