@@ -72,22 +72,22 @@ def _channels(update: object) -> Iterator[object]:
 def inputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the inputs of a chain, prompt, parser, graph or node."""
     written = write.text(semconv.INPUTS, value)
-    return written | {semconv.INPUTS_TYPE: _type_of(value)} if written else {}
+    if written:
+        written[semconv.INPUTS_TYPE] = "text/plain" if is_text(value) else "application/json"
+    return written
 
 
 def outputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the outputs of a chain, prompt, parser, graph or node."""
     written = write.text(semconv.OUTPUTS, value)
-    return written | {semconv.OUTPUTS_TYPE: _type_of(value)} if written else {}
+    if written:
+        written[semconv.OUTPUTS_TYPE] = "text/plain" if is_text(value) else "application/json"
+    return written
 
 
 def _is(value: object, kind: type[_T]) -> TypeGuard[_T]:
     """Return whether a value is of a class by its type: it may have another ``__class__``, or one that raises."""
     return issubclass(type(value), kind)
-
-
-def _type_of(value: object) -> str:
-    return "text/plain" if is_text(value) else "application/json"
 
 
 def query(text: str, write: Writer = UNLIMITED) -> PlainAttributes:

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from runspan._guard import attempt
 from runspan.payload.text import unprintable
+
+BUNCH: Final = 8
+"""Items that are written at once."""
 
 
 @dataclass(slots=True)
@@ -39,3 +42,14 @@ class Items:
         if not self.newest_first:
             return iter(range(count))
         return chain(range(count - 1, count - 2, -1), range(min(1, count - 1)), range(count - 2, 0, -1))
+
+    def whole(self, most: int) -> bytes | None:
+        """Return the JSON of a few items that are all JSON as they are, if it takes no more than so many bytes."""
+        values = self.values
+        if self.write is None or type(values) is not list or len(values) > BUNCH:
+            return None
+        written = self.write(values)
+        if None in written:
+            return None
+        joined = b"[%b]" % b",".join(written)  # type: ignore[arg-type]  # it doesn't know that there is no None now
+        return joined if len(joined) <= most else None

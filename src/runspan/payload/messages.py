@@ -27,6 +27,7 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
 _ROLE_OF_NOTE: Final = "…"
+_START_OF_NOTE: Final = r'"role":"\u2026"'  # as the note is written
 _ROLES: Final = {
     "human": "user",
     "HumanMessageChunk": "user",
@@ -58,7 +59,7 @@ def input_messages(
 def has_all_messages(attributes: Attributes) -> bool:
     """Return whether there was room for each message that a model reads, be it cut."""
     written = attributes.get(semconv.INPUT_MESSAGES)
-    return isinstance(written, str) and f'"role":"{_ROLE_OF_NOTE}"' not in written
+    return isinstance(written, str) and _START_OF_NOTE not in written
 
 
 def message_json(message: BaseMessage) -> str:

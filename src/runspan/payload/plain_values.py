@@ -19,7 +19,7 @@ def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttri
     """Return the text of the last message in and out, as far as attributes of ours have messages with text."""
     values: PlainAttributes = {}
     for messages, name, type_name in _SIDES:
-        if text := _last_text(attributes.get(messages)):
+        if (found := attributes.get(messages)) and (text := _last_text(found)):
             values |= _typed(write.again(name, text), type_name, "text/plain")
     return values
 
@@ -42,7 +42,7 @@ def _typed(written: PlainAttributes, name: str, media_type: str) -> PlainAttribu
 
 
 def _last_text(messages: Any) -> str:
-    last = _last_message(messages) if isinstance(messages, str) else (messages or [{}])[-1]
+    last = _last_message(messages) if isinstance(messages, str) else messages[-1]
     parts = last.get("parts", ())  # of a message that was cut there may be none
     return "".join(part.get("content", "") for part in parts if part["type"] == "text")
 

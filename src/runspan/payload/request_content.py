@@ -7,13 +7,17 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.text import text_at
-from runspan.payload.tools import tool_definitions
+from runspan.payload.tools import TOOL_KEYS, tool_definitions
 from runspan.payload.writer import UNLIMITED, Writer
 
 # Where packages put a schema: OpenAI and those that speak as it does; Ollama and Anthropic; Google.
 _FORMATS: Final = ("response_format", "format", "response_schema", "response_json_schema")
+# Where LangChain puts it.
+_DESCRIBED: Final = "ls_structured_output_format"
 _WITHIN: Final = ("json_schema", "schema", "function", "parameters", "input_schema")
 _MAX_DEPTH: Final = 4
+# Each key that anything of this is read from.
+_KEYS: Final = frozenset((*TOOL_KEYS, *_FORMATS, _DESCRIBED, "instructions", "text"))
 _SCHEMA_KEYS: Final = ("properties", "$defs", "anyOf", "items", "enum")
 
 
@@ -25,6 +29,8 @@ def request_content(invocation_params: Any, options: Any = None, write: Writer =
         options: of the call, in which LangChain describes structured output.
         write: writes them.
     """
+    if _has_none(invocation_params) and _has_none(options):
+        return {}
     found = dict(attempt(tool_definitions, invocation_params, write, default={}))
     # OpenAI's Responses API; a system message is one of the messages.
     if instructions := text_at(invocation_params, "instructions"):
@@ -34,8 +40,13 @@ def request_content(invocation_params: Any, options: Any = None, write: Writer =
     return found
 
 
+def _has_none(source: Any) -> bool:
+    """Return whether parameters or options have none of it, as most have not."""
+    return source is None or (type(source) is dict and _KEYS.isdisjoint(source))
+
+
 def _output_schema(invocation_params: Any, options: Any) -> Mapping[str, Any] | None:
-    described = options.get("ls_structured_output_format") if isinstance(options, dict) else None
+    described = options.get(_DESCRIBED) if isinstance(options, dict) else None
     params = invocation_params if isinstance(invocation_params, dict) else {}
     text = params.get("text")  # OpenAI's Responses API has the format in it
     sources = (described, *map(params.get, _FORMATS), text.get("format") if isinstance(text, dict) else None)

@@ -16,7 +16,8 @@ from langchain_core.messages import BaseMessage
 from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
 from runspan.payload.flat import DEPTH_OF_FLAT, flat_json
-from runspan.payload.items import Items
+from runspan.payload.items import BUNCH, Items
+from runspan.payload.notes import CutText, in_ascii, left_out
 from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
@@ -35,7 +36,6 @@ _SHARES_OF_FLAT: Final = 3
 _SHORT: Final = 96
 # A message or a part of one that is made has its role, its type and some of its text, or is left out.
 _LEAST_FOR_ITEM: Final = 512
-_BUNCH: Final = 8  # items that are written at once
 _BRACKETS: Final = 3  # with a comma
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
@@ -64,12 +64,15 @@ def json_bytes(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = 
     """
     # orjson 3.13 crashes the process, or writes over its memory, on deep tuples, on a UUID that was not initialized,
     # and where code that it calls fails or changes what it is writing. It only ever gets a copy that has no such thing.
-    if redact is None and (written := flat_json(value, room // _SHARES_OF_FLAT)) is not None:
-        return written
+    if redact is None:
+        most = room // _SHARES_OF_FLAT
+        written = value.whole(most) if type(value) is Items else flat_json(value, most)
+        if written is not None:
+            return written
     walk = _Walk(room, redact)
     copy = attempt(walk.run, value, default="<too deep>")  # only a RecursionError can come here
     walk.extend_texts()
-    return orjson.dumps(copy, default=_CutText.shown)
+    return orjson.dumps(copy, default=CutText.shown)
 
 
 def without_media(text: str) -> str:
@@ -84,18 +87,6 @@ def size_in_json(text: str) -> int:
     return len(orjson.dumps(text))
 
 
-class _CutText:
-    """A text that is too long for its share; it gets more in the end, if something is left over."""
-
-    def __init__(self, text: str, room: int) -> None:
-        self.text = text
-        self.room = room
-        self.kept = ""
-
-    def shown(self) -> str:
-        return self.kept
-
-
 class _Walk:
     """Copies one value; no code of a value runs but in ``attempt``."""
 
@@ -103,7 +94,7 @@ class _Walk:
         self._room = room
         self._redact = redact
         self._ancestors: set[int] = set()  # ids of the values around the present one
-        self._cut_texts: list[_CutText] = []
+        self._cut_texts: list[CutText] = []
 
     def run(self, value: Any) -> object:
         """Return a copy of a value, an empty text if there is no room for anything."""
@@ -139,8 +130,7 @@ class _Walk:
         """Give the texts that were cut what is left over, the first of them first."""
         for cut in self._cut_texts:
             room = cut.room + self._room
-            cut.kept = fitted(cut.text, room, self._redact, size_in_json)
-            self._room = room - size_in_json(cut.kept)
+            self._room = room - cut.fit(room, self._redact)
 
     def _spend(self, size: int) -> None:
         if size > self._room:
@@ -180,7 +170,7 @@ class _Walk:
                 self._spend(size)
                 return kept
         self._spend(share)
-        self._cut_texts.append(cut := _CutText(text, share - 1))
+        self._cut_texts.append(cut := CutText(text, share - 1))
         return cut
 
     def _flat(self, value: Any) -> orjson.Fragment | None:
@@ -225,7 +215,7 @@ class _Walk:
                 copies[name] = self.copy(_medium(each, pairs or []) if name in DATA_KEYS else each, depth)
             except _FullError:
                 self._room = before
-                copies[CUT] = _left_out(size - len(copies), "keys")
+                copies[CUT] = left_out(size - len(copies), "keys")
                 return copies
         self._room += _NOTE
         return copies
@@ -261,7 +251,7 @@ class _Walk:
                 self._room = before
                 break
         if size > len(copies):
-            copies.append(note(_left_out(size - len(copies))))
+            copies.append(orjson.Fragment(in_ascii(note(left_out(size - len(copies))))))
         else:
             self._room += for_note
         return copies
@@ -275,13 +265,13 @@ class _Walk:
         kept: list[object] = []
         order = items.order(count)
         with suppress(_FullError, IndexError):  # another thread may take some out
-            while indexes := list(islice(order, _BUNCH)):
+            while indexes := list(islice(order, BUNCH)):
                 written = self._written(items, indexes)
                 if not self._take_all(written, kept):
                     for index, each in zip(indexes, written, strict=True):
                         kept.append(self._item(items, index, each, depth, is_first=not kept))
         if count > len(kept):
-            note = [items.note(_left_out(count - len(kept)))]
+            note = [orjson.Fragment(in_ascii(items.note(left_out(count - len(kept)))))]
         else:
             note = []
             self._room += _NOTE_AS_ITEM
@@ -297,13 +287,14 @@ class _Walk:
 
     def _take_all(self, written: list[bytes | None], kept: list[object]) -> bool:
         """Keep some items at once, if each is JSON as it is and takes no more than half of what is left then."""
-        whole = [each for each in written if each is not None]
-        sizes = list(map(len, whole))
+        if None in written:
+            return False
+        sizes = list(map(len, written))  # type: ignore[arg-type]  # it doesn't know that there is no None now
         room = self._room - sum(sizes) - len(sizes)
-        if len(whole) < len(written) or room < max(2 * max(sizes), _LEAST_FOR_ITEM):
+        if room < max(2 * max(sizes), _LEAST_FOR_ITEM):
             return False
         self._room = room
-        kept.extend(map(orjson.Fragment, whole))
+        kept.extend(map(orjson.Fragment, written))  # type: ignore[arg-type]  # nor here
         return True
 
     def _item(self, items: Items, index: int, written: bytes | None, depth: int, *, is_first: bool) -> object:
@@ -331,7 +322,3 @@ def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:
         return data
     blob: Blob | None = attempt(blob_field, data, holder, default=None)
     return blob.in_words() if blob is not None else data
-
-
-def _left_out(count: int, what: str = "items") -> str:
-    return f"{CUT} [{count:,} {what} left out]"

@@ -14,6 +14,9 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _Tool = dict[str, Any]
 
+TOOL_KEYS: Final = ("tools", "functions", "toolConfig")
+"""Where a model's parameters have tools: most; OpenAI's older form; Bedrock."""
+
 # Where a function's name, description and parameters stand: OpenAI, Mistral and others; Bedrock.
 _WRAPPERS: Final = ("function", "toolSpec")
 _DECLARATIONS: Final = ("function_declarations", "functionDeclarations")
@@ -37,11 +40,11 @@ def tool_definitions(
     """
     if not isinstance(invocation_params, dict):
         return {}
-    config = invocation_params.get("toolConfig")
+    tools, functions, config = map(invocation_params.get, TOOL_KEYS)
     in_config = config.get("tools") if isinstance(config, dict) else None
-    listed = map(stored_items, (invocation_params.get("tools"), invocation_params.get("functions"), in_config))
-    tools = next(filter(None, listed), [])
-    definitions = list(filter(None, (_definition(tool, full=full) for tool in _flat(tools))))
+    listed = map(stored_items, (tools, functions, in_config))
+    found = next(filter(None, listed), [])
+    definitions = list(filter(None, (_definition(tool, full=full) for tool in _flat(found))))
     return write.json(semconv.TOOL_DEFINITIONS, definitions) if definitions else {}
 
 

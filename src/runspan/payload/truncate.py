@@ -53,8 +53,13 @@ def ending(text: str, most: int, redact: Redact | None) -> str:
 
 def redacted_after_cut(text: str, redact: Redact) -> str:
     """Return a text redacted; one that was cut before loses as much more as a secret cut in two may take."""
-    found = _NOTE.search(text, max(0, len(text) - _LONGEST_NOTE))
+    found = note_in(text)
     if found is None:
         return redact(text)
     kept = redact(text[: found.start()])[:-_MARGIN]
     return with_note(kept, found.start() - len(kept) + int(found[1].replace(",", "")))
+
+
+def note_in(text: str) -> re.Match[str] | None:
+    """Return the note at the end of a text that was cut, with the number of characters as a group."""
+    return _NOTE.search(text, max(0, len(text) - _LONGEST_NOTE))

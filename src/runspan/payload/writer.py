@@ -68,8 +68,8 @@ _PRESCRIBED: Final = frozenset(
 class Budget(Protocol):
     """What may still be written."""
 
-    def room(self) -> int:
-        """Return how many bytes."""
+    def room(self, most: int) -> int:
+        """Return how many bytes one attribute may take, no more than ``most``."""
 
     def take(self, size: int) -> None:
         """Note that so many bytes were written."""
@@ -80,7 +80,7 @@ class Writer:
 
     Args:
         attribute_bytes: the most that an attribute takes.
-        budget: what all of them may take, and others beside them; an attribute takes half of what is left at the most.
+        budget: what all of them may take, and others beside them.
         redactors: are called with each text, one after the other. Where one fails the text is withheld.
     """
 
@@ -100,7 +100,7 @@ class Writer:
         room = self._room()
         if room < _LEAST_JSON:
             return {}
-        written = json_bytes(value, room, self._redact(name))
+        written = json_bytes(value, room, self._redact(name) if self._redactors else None)
         if self._budget is not None:
             self._budget.take(len(written))
         return {name: written.decode()}
@@ -160,9 +160,7 @@ class Writer:
         return orjson.loads(to_json(value, redact=redact))
 
     def _room(self) -> int:
-        if self._budget is None:
-            return self._attribute_bytes
-        return max(min(self._attribute_bytes, self._budget.room() // 2), 0)
+        return self._attribute_bytes if self._budget is None else self._budget.room(self._attribute_bytes)
 
     def _spend(self, name: str, text: str) -> PlainAttributes:
         if self._budget is not None:

@@ -16,18 +16,18 @@ class TraceBudget:
         size: in bytes.
     """
 
-    __slots__ = ("_for_models", "_for_root", "left")
+    __slots__ = ("_for_root", "for_some", "left")
 
     def __init__(self, size: int) -> None:
         self.left = size
         """What may be written, at the top; whoever writes takes it away."""
-        self._for_root, self._for_models = size // _FOR_ROOT, size // _FOR_MODELS
+        self._for_root = size // _FOR_ROOT
+        self.for_some = self._for_root + size // _FOR_MODELS
+        """What is kept back of it for the run at the top, for models and errors."""
 
-    def room(self, *, is_reserved: bool) -> int:
-        """Return how many bytes a run below the one at the top may write now."""
-        below_root = self.left - self._for_root
-        free = below_root - self._for_models
-        return max(free, below_root // _SHARE if is_reserved else 0, 0)
+    def share(self) -> int:
+        """Return how many bytes a model or an error may write when no more than what is kept back is left."""
+        return (self.left - self._for_root) // _SHARE
 
 
 class SpanBudget:
@@ -48,10 +48,16 @@ class SpanBudget:
         self._is_root = is_root
         self.is_reserved = is_reserved
 
-    def room(self) -> int:
-        """Return how many bytes may be written now."""
+    def room(self, most: int) -> int:
+        """Return how many bytes one attribute may take now: half of what is left, and no more than ``most``."""
         trace = self._trace
-        return min(self._left, trace.left if self._is_root else trace.room(is_reserved=self.is_reserved))
+        left = trace.left
+        if not self._is_root:
+            left -= trace.for_some
+            if self.is_reserved and left < 2 * most:
+                left = max(left, trace.share())
+        left = min(left, self._left)
+        return most if left >= 2 * most else max(left // 2, 0)
 
     def take(self, size: int) -> None:
         """Note that so many bytes were written."""
