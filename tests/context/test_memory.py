@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
+import sys
 import threading
 import warnings
 import weakref
+from uuid import uuid4
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
@@ -72,6 +74,34 @@ def test_a_run_whose_thread_died_is_ended(tracing):
     thread.join()
     tracing.settle()
     assert tracing.one("chat").attributes["langchain.run.outcome"] == "abandoned"
+
+
+def test_a_run_that_several_threads_end_at_once_ends_once(tracing):
+    """Of several threads that report the end of a run at once one ends its span, and no report is kept."""
+    runs = [uuid4() for _ in range(300)]
+    for run_id in runs:
+        tracing.handler.on_chain_start({}, {}, run_id=run_id)
+    watched, together = [], threading.Barrier(4)
+
+    def end_all():
+        for run_id in runs:
+            result = Payload("result")
+            watched.append(weakref.ref(result))
+            together.wait()
+            tracing.handler.on_chain_end(result, run_id=run_id)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=end_all) for _ in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(tracing.spans) == len(runs)
+    collect_until(lambda: not any(reference() for reference in watched))
 
 
 async def test_thousands_of_mixed_runs_leave_nothing(tracing):
