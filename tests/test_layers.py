@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 SOURCE = Path(__file__).parent.parent / "src" / "runspan"
 
 # What everything stands on: knows nothing of runs, spans or payloads.

@@ -64,6 +64,7 @@ def checked():
 
 
 @pytest.mark.newest
+@pytest.mark.once
 @pytest.mark.timeout(900)  # mypy reads all of LangChain the first time
 def test_every_public_name_is_typed(checked):
     """Calls of every public name pass mypy --strict, each with the precise type that it gives."""
@@ -74,6 +75,7 @@ def test_every_public_name_is_typed(checked):
 
 
 @pytest.mark.newest
+@pytest.mark.once
 @pytest.mark.timeout(900)
 def test_mistaken_calls_are_refused_by_mypy(checked):
     """An option, value or name that there is not is an error of mypy's, at its line; no other line has one."""

@@ -21,6 +21,7 @@ def test_public_names():
         _ = runspan.nothing
 
 
+@pytest.mark.once
 def test_nothing_is_patched_and_nothing_private_is_used():
     """No file of ours sets attributes of LangChain's, LangGraph's or OpenTelemetry's modules, or reads private ones."""
     for path in SOURCE.rglob("*.py"):
@@ -32,6 +33,7 @@ def test_nothing_is_patched_and_nothing_private_is_used():
         assert not re.search(r"setattr\(|monkeypatch|wrapt", path.read_text()), path.name
 
 
+@pytest.mark.once
 def test_no_function_is_long():
     """The body of a function of ours has at most 40 lines, without its docstring."""
     for path in SOURCE.rglob("*.py"):
@@ -42,12 +44,14 @@ def test_no_function_is_long():
                 assert lines <= 40, f"{path.name}: {node.name}"
 
 
+@pytest.mark.once
 def test_no_file_is_long():
     """A file of the package has at most 350 lines: one with more has two subjects."""
     lengths = {path.relative_to(SOURCE).as_posix(): len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
     assert {name: length for name, length in lengths.items() if length > 350} == {}
 
 
+@pytest.mark.once
 def test_every_test_says_what_it_shows():
     """Each test has a sentence that says the behaviour."""
     for path in (ROOT / "tests").rglob("test_*.py"):
@@ -57,6 +61,7 @@ def test_every_test_says_what_it_shows():
                 assert sentence.endswith("."), f"{path.name}: {node.name}"
 
 
+@pytest.mark.once
 def test_lists_of_arguments_begin_in_lower_case():
     """In every docstring what is said of an argument, attribute or error begins in lower case, but for proper names."""
     for path in SOURCE.rglob("*.py"):
