@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pydantic import AliasChoices
-
 from runspan import Settings
+from runspan.settings import variables_of
 
 TARGET: Final = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -34,9 +33,7 @@ def text() -> str:
     meanings = _meanings()
     rows = []
     for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        variables = alias.choices if isinstance(alias, AliasChoices) else []
-        listed = ", ".join(f"`{each}`" for each in variables)
+        listed = ", ".join(f"`{each}`" for each in variables_of(name))
         rows.append(f"| `{name}` | {listed} | `{field.default}` | {meanings[name]} |\n")
     return _HEAD + "".join(rows) + _TAIL
 

@@ -5,6 +5,7 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import runspan
 from runspan import OpenTelemetryCallbackHandler, Settings, redact_secrets
+from runspan.settings import variables_of
 
 MEANINGS = [("true", "span"), ("True", "span"), ("1", "span"), ("false", "none"), (" 0 ", "none"), ("", "span")]
 STANDARD = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -117,7 +118,7 @@ def test_an_unknown_option_is_named():
 @pytest.mark.parametrize("option", Settings.model_fields)
 def test_an_empty_variable_is_unset(monkeypatch, option):
     """Each variable that is empty leaves the default, whatever its type."""
-    for variable in Settings.model_fields[option].validation_alias.choices:
+    for variable in variables_of(option):
         monkeypatch.setenv(variable, "")
     assert getattr(Settings(), option) == Settings.model_fields[option].default
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_core import ErrorDetails, from_json
 
 from runspan.arguments import LARGEST, shown
@@ -60,12 +60,12 @@ class _OfEnvironment(BaseModel):
     def __init__(self, **arguments: Any) -> None:
         options, environment = type(self).model_fields, variables()
         sources = {name: "argument" if name in arguments else _variable(name, environment) for name in options}
-        read = {each: _read(each, environment[each]) for each in sources.values() if each in environment}
-        asked = {**read, **arguments}
+        read = {name: _read(each, environment[each]) for name, each in sources.items() if each in environment}
         try:
-            super().__init__(**asked)
+            super().__init__(**read, **arguments)
         except ValidationError as error:
-            raise ValueError(" ".join(map(_explain, error.errors()))) from None
+            raise ValueError(" ".join(_explain(each, sources) for each in error.errors())) from None
+        asked = {**read, **arguments}
         self._sources = {name: _source(name, sources[name], asked, getattr(self, name)) for name in options}
 
 
@@ -129,38 +129,23 @@ class Settings(_OfEnvironment):
         ``OpenTelemetryCallbackHandler(settings=Settings(capture_content="none"))``
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    capture_content: CaptureContent = Field(
-        default="span",
-        validate_default=True,
-        validation_alias=AliasChoices("RUNSPAN_CAPTURE_CONTENT", STANDARD_VARIABLE),
-    )
-    capture_chains: CaptureChains = Field(default="root", validation_alias=AliasChoices("RUNSPAN_CAPTURE_CHAINS"))
-    max_attribute_bytes: int = Field(
-        default=60_000, gt=0, le=LARGEST, validation_alias=AliasChoices("RUNSPAN_MAX_ATTRIBUTE_BYTES")
-    )
-    max_span_bytes: int = Field(
-        default=240_000, gt=0, le=LARGEST, validation_alias=AliasChoices("RUNSPAN_MAX_SPAN_BYTES")
-    )
-    max_trace_bytes: int = Field(
-        default=4_000_000, gt=0, le=LARGEST, validation_alias=AliasChoices("RUNSPAN_MAX_TRACE_BYTES")
-    )
-    redact: Redactor | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_REDACT"))
-    content_form: ContentForm = Field(default="json", validation_alias=AliasChoices("RUNSPAN_CONTENT_FORM"))
-    detail: Detail = Field(default="normal", validation_alias=AliasChoices("RUNSPAN_DETAIL"))
-    metadata_keys: tuple[str, ...] = Field(
-        default=(), max_length=32, validation_alias=AliasChoices("RUNSPAN_METADATA_KEYS")
-    )
-    semconv: Semconv = Field(default="latest", validation_alias=AliasChoices("RUNSPAN_SEMCONV"))
-    returned_tool_errors: ReturnedToolErrors = Field(
-        default="error_status", validation_alias=AliasChoices("RUNSPAN_RETURNED_TOOL_ERRORS")
-    )
-    history: History = Field(default="full", validation_alias=AliasChoices("RUNSPAN_HISTORY"))
-    blob_store: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_BLOB_STORE"))
-    trace_url: str | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_TRACE_URL"))
-
-    cost: CostSource | None = Field(default=None, validation_alias=AliasChoices("RUNSPAN_COST"))
+    capture_content: CaptureContent = "span"
+    capture_chains: CaptureChains = "root"
+    max_attribute_bytes: int = Field(default=60_000, gt=0, le=LARGEST)
+    max_span_bytes: int = Field(default=240_000, gt=0, le=LARGEST)
+    max_trace_bytes: int = Field(default=4_000_000, gt=0, le=LARGEST)
+    redact: Redactor | None = None
+    content_form: ContentForm = "json"
+    detail: Detail = "normal"
+    metadata_keys: tuple[str, ...] = Field(default=(), max_length=32)
+    semconv: Semconv = "latest"
+    returned_tool_errors: ReturnedToolErrors = "error_status"
+    history: History = "full"
+    blob_store: str | None = None
+    trace_url: str | None = None
+    cost: CostSource | None = None
 
     @field_validator("cost", mode="before")
     @classmethod
@@ -256,11 +241,15 @@ class Settings(_OfEnvironment):
         return {name: Option(getattr(self, name), source) for name, source in self._sources.items()}
 
 
+def variables_of(option: str) -> tuple[str, ...]:
+    """Return the environment variables that an option is read from, the first that is set."""
+    own = f"RUNSPAN_{option.upper()}"
+    return (own, STANDARD_VARIABLE) if option == "capture_content" else (own,)
+
+
 def _variable(option: str, environment: Mapping[str, str]) -> str:
     """Return the first variable of an option that is set; ``default`` if none is."""
-    alias = Settings.model_fields[option].validation_alias
-    choices = map(str, alias.choices) if isinstance(alias, AliasChoices) else ()
-    return next((each for each in choices if each in environment), "default")
+    return next((each for each in variables_of(option) if each in environment), "default")
 
 
 def _read(variable: str, value: str) -> str:
@@ -270,8 +259,8 @@ def _read(variable: str, value: str) -> str:
 
 def _source(option: str, source: str, asked: Mapping[str, object], value: object) -> str:
     """Return where the value of an option comes from: OpenTelemetry's variable may forbid what is asked for."""
-    wanted = asked.get(option if source == "argument" else source, value)
-    return STANDARD_VARIABLE if option == "capture_content" and meant(wanted) != value else source
+    is_forbidden = option == "capture_content" and meant(asked.get(option, value)) != value
+    return STANDARD_VARIABLE if is_forbidden else source
 
 
 def trace_link(template: str | None, trace_id: str) -> str | None:
@@ -293,10 +282,12 @@ def checked_settings(settings: object) -> Settings:
     return settings
 
 
-def _explain(problem: ErrorDetails) -> str:
-    """Return a line that says which option has which value, and what is allowed."""
-    option = ".".join(map(str, problem["loc"]))
+def _explain(problem: ErrorDetails, sources: Mapping[str, str]) -> str:
+    """Return a line that says which option or variable has which value, and what is allowed."""
+    option, *within = map(str, problem["loc"])
+    source = sources.get(option, "argument")
+    named = ".".join((option if source == "argument" else source, *within))
     remedy = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         remedy = f"There is no such option; those there are: {', '.join(Settings.model_fields)}"
-    return f"Settings: {option} = {shown(problem['input'])} is not allowed. {remedy}."
+    return f"Settings: {named} = {shown(problem['input'])} is not allowed. {remedy}."
