@@ -6,7 +6,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench instructions docs integrations api constraints browser pictures newest pythons lowest upstream backends e2e scale e2e-compose interop presidio sizes content fuzz soak build coverage clean
+.PHONY: help demo test lint format bench instructions docs integrations api constraints browser pictures newest pythons lowest upstream backends e2e scale e2e-compose interop langgraph-dev presidio sizes content fuzz soak build coverage clean
 
 help:  ## list what there is to do
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | while IFS=: read -r n t; do printf '%-12s %s\n' "$$n" "$$t"; done
@@ -160,6 +160,12 @@ e2e-compose: $(VENV)/.dev backends  ## try docker-compose.yml itself, on the Doc
 
 interop: $(VENV)/.dev .venv-phoenix/.phoenix .venv-mlflow/.mlflow  ## send traces to a real Phoenix and MLflow (1.3 GB), read them back, take pictures
 	@PICTURES=docs/pictures $(BIN)/python $(PYTEST) tests/interop
+
+.venv-langgraph-dev/.langgraph-dev: pyproject.toml Makefile
+	$(call venv,.venv-langgraph-dev,-e '.[langgraph]' 'langgraph-cli[inmem]==0.4.40')
+
+langgraph-dev: $(VENV)/.dev .venv-langgraph-dev/.langgraph-dev  ## run graphs under the real langgraph dev, call them by RemoteGraph
+	@$(BIN)/python $(PYTEST) tests/langgraph_dev
 
 .venv-presidio/.presidio: pyproject.toml Makefile
 	$(call venv,.venv-presidio,-e . presidio-analyzer==2.2.366 presidio-anonymizer==2.2.366 pytest pytest-asyncio pytest-timeout hypothesis)

@@ -23,7 +23,7 @@ ARRIVING = {
     "handlers": ["answer", "answer", "chat", "invoke_workflow"],
     "hosts": ["answer", "answer"],
     "index": ["RunnableSequence", "count", "shout"],
-    "processes": ["answer"],
+    "processes": ["answer", "invoke_workflow", "node"],
     "processors": ["GET /", "answer", "answer"],
     "scopes": ["answer", "answer", "anthropic.messages.create", *["invoke_workflow"] * 2, "node", "node"],
     "viewer": ["answer"],

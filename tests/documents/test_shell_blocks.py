@@ -1,5 +1,6 @@
 """The shell of the README and of the pages: its lines as they stand, in a folder as a reader has it."""
 
+import json
 import os
 import re
 import shlex
@@ -152,8 +153,11 @@ def without_numbers(text):
 
 
 def test_each_block_says_its_language():
-    """A block is Python, which test_code_blocks.py runs, shell, which is run here, or text, which is shown."""
-    assert {(page, language) for page, language, _ in BLOCKS if language not in {"python", "sh", "text"}} == set()
+    """A block is Python, which test_code_blocks.py runs, shell, which is run here, JSON, or text that is shown."""
+    assert {
+        (page, language) for page, language, _ in BLOCKS if language not in {"python", "sh", "json", "text"}
+    } == set()
+    assert all(json.loads(block) for _, language, block in BLOCKS if language == "json")
 
 
 def test_all_shell_is_run():
