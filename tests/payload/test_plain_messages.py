@@ -104,3 +104,30 @@ def test_which_are_plain(message):
     assert plain_messages([message]) == [
         payload.input_messages([message], WALK)["gen_ai.input.messages"][1:-1].encode()
     ]
+
+
+def without_late_name(message):
+    return message.model_copy(update={"name": None}) if isinstance(message, AIMessage) else message
+
+
+@given(st.lists(PLAIN | messages, min_size=2, max_size=2))
+def test_a_hash_stands_for_what_is_recorded(pair):
+    """Messages have one hash if they are alike, and only if spans would have the same of them, late names apart."""
+    one, other = pair
+    assert (
+        payload.message_hash(one)
+        == payload.message_hash(without_late_name(one))
+        == payload.message_hash(one.model_copy())
+    )
+    if payload.message_hash(one) == payload.message_hash(other):
+        assert payload.input_messages([without_late_name(one)]) == payload.input_messages([without_late_name(other)])
+
+
+@given(st.sampled_from((HumanMessage, AIMessage, SystemMessage, ToolMessage)), st.data())
+def test_any_message_has_a_hash(kind, data):
+    """A message that lacks fields, or has anything in them, has a hash, which is that of the same once more."""
+    message = kind.model_construct()
+    vars(message).update(
+        data.draw(st.dictionaries(st.sampled_from(("content", "name", "tool_calls", "tool_call_id")), junk))
+    )
+    assert payload.message_hash(message) == payload.message_hash(message)

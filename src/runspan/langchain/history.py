@@ -24,7 +24,7 @@ def new_messages(run: Run, messages: list[BaseMessage], write: Writer) -> Attrib
     if len(messages) > _MOST_MESSAGES:
         return payload.input_messages(messages, write)
     history = _history(run)
-    hashes = tuple(map(_hash, messages))
+    hashes = tuple(map(payload.message_hash, messages))
     known, span = history.known(hashes)
     known = max(min(known, len(messages) - 1), 0)
     attributes = payload.input_messages(messages[known:], write)
@@ -40,7 +40,7 @@ def note_answer(run: Run, response: Any) -> None:
     if isinstance(response, LLMResult) and len(response.generations) == 1 and len(response.generations[0]) == 1:
         (generation,) = response.generations[0]
         if isinstance(generation, ChatGeneration):
-            _history(run).answer(run.run_id, _hash(generation.message))
+            _history(run).answer(run.run_id, payload.message_hash(generation.message))
 
 
 def forget_messages(run: Run) -> None:
@@ -50,8 +50,3 @@ def forget_messages(run: Run) -> None:
 
 def _history(run: Run) -> MessageHistory:
     return run.invocation.message_history or MessageHistory()
-
-
-def _hash(message: BaseMessage) -> int:
-    # Of what spans have of it: what else it has may differ, and two that are compared may raise.
-    return hash(payload.message_json(message))

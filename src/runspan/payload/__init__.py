@@ -4,7 +4,7 @@ from runspan.payload.commands import handoff, transfer
 from runspan.payload.errors import Failure, failure
 from runspan.payload.graph_state import state_inputs, state_outputs
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
-from runspan.payload.messages import has_all_messages, input_messages, input_prompts, message_json, output_messages
+from runspan.payload.messages import has_all_messages, input_messages, input_prompts, message_hash, output_messages
 from runspan.payload.metadata import belonging, conversation, origin, selected_metadata
 from runspan.payload.plain_values import retrieval_values, root_values
 from runspan.payload.response import response_attributes
@@ -37,7 +37,7 @@ __all__ = [
     "input_messages",
     "input_prompts",
     "inputs",
-    "message_json",
+    "message_hash",
     "model_start",
     "origin",
     "output_messages",

@@ -7,7 +7,15 @@ costs more than all the rest of a run's telemetry.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolCall
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
@@ -19,7 +27,7 @@ from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
 from runspan.payload.plain_messages import plain_answers, plain_messages
 from runspan.payload.response import finish_reason
-from runspan.payload.serialize import to_json
+from runspan.payload.serialize import json_bytes
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import describe, text_in
@@ -27,6 +35,8 @@ from runspan.payload.writer import UNLIMITED, Writer
 
 _MOST_BLOCKS: Final = 1_000  # of a message
 _ROLE_OF_NOTE: Final = "…"
+_HASHED: Final = ("type", "name", "tool_call_id", "content")
+_OF_TEXT: Final = (HumanMessage, SystemMessage, ToolMessage)
 _START_OF_NOTE: Final = r'"role":"\u2026"'  # as the note is written
 _ROLES: Final = {
     "human": "user",
@@ -62,9 +72,14 @@ def has_all_messages(attributes: Attributes) -> bool:
     return isinstance(written, str) and _START_OF_NOTE not in written
 
 
-def message_json(message: BaseMessage) -> str:
-    """Return a message in the conventions' form as JSON, of a model's without a name: agents give it one later."""
-    return to_json(Items([message], _without_late_name))  # XX
+def message_hash(message: BaseMessage) -> int:
+    """Return a hash of what spans have of a message, of a model's without a name: agents give it one later."""
+    fields = vars(message)
+    kept = tuple(map(fields.get, _HASHED))
+    if type(message) in _OF_TEXT and all(each is None or type(each) is str for each in kept):
+        return hash(kept)  # nothing else is recorded of it; a text, however long, has its hash once it was computed
+    written = plain_messages([message])[0] if fields.get("name") is None else None
+    return hash(written or json_bytes(Items([message], _without_late_name))[1:-1])
 
 
 def _without_late_name(message: BaseMessage) -> MessageDict:
