@@ -25,9 +25,17 @@ def trees(spans):
     return list(found.values())
 
 
-@pytest.mark.parametrize("spool", [False, True], ids=["memory", "spool"])
-@pytest.mark.parametrize(("protocol", "receiver_of"), [("http/protobuf", HttpReceiver), ("grpc", GrpcReceiver)])
-@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+# Each two of preload, protocol and spool together.
+@pytest.mark.parametrize(
+    ("preload", "protocol", "receiver_of", "spool"),
+    [
+        ((), "http/protobuf", HttpReceiver, False),
+        ((), "grpc", GrpcReceiver, True),
+        (("--preload",), "http/protobuf", HttpReceiver, True),
+        (("--preload",), "grpc", GrpcReceiver, False),
+    ],
+    ids=["http-memory", "grpc-spool", "preload-http-spool", "preload-grpc-memory"],
+)
 def test_a_worker_of_gevent_loses_nothing(preload, protocol, receiver_of, spool, tmp_path):
     """gevent patches in the worker, with --preload after we were set up; requests at once are traces of their own."""
     command = ("-m", "gunicorn", "--bind", "127.0.0.1:PORT", "--worker-class", "gevent", *preload, "tools:app")
