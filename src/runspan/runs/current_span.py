@@ -211,8 +211,10 @@ def runs_around(parent: SpanContext | None, context: Context) -> list[Run]:
 
     Where the context has none, as in the threads of a ``ConcurrentMultiSpanProcessor``, the run of the parent counts.
     """
-    run = run_of_span(parent)
-    return list(runs_executing(context)) or ([run] if run is not None else [])
+    if runs := list(runs_executing(context)):
+        return runs
+    run = run_of_span(parent)  # looks through the tables of all providers
+    return [] if run is None else [run]
 
 
 def was_in_run(context: Context) -> bool:
