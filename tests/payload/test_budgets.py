@@ -223,3 +223,10 @@ def test_a_cut_result_that_is_json_stays_json():
     assert plain.startswith("word word")
     assert plain.endswith(" characters left out]")
     assert len(plain.encode()) <= 3_000
+
+
+def test_what_is_left_at_the_end_is_not_shared():
+    """Of messages, an old one that would be cut to the last part of the room is left out, and the newest are whole."""
+    kept = told([HumanMessage(f"{number} {'word ' * 100}") for number in range(100)], 30_000)
+    assert all(message["parts"][0]["content"].endswith("word ") for message in kept if message["role"] == "user")
+    assert len(json.dumps(kept)) > 28_000

@@ -36,6 +36,8 @@ _SHARES_OF_FLAT: Final = 3
 _SHORT: Final = 96
 # A message or a part of one that is made has its role, its type and some of its text, or is left out.
 _LEAST_FOR_ITEM: Final = 512
+# The last part of all room is not shared: an item that it has no room for as a whole is left out, not cut.
+_LAST_PART: Final = 32
 _BRACKETS: Final = 3  # with a comma
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
@@ -92,6 +94,7 @@ class _Walk:
 
     def __init__(self, room: int, redact: Redact | None) -> None:
         self._room = room
+        self._last_part = room // _LAST_PART
         self._redact = redact
         self._ancestors: set[int] = set()  # ids of the values around the present one
         self._cut_texts: list[CutText] = []
@@ -306,9 +309,12 @@ class _Walk:
         room = self._room
         if room < _LEAST_FOR_ITEM and not is_first:
             raise _FullError
-        if written is not None and len(written) < room // 2:
+        is_last = room < self._last_part and not is_first
+        if written is not None and len(written) < (room if is_last else room // 2):
             self._room = room - len(written) - 1
             return orjson.Fragment(written)
+        if written is not None and is_last:
+            raise _FullError
         try:
             return self.copy(items.item(index), depth)
         except _FullError:
