@@ -7,6 +7,7 @@ marks in it, say whether it may hold some.
 
 import ast
 import binascii
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterable
@@ -26,17 +27,17 @@ _LONGEST_LINE: Final = 100  # of base64 in lines there are 76 in each
 _SAMPLE: Final = 500  # characters at both ends that have to be base64
 _REMEMBERED_DIGESTS: Final = 1_000
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\r\n-]*={0,2}\s*")
-_HEAD: Final = re.compile(
-    r"data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,", re.IGNORECASE | re.ASCII
-)
-_DATA_URL: Final = re.compile(_HEAD.pattern + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}", _HEAD.flags)
+# Patterns are compiled when a text is found that may hold such a thing: most processes never meet one.
+_HEAD: Final = r"(?ai)data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,"
+_DATA_URL: Final = _HEAD + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}"
 # A value within a text that is JSON, in which it may be a text of JSON again, or that is a repr.
-_QUOTED_HEAD: Final = re.compile(rf"""["'](?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})""")
-_QUOTED: Final = re.compile(r"""["'](?:[A-Za-z0-9+/_-]++|\\+/)*+=*+(?=\\*["'])""")
+_QUOTED_HEAD: Final = rf"""["'](?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})"""
+_QUOTED: Final = r"""["'](?:[A-Za-z0-9+/_-]++|\\+/)*+=*+(?=\\*["'])"""
 # Bytes within a repr, of which ``ast.literal_eval`` can read all that this allows.
-_BYTES_HEAD: Final = re.compile(rf"""b["'](?:{"|".join(map(re.escape, sorted(FIRST_OF_REPRS)))})""")
+_BYTES_HEAD: Final = rf"""b["'](?:{"|".join(map(re.escape, sorted(FIRST_OF_REPRS)))})"""
 _ESCAPE: Final = r"\\(?:x[0-9a-f]{2}|[nrt'\\])"
-_BYTES: Final = re.compile(rf"""b'(?:[ -&(-\[\]-~]|{_ESCAPE})*+'|b"(?:[ !#-\[\]-~]|{_ESCAPE})*+\"""")
+_BYTES: Final = rf"""b'(?:[ -&(-\[\]-~]|{_ESCAPE})*+'|b"(?:[ !#-\[\]-~]|{_ESCAPE})*+\""""
+_compiled = functools.cache(re.compile)
 _JSON: Final = "{[("
 _BEGINNINGS: Final = _JSON + "".join({each[0] for each in FIRST_CHARACTERS})
 
@@ -181,7 +182,7 @@ def is_data_url(text: str) -> bool:
 
 def data_url(url: str) -> Blob | None:
     """Return a data URL in base64 as a blob, None if it is none."""
-    head = _HEAD.match(url)
+    head = _compiled(_HEAD).match(url)
     if head is None or not is_base64(data := unquote(url[head.end() :])):
         return None
     return Blob(data, head.group(1).lower() if head.group(1) else None)
@@ -205,7 +206,7 @@ def _of_value(quoted: str) -> str | None:
     return quoted[0] + blob.in_words() if blob is not None else None
 
 
-def _replace(head: re.Pattern[str], whole: re.Pattern[str], text: str, read: Callable[[str], str | None]) -> str:
+def _replace(head: str, whole: str, text: str, read: Callable[[str], str | None]) -> str:
     """Return a text with references in place of what is a medium.
 
     Args:
@@ -217,8 +218,8 @@ def _replace(head: re.Pattern[str], whole: re.Pattern[str], text: str, read: Cal
     parts: list[str] = []
     copied = at = 0
     until = _SEARCHED
-    while (begin := head.search(text, at, until)) is not None:
-        found = whole.match(text, begin.start())
+    while (begin := _compiled(head).search(text, at, until)) is not None:
+        found = _compiled(whole).match(text, begin.start())
         at = found.end() if found is not None else begin.end()
         if found is not None and (words := read(found.group())) is not None:
             parts += (text[copied : found.start()], words)

@@ -4,11 +4,11 @@ Contexts are never taken back, so what stands in one answers by whether the run 
 baggage of before.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, final
 from urllib.parse import quote_plus
 
-from opentelemetry import baggage
 from opentelemetry.context import Context
 
 Pairs = tuple[tuple[str, str], ...]
@@ -19,9 +19,6 @@ MOST_PAIRS: Final = 64
 MOST_BYTES: Final = 8192
 MOST_BYTES_OF_PAIR: Final = 4096
 
-# OpenTelemetry's key of the baggage, as its public function writes it.
-(_BAGGAGE_KEY,) = baggage.set_baggage("key", "value", Context())
-
 
 def with_baggage(here: Context, added: Pairs, is_executing: Callable[[], bool]) -> Mapping[str, object]:
     """Return what a context needs for a run that adds to the baggage; nothing if it has that of a run around.
@@ -31,12 +28,13 @@ def with_baggage(here: Context, added: Pairs, is_executing: Callable[[], bool]) 
         added: what it adds.
         is_executing: whether the run executes where it is called.
     """
-    before = here.get(_BAGGAGE_KEY)
+    baggage_key = _baggage_key()
+    before = here.get(baggage_key)
     while type(before) is RunBaggage and not before.is_executing():
         before = before.before
     if type(before) is RunBaggage and before.added == added:
         return {}
-    return {_BAGGAGE_KEY: RunBaggage(before if isinstance(before, dict) else {}, added, is_executing)}
+    return {baggage_key: RunBaggage(before if isinstance(before, dict) else {}, added, is_executing)}
 
 
 def encoded(name: str, value: object) -> str:
@@ -95,6 +93,15 @@ class RunBaggage(dict[str, object]):
     def items(self) -> Any:
         """Return the names and values."""
         return self.copy().items()
+
+
+@functools.cache
+def _baggage_key() -> str:
+    """Return OpenTelemetry's key of the baggage, as its public function writes it."""
+    from opentelemetry import baggage  # noqa: PLC0415  few handlers add to it
+
+    (key,) = baggage.set_baggage("key", "value", Context())
+    return key
 
 
 def _fits(within: Mapping[str, object]) -> bool:
