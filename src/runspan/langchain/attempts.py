@@ -25,7 +25,7 @@ from runspan import semconv
 from runspan.attributes import Attributes
 from runspan.langchain.run_kinds import StartEvent
 from runspan.payload.metadata import attempt_of
-from runspan.runs.execution import Style
+from runspan.runs.execution import OWN_TASK
 from runspan.runs.invocation_state import Failed
 from runspan.runs.run import Run
 from runspan.runs.starting_frame import StartFrames
@@ -137,7 +137,7 @@ def _has_fallbacks(parent: Run) -> bool:
     if parent.site.module == _FALLBACKS:
         return True
     # ``abatch`` starts its runs in tasks of their own. Only a span that records has a name.
-    return parent.site.style is Style.OWN_TASK and getattr(parent.span, "name", None) == _FALLBACKS_NAME
+    return parent.site.style is OWN_TASK and getattr(parent.span, "name", None) == _FALLBACKS_NAME
 
 
 def _attempt_key(run: Run, parent: Run, event: StartEvent) -> object:

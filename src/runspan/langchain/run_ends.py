@@ -15,7 +15,7 @@ from runspan.payload.inputs_outputs import returned_tool_error
 from runspan.payload.response import came_before_failure
 from runspan.payload.usage import repeated_usage
 from runspan.payload.writer import Writer
-from runspan.runs.execution import Style
+from runspan.runs.execution import GENERATOR
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
@@ -41,7 +41,7 @@ def describe_result(
         transfer = attempt(payload.transfer, value, default=_NOTHING)
         kind = attempt(returned_tool_error, value, default=None)
         return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
-    is_left = run.is_chain and run.site.style is Style.GENERATOR and run.site.was_left()
+    is_left = run.is_chain and run.site.style is GENERATOR and run.site.was_left()
     return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if is_left else attributes
 
 

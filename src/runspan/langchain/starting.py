@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
+_PROMPT: Final = str(Kind.PROMPT)
 _INVOCATION: Final = frozenset(semconv.INVOCATION)
 _NOTHING: Final[Attributes] = {}
 
@@ -139,7 +140,7 @@ class RunStarter:
         record.captures, record.is_content_decided = bridge.captures, True
         if not bridge.captures or run.is_unseen:
             return
-        if run.start_attributes.get(semconv.RUN_TYPE) == Kind.PROMPT:
+        if run.start_attributes.get(semconv.RUN_TYPE) == _PROMPT:
             note_prompt(run, event)
         _redact(run, bridge.redactors)
         attributes = self._attributes(event, self._described(event))
@@ -177,7 +178,7 @@ class RunStarter:
         run.is_unseen = run.is_unseen or self._is_unseen_within(tracing, run.span)
         if not run.is_unseen:
             attempt(link_run, run, event, default=None)
-            if run.start_attributes.get(semconv.RUN_TYPE) == Kind.PROMPT:
+            if run.start_attributes.get(semconv.RUN_TYPE) == _PROMPT:
                 note_prompt(run, event)
             if bridge.captures:
                 bridge.reading(self._record_content, run, event)

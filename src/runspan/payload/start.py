@@ -55,7 +55,8 @@ _SPAN_KINDS: Final = {
     Kind.RETRIEVER: "RETRIEVER",
 }
 _MODEL_KEYS: Final = ("model", "model_name", "model_id")
-_CHAIN_KINDS: Final = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
+_CHAIN: Final = Kind.CHAIN
+_CHAIN_KINDS: Final[dict[str | None, Kind]] = {"prompt": Kind.PROMPT, "parser": Kind.PARSER}
 # What LangGraph calls a graph that its user gave no name.
 _UNNAMED: Final = "LangGraph"
 # ``ls_integration`` in the metadata that makers of agents bind to their graphs.
@@ -94,7 +95,7 @@ def chain_start(
     if graph is not None:
         return _graph_start(name_in(run_name), graph)
     kind_name = name_in(run_type) if run_type is not None else None
-    kind = _CHAIN_KINDS.get(kind_name, Kind.CHAIN) if kind_name is not None else Kind.CHAIN
+    kind = _CHAIN_KINDS.get(kind_name, _CHAIN)
     name = name_in(run_name) or _serialized_name(serialized) or kind_name or "chain"
     return Start(kind, name, _OF_KIND[kind].copy())
 

@@ -17,7 +17,7 @@ from runspan.runs import reaper
 from runspan.runs.baggage import with_baggage
 from runspan.runs.child_config import span_of_ended
 from runspan.runs.executing import is_abandoned_here, run_executing
-from runspan.runs.execution import Style
+from runspan.runs.execution import ORDINARY
 from runspan.runs.run import Run, RunState, Table
 from runspan.runs.table import run_of_span
 
@@ -95,7 +95,7 @@ def _span(proxy: RunSpanProxy) -> Span:
     """Return the span that is right now: by a short way where an ordinary function runs and nothing is further in."""
     run = proxy.run
     site = run.site
-    if site.style is Style.ORDINARY and not run.table.detached_models and (run.is_chain or site.is_below()):
+    if site.style is ORDINARY and not run.table.detached_models and (run.is_chain or site.is_below()):
         span = run.span
         if not (run.is_over or site.is_collected()):
             return span

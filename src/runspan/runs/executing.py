@@ -8,7 +8,7 @@ from uuid import UUID
 
 from runspan.runs.checkpoint_writes import is_checkpoint_write_on_stack
 from runspan.runs.child_config import run_id_of_body
-from runspan.runs.execution import ExecutionSite, Style, run_ids_on_stack
+from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite, run_ids_on_stack
 from runspan.runs.run import Run, RunState
 from runspan.runs.starting_frame import GRAPH_MODULE
 
@@ -24,7 +24,7 @@ def run_executing(run: Run, state: RunState, passed: Sequence[Run], by_config_al
     """
     if not run.is_chain:
         found = run if _is_executing_here(run, state) else None
-    elif run.site.style is not Style.GENERATOR:
+    elif run.site.style is not GENERATOR:
         found = run  # its caller waits for it
     else:
         found = _run_by_config(run, passed)
@@ -48,9 +48,9 @@ def _is_generator_executing_here(site: ExecutionSite, by_config_alone: bool) -> 
 def _is_executing_here(run: Run, state: RunState) -> bool:
     """Return whether a model, tool or retriever executes here."""
     site = run.site
-    if site.style is Style.ORDINARY:
+    if site.style is ORDINARY:
         return state is RunState.EXECUTING
-    if site.style is Style.GENERATOR:
+    if site.style is GENERATOR:
         if site.is_on_present_stack():
             return True
         if run.stream is None and not site.is_current_task() and site.is_executing_elsewhere():

@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span
 
 from runspan.runs.current_span import Current, RunSpanProxy, current_in, find_current, is_valid, proxy_in
-from runspan.runs.execution import ExecutionSite, Style
+from runspan.runs.execution import ORDINARY, ExecutionSite
 from runspan.runs.run import Run, RunState
 from runspan.runs.table import RunTable
 from runspan.runs.third_party_handlers import current_before, is_of_handler, repeats
@@ -91,7 +91,7 @@ def _is_nearest(run: Run, innermost: Span, site: ExecutionSite) -> bool:
     """Return whether the innermost run is this one, and a chain in which nothing can be nearer: the usual case."""
     if type(innermost) is not RunSpanProxy or innermost.run is not run:
         return False
-    return run.is_chain and run.site.style is Style.ORDINARY and run.site.frame_id != site.frame_id and not run.is_over
+    return run.is_chain and run.site.style is ORDINARY and run.site.frame_id != site.frame_id and not run.is_over
 
 
 def _without_ended(span: Span) -> Span:

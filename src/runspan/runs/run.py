@@ -10,7 +10,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, Sta
 from runspan.attributes import Attributes
 from runspan.runs import reaper
 from runspan.runs.audience import Audience
-from runspan.runs.execution import ExecutionSite, Style
+from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite
 from runspan.runs.invocation_state import InvocationState
 from runspan.runs.record import Record, Stream
 from runspan.semconv import CORE
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runspan.runs.starting_frame import StartFrames
 
 _NOTHING: Final[Attributes] = {}
-_OF_ONE_FRAME: Final = (Style.ORDINARY, Style.GENERATOR)
+_OF_ONE_FRAME: Final = (ORDINARY, GENERATOR)
 
 
 class RunState(enum.Enum):
@@ -208,7 +208,7 @@ class Run:
         site = self.site
         if site.is_collected() and self._has_no_reporter():
             return RunState.COLLECTED
-        if not from_stacks or site.style is not Style.ORDINARY:
+        if not from_stacks or site.style is not ORDINARY:
             return RunState.OPEN
         # Chains report their own end, unless an invocation is interrupted before LangChain is ready to report it. All
         # others end with their frame, if LangChain started them.

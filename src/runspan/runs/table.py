@@ -17,7 +17,7 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.runs.audience import PastRecipients, Recipients
-from runspan.runs.execution import ExecutionSite, Style
+from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite
 from runspan.runs.run import Run, RunState
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DetachedModels:
     def add(self, run: Run) -> None:
         """Add an open run."""
         self._by_id[run.run_id] = run
-        if run.site.style is Style.GENERATOR:
+        if run.site.style is GENERATOR:
             self._by_frame[run.site.frame_id] = run
 
     def discard(self, run: Run) -> None:
@@ -107,7 +107,7 @@ class RunTable:
         self._open[run.run_id] = run
         if run.parent is not None:
             run.parent.children[run] = None
-        if not run.is_chain and run.site.style is not Style.ORDINARY:
+        if not run.is_chain and run.site.style is not ORDINARY:
             self.detached_models.add(run)
         span = run.span.get_span_context()
         self._started.append((run.run_id, span))
