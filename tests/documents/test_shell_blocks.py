@@ -19,7 +19,7 @@ from tests.compose_file import of_profile
 from tests.documents.code_blocks import ROOT
 from tests.otlp_receivers import HttpReceiver
 
-pytestmark = pytest.mark.newest
+pytestmark = [pytest.mark.newest, pytest.mark.timeout(400)]
 
 PAGES = {path.stem: path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]}
 BLOCKS = [
