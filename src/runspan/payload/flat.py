@@ -42,9 +42,15 @@ def flat_copy(value: dict[Any, Any], longest: int, levels: int = 1) -> dict[str,
     if len(value) > _MOST_KEYS:
         return None
     copy = value.copy()
-    for key, each in copy.items():
+    for key in copy:
         if type(key) is not str or len(key) >= SHORTEST_BLOB or not key.isascii() or key in DATA_KEYS:
             return None
+    return _with_plain_values(copy, longest, levels)
+
+
+def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> dict[str, object] | None:
+    """Return a dictionary with copies in place of its lists and dictionaries; None if a value is not plain."""
+    for key, each in copy.items():
         if type(each) is str:
             if len(each) > longest or not each.isascii() or may_hold_blobs(each):
                 return None
@@ -65,7 +71,7 @@ def _copied(value: Any, longest: int, levels: int) -> object:
         return flat_copy(value, longest, levels - 1)
     if kind is not list:
         form = _FORMS[kind](value) if kind in _FORMS else None
-        return flat_copy(form, longest, levels - 1) if form is not None else None
+        return _with_plain_values(form, longest, levels - 1) if form is not None else None
     if len(value) > _MOST_KEYS:
         return None
     copies: list[object] = []

@@ -71,17 +71,19 @@ def _channels(update: object) -> Iterator[object]:
 
 def inputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the inputs of a chain, prompt, parser, graph or node."""
-    written = write.text(semconv.INPUTS, value)
-    if written:
-        written[semconv.INPUTS_TYPE] = "text/plain" if is_text(value) else "application/json"
-    return written
+    return _typed(semconv.INPUTS, semconv.INPUTS_TYPE, value, write)
 
 
 def outputs(value: object, write: Writer = UNLIMITED) -> PlainAttributes:
     """Return the outputs of a chain, prompt, parser, graph or node."""
-    written = write.text(semconv.OUTPUTS, value)
+    return _typed(semconv.OUTPUTS, semconv.OUTPUTS_TYPE, value, write)
+
+
+def _typed(name: str, type_name: str, value: object, write: Writer) -> PlainAttributes:
+    media_type = "text/plain" if is_text(value) else "application/json"
+    written = write.text(name, value) if media_type == "text/plain" else write.json(name, value)
     if written:
-        written[semconv.OUTPUTS_TYPE] = "text/plain" if is_text(value) else "application/json"
+        written[type_name] = media_type
     return written
 
 

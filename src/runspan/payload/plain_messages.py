@@ -11,7 +11,7 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
-from runspan.payload.blobs import may_hold_blobs
+from runspan.payload.blobs import SHORTEST_BLOB, may_hold_blobs
 from runspan.payload.flat import flat_copy
 from runspan.payload.message_types import MessagePart
 from runspan.payload.text import LONGEST_NAME
@@ -41,7 +41,10 @@ def plain_messages(messages: Iterable[object]) -> list[bytes | None]:
     for message in messages:
         # Most are texts of a user, which are written here, as a call for each would take half as long again.
         before = _BEFORE_TEXT.get(type(message))
-        fields = message.__dict__ if before is not None else _NOTHING
+        if before is None:
+            written.append(_json(_message(message)))
+            continue
+        fields = message.__dict__
         text = fields.get("content")
         if type(text) is not str or not text or fields.get("name") is not None or len(text) > _LONGEST:
             written.append(_json(_message(message)))
@@ -49,7 +52,7 @@ def plain_messages(messages: Iterable[object]) -> list[bytes | None]:
             written.append(None)
         else:
             try:
-                written.append(before + orjson.dumps(text) + _AFTER_TEXT)  # type: ignore[operator]  # it is none of None
+                written.append(before + orjson.dumps(text) + _AFTER_TEXT)
             except orjson.JSONEncodeError:
                 written.append(None)
     return written
@@ -100,10 +103,13 @@ def _answer(fields: dict[str, Any], texts: list[MessagePart]) -> list[MessagePar
 
 
 def _call(call: Any) -> MessagePart | None:
-    if type(call) is not dict or not {"id", "name", "args"} <= call.keys():
+    if type(call) is not dict:
         return None
-    part = {"type": "tool_call", "id": call["id"], "name": call["name"], "arguments": call["args"]}
-    return flat_copy(part, _LONGEST) if _is_word(part["id"]) and _is_word(part["name"]) else None
+    call_id, name, given = map(call.get, ("id", "name", "args"))
+    arguments = flat_copy(given, _LONGEST) if type(given) is dict else None
+    if arguments is None or not _is_word(call_id) or not _is_word(name):
+        return None
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
 
 
 def _result(fields: dict[str, Any], text: str) -> list[MessagePart] | None:
@@ -120,4 +126,6 @@ def _is_nothing(beside: object) -> bool:
 
 def _is_word(value: object) -> bool:
     """Return whether a value is a short text and no medium."""
-    return type(value) is str and 0 < len(value) <= LONGEST_NAME and not may_hold_blobs(value)
+    if type(value) is not str or not value:
+        return False
+    return len(value) < SHORTEST_BLOB or (len(value) <= LONGEST_NAME and not may_hold_blobs(value))

@@ -75,6 +75,19 @@ class Budget(Protocol):
         """Note that so many bytes were written."""
 
 
+class _Unlimited:
+    """The budget of what has none."""
+
+    def room(self, most: int) -> int:
+        return most
+
+    def take(self, size: int) -> None:
+        pass
+
+
+_UNLIMITED: Final[Budget] = _Unlimited()
+
+
 class Writer:
     """Writes attributes, each within what is left of the budget.
 
@@ -88,7 +101,7 @@ class Writer:
         self,
         *,
         attribute_bytes: int = DEFAULT_ROOM,
-        budget: Budget | None = None,
+        budget: Budget = _UNLIMITED,
         redactors: Sequence[Redactor] = (),
     ) -> None:
         self._attribute_bytes = attribute_bytes
@@ -101,8 +114,7 @@ class Writer:
         if room < _LEAST_JSON:
             return {}
         written = json_bytes(value, room, self._redact(name) if self._redactors else None)
-        if self._budget is not None:
-            self._budget.take(len(written))
+        self._budget.take(len(written))
         return {name: written.decode()}
 
     def json_text(self, name: str, text: str, parsed: object) -> PlainAttributes:
@@ -160,11 +172,10 @@ class Writer:
         return orjson.loads(to_json(value, redact=redact))
 
     def _room(self) -> int:
-        return self._attribute_bytes if self._budget is None else self._budget.room(self._attribute_bytes)
+        return self._budget.room(self._attribute_bytes)
 
     def _spend(self, name: str, text: str) -> PlainAttributes:
-        if self._budget is not None:
-            self._budget.take(_size(text))
+        self._budget.take(_size(text))
         return {name: text} if text else {}
 
     def _redact(self, name: str) -> Redact | None:
