@@ -1,6 +1,7 @@
 """Messages that are JSON as they are, and come to the same as by the walk through them."""
 
 import json
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -10,9 +11,10 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompt_values import ChatPromptValue
 
 from runspan import payload
+from runspan.payload import messages as of_messages
 from runspan.payload.plain_messages import plain_messages
 from runspan.payload.serialize import to_json
-from runspan.payload.writer import Writer
+from runspan.payload.writer import UNLIMITED, Writer
 from tests.payload.test_hostile_payloads import calls, junk, messages, responses
 
 TEXTS = st.text(st.characters(), max_size=60) | st.sampled_from(("a; b = '\\x", "[1]", '{"a": 1}', "iVBORw0KGgo" * 9))
@@ -25,14 +27,25 @@ PLAIN = (
     | st.builds(AIMessage, TEXTS, name=NAMES, tool_calls=st.lists(calls, max_size=3), additional_kwargs=BESIDE)
     | st.builds(AIMessageChunk, content=TEXTS, id=NAMES)
 )
-# What has a redactor is walked through.
-WALK = Writer(redactors=[lambda text, _: text])
+REDACT = Writer(redactors=[lambda text, _: text.replace("a", "****")])
+
+
+def walked(describe, *given):
+    """Return what comes of a walk through all messages, none of which is taken for plain."""
+    with mock.patch.object(of_messages, "plain_messages", none), mock.patch.object(of_messages, "plain_answers", none):
+        return describe(*given)
+
+
+def none(values, redact=None):
+    return [None] * len(values)
 
 
 @given(st.lists(PLAIN | messages, max_size=20))
 def test_both_ways_come_to_the_same(conversation):
     """A conversation is written as if each of its messages were walked through."""
-    assert payload.input_messages(conversation) == payload.input_messages(conversation, WALK)
+    for write in (UNLIMITED, REDACT):
+        written = payload.input_messages(conversation, write)
+        assert written == walked(payload.input_messages, conversation, write)
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=3), st.none() | TEXTS)
@@ -40,13 +53,13 @@ def test_so_do_answers(found, reason):
     """A model's answers are written as if each were walked through, also with the reason why they ended."""
     generations = [[ChatGeneration(message=each, generation_info={"finish_reason": reason}) for each in found]]
     response = LLMResult(generations=generations)
-    assert payload.output_messages(response) == payload.output_messages(response, WALK)
+    assert payload.output_messages(response) == walked(payload.output_messages, response)
 
 
 @given(responses)
 def test_so_do_answers_of_any_kind(response):
     """It is the same with answers that have anything in them."""
-    assert payload.output_messages(response) == payload.output_messages(response, WALK)
+    assert payload.output_messages(response) == walked(payload.output_messages, response)
 
 
 @given(PLAIN | messages | st.builds(ChatPromptValue, messages=st.lists(PLAIN, max_size=3)))
@@ -64,11 +77,11 @@ def test_fields_of_other_types_are_the_walks(kind, data):
     names = ("content", "name", "id", "tool_calls", "tool_call_id", "additional_kwargs", "messages")
     message = kind.model_construct()
     vars(message).update(data.draw(st.dictionaries(st.sampled_from(names), junk)))
-    for written, walked in (
+    for written, expected in (
         (to_json(message), to_json(message, redact=lambda text: text)),
-        (payload.input_messages([message]), payload.input_messages([message], WALK)),
+        (payload.input_messages([message]), walked(payload.input_messages, [message])),
     ):
-        assert written == walked
+        assert written == expected
 
 
 @given(
@@ -102,7 +115,7 @@ def test_room_is_kept(conversation, room):
 def test_which_are_plain(message):
     """The messages of an ordinary conversation with tools are written the short way."""
     assert plain_messages([message]) == [
-        payload.input_messages([message], WALK)["gen_ai.input.messages"][1:-1].encode()
+        walked(payload.input_messages, [message])["gen_ai.input.messages"][1:-1].encode()
     ]
 
 

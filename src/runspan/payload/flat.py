@@ -1,8 +1,8 @@
 """Values that are JSON as they are, as most are: a few texts and numbers, none of them a medium.
 
 Such as the inputs of a chain, the arguments of a tool, a call of it, which has them in a dictionary within it, and a
-message of LangChain's with a text and calls. A walk through one comes to the same and takes some five times as long:
-the content of ``prompt | model`` costs 2,700 bytecodes less this way, of 8,100.
+message of LangChain's with a text and calls. A walk through one comes to the same and takes some four times as long:
+``prompt | model`` executes 20,400 bytecodes of ours this way, 23,100 without it.
 """
 
 from collections.abc import Callable
@@ -16,21 +16,27 @@ from runspan.attributes import is_int64
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, may_hold_blobs
 
 _MOST_KEYS: Final = 20
-_LEVELS: Final = 2
-DEPTH_OF_FLAT: Final = 8
+_LEVELS: Final = 1
+DEPTH_OF_FLAT: Final = 6
 """How many levels such a value may have at the most, lists and objects among them."""
 
 
 def flat_json(value: Any, most: int) -> bytes | None:
     """Return the JSON of such a value if it takes no more than so many bytes; None of any other value."""
-    copy = _copied(value, most, _LEVELS + 1)
+    kind = type(value)
+    if kind is dict:
+        copy = flat_copy(value, most)
+    elif kind in _FORMS and (form := _FORMS[kind](value)) is not None:
+        copy = _with_plain_values(form, most, _LEVELS)
+    else:
+        return None
     # It has built-in types alone, so no code of others runs now, and nobody else has it.
     if copy is None or len(written := orjson.dumps(copy)) > most:
         return None
     return written
 
 
-def flat_copy(value: dict[Any, Any], longest: int, levels: int = 1) -> dict[str, object] | None:
+def flat_copy(value: dict[Any, Any], longest: int, levels: int = _LEVELS) -> dict[str, object] | None:
     """Return a copy of such a dictionary; None of any other.
 
     Args:
@@ -41,11 +47,11 @@ def flat_copy(value: dict[Any, Any], longest: int, levels: int = 1) -> dict[str,
     """
     if len(value) > _MOST_KEYS:
         return None
-    copy = value.copy()
-    for key in copy:
+    copy = _with_plain_values(value.copy(), longest, levels)
+    for key in copy or ():
         if type(key) is not str or len(key) >= SHORTEST_BLOB or not key.isascii() or key in DATA_KEYS:
             return None
-    return _with_plain_values(copy, longest, levels)
+    return copy
 
 
 def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> dict[str, object] | None:
@@ -63,7 +69,7 @@ def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> di
 
 
 def _copied(value: Any, longest: int, levels: int) -> object:
-    """Return a copy of a dictionary, of a list of such or of numbers, or of a message; None of anything else."""
+    """Return a copy of a dictionary, of a message, or of a list of messages or numbers; None of anything else."""
     kind = type(value)
     if not levels:
         return None
@@ -76,10 +82,13 @@ def _copied(value: Any, longest: int, levels: int) -> object:
         return None
     copies: list[object] = []
     for each in value.copy():
-        copy = each
-        if not _is_number(each) and (type(each) is list or (copy := _copied(each, longest, levels)) is None):
+        # A dictionary is none: what is nested deeply would be looked at once for each level.
+        if _is_number(each):
+            copies.append(each)
+        elif type(each) not in _FORMS or (copy := _copied(each, longest, levels)) is None:
             return None
-        copies.append(copy)
+        else:
+            copies.append(copy)
     return copies
 
 
@@ -113,3 +122,5 @@ _FORMS: Final[dict[type, Callable[[Any], dict[str, object] | None]]] = {
     **dict.fromkeys((AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage), _of_message),
     ChatPromptValue: _of_prompt,
 }
+KINDS: Final = frozenset((dict, *_FORMS))
+"""The types of such values; a list may be long, and what is in it comes by itself."""

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, Final
 
 from runspan._guard import attempt
+from runspan.payload.redacting import Redact
 from runspan.payload.text import unprintable
 
 BUNCH: Final = 8
@@ -24,7 +25,7 @@ class Items:
     """Whether the last are kept if there is no room for all, after the last the first, which may be the system's."""
     note: Callable[[str], object] = str
     """Makes the item that says how many were left out, of 80 bytes at most beside that text."""
-    write: Callable[[list[Any]], list[bytes | None]] | None = None
+    write: Callable[[list[Any], Redact | None], list[bytes | None]] | None = None
     """Returns the JSON of each of some that are in the list, None where one has to be made; it runs no code of theirs.
     """
 
@@ -48,7 +49,7 @@ class Items:
         values = self.values
         if self.write is None or type(values) is not list or len(values) > BUNCH:
             return None
-        written = self.write(values)
+        written = self.write(values, None)
         if None in written:
             return None
         joined = b"[%b]" % b",".join(written)  # type: ignore[arg-type]  # it doesn't know that there is no None now

@@ -41,8 +41,8 @@ def left_out(count: int, what: str = "items") -> str:
 def in_ascii(note: object) -> bytes:
     """Return a note as JSON without the letter beyond ASCII in it.
 
-    For that one letter Python keeps all that is written, tens of kilobytes, at two bytes a letter, and takes 70
-    microseconds to decode 57 KB of it and as long to encode them for export; without it three.
+    For that one letter Python keeps all that is written, tens of kilobytes, at two bytes a letter, and takes 21
+    microseconds to decode 57 KB of it and 31 to encode them for export; without it three and one.
     """
     return json.dumps(note, separators=(",", ":")).encode()
 

@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 
 from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
-from runspan.payload.flat import DEPTH_OF_FLAT, flat_json
+from runspan.payload.flat import DEPTH_OF_FLAT, KINDS, flat_json
 from runspan.payload.items import BUNCH, Items
 from runspan.payload.notes import CutText, in_ascii, left_out
 from runspan.payload.redacting import Redact, beside_key
@@ -119,7 +119,7 @@ class _Walk:
             return self._scalar(value)
         if depth >= _MAX_DEPTH:
             return self._text("<too deep>")
-        if self._redact is None and depth < _MAX_DEPTH_OF_FLAT and (written := self._flat(value)) is not None:
+        if kind in KINDS and self._redact is None and (written := self._flat(value, depth)) is not None:
             return written
         if id(value) in self._ancestors:
             return self._text("<cycle>")
@@ -176,10 +176,10 @@ class _Walk:
         self._cut_texts.append(cut := CutText(text, share - 1))
         return cut
 
-    def _flat(self, value: Any) -> orjson.Fragment | None:
+    def _flat(self, value: Any, depth: int) -> orjson.Fragment | None:
         # A walk through it would come to the same, and take four times as long.
         written = flat_json(value, self._room // _SHARES_OF_FLAT)
-        if written is None:
+        if written is None or depth >= _MAX_DEPTH_OF_FLAT:
             return None
         self._room -= len(written) + 1
         return orjson.Fragment(written)
@@ -284,9 +284,9 @@ class _Walk:
 
     def _written(self, items: Items, indexes: list[int]) -> list[bytes | None]:
         """Return the JSON of those of some items that are JSON as they are."""
-        if items.write is None or self._redact is not None or type(items.values) is not list:
+        if items.write is None or type(items.values) is not list:
             return [None] * len(indexes)
-        return items.write(list(map(items.values.__getitem__, indexes)))
+        return items.write(list(map(items.values.__getitem__, indexes)), self._redact)
 
     def _take_all(self, written: list[bytes | None], kept: list[object]) -> bool:
         """Keep some items at once, if each is JSON as it is and takes no more than half of what is left then."""
