@@ -266,9 +266,9 @@ class _Walk:
             return self._list(items.values, count, depth, items.note)
         self._spend(_BRACKETS + _NOTE_AS_ITEM)
         kept: list[object] = []
-        order = items.order(count)
+        order, bunch = items.order(count), BUNCH if self._redact is None else 1  # a redactor may take long
         with suppress(_FullError, IndexError):  # another thread may take some out
-            while indexes := list(islice(order, BUNCH)):
+            while indexes := list(islice(order, bunch)):
                 written = self._written(items, indexes)
                 if not self._take_all(written, kept):
                     for index, each in zip(indexes, written, strict=True):
