@@ -93,8 +93,9 @@ class SigtermWatch(SpanProcessor):
 
         try:
             start_thread(work, "runspan-sigterm")
-        except RuntimeError:  # Python is exiting, and has delivered
-            return
+        except RuntimeError:
+            # From Python 3.12 on none starts while the main thread waits for others at its end, before `atexit`.
+            work()
         over.wait(self._timeout_seconds + _STORE_SECONDS)
 
 

@@ -53,6 +53,24 @@ def test_the_default_action_comes_after_the_delivery(wait):
         assert host.names() == ["run"] * 5
 
 
+def test_a_signal_arrives_while_the_main_thread_waits_for_others_at_its_end():
+    """A process whose main thread is over delivers and is ended by the signal, though no thread starts any more."""
+    code = """
+    configure()
+    end_five()
+    def work():
+        while threading.main_thread().is_alive():
+            time.sleep(0.01)
+        say("over")
+        sleep()
+    threading.Thread(target=work).start()
+    """
+    with script(code) as host:
+        assert host.read_line() == "over"
+        assert host.terminate() == KILLED
+        assert host.names() == ["run"] * 5
+
+
 def test_a_handler_of_the_event_loop_is_called():
     """A loop that asks for the signal gets it, and what it ends meanwhile arrives."""
     code = """
