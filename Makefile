@@ -47,11 +47,12 @@ endef
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call venv,$(VENV),$(PINNED) $(EVERYTHING))
 	@$(BIN)/python -m compileall -q src
-	$(call mcp1,$(VENV),mcp==1.30.0 langchain-mcp-adapters==0.3.2 httpx-sse==0.4.3)
+	$(call mcp1,$(VENV),mcp==1.30.0 langchain-mcp-adapters==0.3.2 httpx-sse==0.4.3 \
+		pydantic-settings==2.16.3 python-dotenv==1.2.4)
 
 .venv-newest/.newest: FORCE
 	$(call venv,.venv-newest,--upgrade --upgrade-strategy eager $(EVERYTHING))
-	$(call mcp1,.venv-newest,"mcp<2" langchain-mcp-adapters httpx-sse)
+	$(call mcp1,.venv-newest,"mcp<2" langchain-mcp-adapters httpx-sse pydantic-settings python-dotenv)
 
 # The lowest of what runspan needs; the rest is what its tests need there.
 LOWEST := -e . $$($(ASK) lowest) langchain==1.0.0 langchain-anthropic==1.0.0 anthropic jsonschema trustme numpy starlette \
