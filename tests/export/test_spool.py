@@ -40,6 +40,22 @@ def test_what_is_put_is_taken_once_until_it_is_freed(path, spool):
     assert bodies(other) == [b"first", b"second"]
 
 
+def test_what_is_put_while_another_thread_looks_stays_own(spool, monkeypatch):
+    """A request that comes while the folder is listed is waited for as the others are."""
+    spool.put([FIRST])
+    listed = os.listdir
+
+    def list_and_put(path):
+        names = listed(path)
+        monkeypatch.undo()
+        spool.put([SECOND])
+        return names
+
+    monkeypatch.setattr(os, "listdir", list_and_put)
+    assert [entry.spans for entry in spool.entries()] == [2]
+    assert [entry.spans for entry in spool.entries(own=True)] == [2, 3]
+
+
 def test_what_is_done_is_gone(spool):
     """What was delivered is not taken again, what is on its way still counts as waiting."""
     spool.put([FIRST, SECOND])

@@ -162,12 +162,13 @@ class SpoolFolder:
         """Return what waits for this receiver, the oldest first, or only what this process has put; None if unknown."""
         if own and not self._own:
             return []
+        before = self._own.copy()  # another thread may put more while the folder is listed
         try:
             found = [each for each in self._list() if each.owner == self._owner] if self._is_there() else []
         except OSError as error:
             self._note_failure(error)
             return None
-        self._own.intersection_update(each.name for each in found)
+        self._own.difference_update(before.difference(each.name for each in found))
         return [each for each in found if each.name in self._own] if own else found
 
     def claims(self) -> Iterator[Claim]:
