@@ -25,7 +25,8 @@ PLAIN = (
     | st.builds(SystemMessage, TEXTS, name=NAMES)
     | st.builds(ToolMessage, TEXTS, tool_call_id=TEXTS, name=NAMES, id=NAMES)
     | st.builds(AIMessage, TEXTS, name=NAMES, tool_calls=st.lists(calls, max_size=3), additional_kwargs=BESIDE)
-    | st.builds(AIMessageChunk, content=TEXTS, id=NAMES)
+    # Of halves of surrogates pydantic 2.9 makes no chunk's id.
+    | st.builds(AIMessageChunk, content=TEXTS, id=st.none() | st.text(st.characters(exclude_categories=["Cs"])))
 )
 REDACT = Writer(redactors=[lambda text, _: text.replace("a", "****")])
 
