@@ -22,14 +22,10 @@ def without_content(attributes: Attributes) -> dict[str, AnyValue]:
     allowed = dict(attributes)
     for name in CONTENT.intersection(attributes):
         del allowed[name]
-    if has_content(allowed):
+    # Steps of CPython's, as all attributes of a run are looked at twice; few have variables of prompts.
+    if PROMPT_VARIABLE in "\n".join(allowed):
         return {name: value for name, value in allowed.items() if not is_content(name)}
     return allowed
-
-
-def has_content(attributes: Attributes) -> bool:
-    """Return whether any attribute is content; by two steps of CPython's, as all of a run are looked at twice."""
-    return not CONTENT.isdisjoint(attributes) or PROMPT_VARIABLE in "\n".join(attributes)
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:

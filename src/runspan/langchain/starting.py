@@ -11,7 +11,7 @@ from opentelemetry.util.types import AnyValue
 
 from runspan import payload, semconv
 from runspan._guard import attempt
-from runspan.attributes import Attributes, has_content, only_content, without_content
+from runspan.attributes import Attributes, only_content, without_content
 from runspan.callback_event import Event
 from runspan.langchain.agents import executing_agent
 from runspan.langchain.bridge import Bridge
@@ -195,10 +195,8 @@ class RunStarter:
         if run.is_unseen:
             return SpanStart(kind.run_type, kind.span_kind, _NOTHING, is_hidden=is_below_unseen)
         start = self._described(event)
-        attributes = self._attributes(event, start)
-        if self._bridge.redactors:
-            attributes = self._redacted(attributes)
-        if "span" not in captures and has_content(attributes):
+        attributes = self._redacted(self._attributes(event, start))
+        if "span" not in captures:
             if captures:
                 run.record.add(only_content(attributes))  # for events
             attributes = without_content(attributes)
@@ -235,7 +233,7 @@ class RunStarter:
             attributes.update(attempt(payload.selected_metadata, metadata, keys, room, default=_NOTHING))
         return attributes
 
-    def _with_surroundings(self, run: Run, event: StartEvent, attributes: dict[str, AnyValue]) -> Attributes:
+    def _with_surroundings(self, run: Run, event: StartEvent, attributes: Attributes) -> Attributes:
         """Add what a run has of those around it: whose invocation it is; of a tool its agent, of a model its prompt."""
         captures = "span" in self._bridge.captures
         shared = _shared(run.parent.start_attributes, captures=captures) if run.parent is not None else {}
@@ -252,9 +250,9 @@ class RunStarter:
             special = prompt.attributes
         return {**shared, **attributes, **special} if shared or special else attributes
 
-    def _redacted(self, attributes: Attributes) -> dict[str, AnyValue]:
+    def _redacted(self, attributes: Attributes) -> Attributes:
         redactors = self._bridge.redactors
-        return {**(Writer(redactors=redactors).redacted(attributes) if redactors else attributes)}
+        return Writer(redactors=redactors).redacted(attributes) if redactors else attributes
 
     def _is_hidden(self, event: StartEvent, start: Start) -> bool:
         """Return whether a run gets no span at the level of detail that is set."""

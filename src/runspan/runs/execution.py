@@ -103,7 +103,7 @@ class ExecutionSite:
         self.style = style
         self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
         self.thread_id = _thread_id()
-        greenlet = _current_greenlet() if "greenlet" in sys.modules else None
+        greenlet = _current_greenlet()
         self._greenlet = None if greenlet is None else weakref.ref(greenlet)
         task = _current_task()
         self._task = None if task is None else weakref.ref(task)
