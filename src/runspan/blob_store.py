@@ -58,7 +58,7 @@ class BlobStore:
         key = blob.key
         if (known := self._uris.get(key)) is not None:
             return known
-        if self._waiting_bytes + len(blob.data) > _MOST_WAITING_BYTES:
+        if self._waiting_bytes + len(blob) > _MOST_WAITING_BYTES:
             self._count("dropped")
             return None
         extension = _EXTENSIONS.guess_extension(blob.mime_type or "") or ""
@@ -66,7 +66,7 @@ class BlobStore:
         if len(self._uris) >= _REMEMBERED_BLOBS:
             self._uris.clear()
         self._uris[key] = uri
-        self._waiting_bytes += len(blob.data)
+        self._waiting_bytes += len(blob)
         self._waiting.append((uri, blob, key))
         self._worker.wake()
         return uri
@@ -97,7 +97,7 @@ class BlobStore:
         is_stored = False
         with suppress(SystemExit):  # gets through in a thread of the application
             is_stored = attempt(self._upload, uri, blob, default=False)
-        self._waiting_bytes -= len(blob.data)
+        self._waiting_bytes -= len(blob)
         self._count("stored" if is_stored else "failed")
         if not is_stored:
             self._uris.pop(key, None)  # the next time that it comes it is stored anew

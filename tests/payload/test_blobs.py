@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import tracemalloc
 from collections import UserDict
 
 import pytest
@@ -333,6 +334,19 @@ def test_the_same_image_is_decoded_once(monkeypatch):
     for _ in range(3):
         input_messages([HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])])
     assert len(decoded) == 1
+
+
+def test_an_image_that_is_known_is_not_copied():
+    """LangChain makes a data URL of an image for each call; to say which image it is takes no memory of its size."""
+    url = f"data:image/png;base64,{base64.b64encode(PNG * 200).decode()}"
+    message = HumanMessage([{"type": "image_url", "image_url": {"url": url}}])
+    known = input_messages([message])
+    tracemalloc.start()
+    try:
+        assert input_messages([message]) == known
+        assert tracemalloc.get_traced_memory()[1] < len(url) / 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_text_is_not_taken_for_the_same_bytes():

@@ -26,6 +26,7 @@ _SEARCHED: Final = 1_000_000  # characters
 _LONGEST_LINE: Final = 100  # of base64 in lines there are 76 in each
 _SAMPLE: Final = 500  # characters at both ends that have to be base64
 _REMEMBERED_DIGESTS: Final = 1_000
+_MOST_OF_HEAD: Final = HEAD_BYTES * 4 // 3  # characters of base64
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\r\n-]*={0,2}\s*")
 # Patterns are compiled when a text is found that may hold such a thing: most processes never meet one.
 _HEAD: Final = r"(?ai)data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,"
@@ -50,41 +51,55 @@ class Blob:
     """Data of a medium.
 
     Args:
-        data: in base64, or the bytes.
+        source: the data in base64, or the bytes.
         mime_type: the media type, if it is known; else it is read from the data.
+        begin: where in a text the data begin. They are copied when they are needed: that takes a millisecond for each
+            megabyte, as the system has to provide the memory anew, and a digest that is known needs no copy.
     """
 
-    def __init__(self, data: str | bytes, mime_type: str | None = None) -> None:
-        self.data = data
-        self.mime_type = mime_type or media_type(_head_of(data))
+    def __init__(self, source: str | bytes, mime_type: str | None = None, begin: int = 0) -> None:
+        self._source = source
+        self._begin = begin
+        self.mime_type = mime_type or media_type(_head_of(source[begin : begin + _MOST_OF_HEAD]))
+
+    def __len__(self) -> int:
+        """Return the length of the data as they are given."""
+        return len(self._source) - self._begin
+
+    @property
+    def data(self) -> str | bytes:
+        """The data in base64, or the bytes."""
+        return self._source[self._begin :]
 
     @property
     def key(self) -> BlobKey:
-        """What the data are known by; a text has its hash once it was computed."""
-        return type(self.data), hash(self.data), len(self.data)  # a text and bytes may have the same hash
+        """What the data are known by, however they are given."""
+        return _key(self.data)
 
     @property
     def size(self) -> int:
         """How many bytes it is."""
-        if isinstance(self.data, bytes):
-            return len(self.data)
-        length = len(self.data) - self.data[-4:].count("=")
-        if "\n" in self.data[:_LONGEST_LINE]:
-            length -= self.data.count("\n") + self.data.count("\r")
+        source, begin = self._source, self._begin
+        if isinstance(source, bytes):
+            return len(self)
+        length = len(self) - source[-4:].count("=")
+        if "\n" in source[begin : begin + _LONGEST_LINE]:
+            length -= source.count("\n") + source.count("\r")
         return length * 3 // 4
 
     def decoded(self) -> bytes:
         """Return the bytes; those of the text if it can't be decoded."""
-        if isinstance(self.data, bytes):
-            return self.data
+        data = self.data
+        if isinstance(data, bytes):
+            return data
         try:
-            return _decode(self.data)
+            return _decode(data)
         except ValueError:
-            return self.data.encode(errors="replace")
+            return data.encode(errors="replace")
 
     def digest(self) -> str:
         """Return the SHA-256 of the bytes, in hex. Computed once: a conversation comes again with each call."""
-        key = self.key
+        key = _key(self._source)
         digest = _digests.get(key)
         if digest is None:
             if len(_digests) >= _REMEMBERED_DIGESTS:
@@ -170,9 +185,11 @@ def blob_field(data: str | bytes, holder: Iterable[tuple[Any, Any]]) -> Blob | N
     return Blob(data, named if named is not None and "/" in named else None)
 
 
-def is_base64(text: str) -> bool:
-    """Return whether a text looks like base64 at both ends."""
-    return _BASE64.fullmatch(text[:_SAMPLE]) is not None and _BASE64.fullmatch(text[-_SAMPLE:]) is not None
+def is_base64(text: str, begin: int = 0) -> bool:
+    """Return whether a text looks like base64 at both ends, from a character on."""
+    if _BASE64.fullmatch(text, begin, begin + _SAMPLE) is None:
+        return False
+    return _BASE64.fullmatch(text, max(begin, len(text) - _SAMPLE)) is not None
 
 
 def is_data_url(text: str) -> bool:
@@ -183,9 +200,12 @@ def is_data_url(text: str) -> bool:
 def data_url(url: str) -> Blob | None:
     """Return a data URL in base64 as a blob, None if it is none."""
     head = _compiled(_HEAD).match(url)
-    if head is None or not is_base64(data := unquote(url[head.end() :])):
+    if head is None:
         return None
-    return Blob(data, head.group(1).lower() if head.group(1) else None)
+    source, begin = (unquote(url[head.end() :]), 0) if "%" in url else (url, head.end())
+    if not is_base64(source, begin):
+        return None
+    return Blob(source, head.group(1).lower() if head.group(1) else None, begin)
 
 
 def _of_data_url(url: str) -> str | None:
@@ -228,11 +248,16 @@ def _replace(head: str, whole: str, text: str, read: Callable[[str], str | None]
     return "".join((*parts, text[copied:])) if parts else text
 
 
+def _key(source: str | bytes) -> BlobKey:
+    """Return what data are known by; a text has its hash once it was computed."""
+    return type(source), hash(source), len(source)  # a text and bytes may have the same hash
+
+
 def _head_of(data: str | bytes) -> bytes:
     if isinstance(data, bytes):
         return data[:HEAD_BYTES]
     try:
-        return _decode(data[: HEAD_BYTES * 4 // 3])
+        return _decode(data[:_MOST_OF_HEAD])
     except ValueError:
         return b""
 
