@@ -85,7 +85,7 @@ lint: $(VENV)/.dev  ## check format, rules and types
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev  ## measure what an invocation costs, beside bare spans and the published peers (20 minutes)
+bench: $(VENV)/.dev  ## measure what an invocation costs, beside bare spans and the published peers (40 minutes)
 	@$(BIN)/python $(PIP) matplotlib >$(VENV)/bench.log 2>&1
 	@$(BIN)/python -m benchmarks.bench $(BENCH)
 

@@ -157,6 +157,7 @@ def langfuse() -> list[Any]:
     from langfuse import Langfuse
     from langfuse.langchain import CallbackHandler
 
+    os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = "100000"  # it would lose what 10,000 invocations at once record
     Langfuse(public_key="bench", secret_key="bench", span_exporter=sink)  # noqa: S106  no secret
     return [CallbackHandler()]
 

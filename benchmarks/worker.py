@@ -46,8 +46,8 @@ def count(workload: Workload, config: dict[str, Any]) -> tuple[int, int]:
     for callback in config.get("callbacks", ()):
         if hasattr(callback, "force_flush"):
             callback.force_flush()
-    if "langfuse" in sys.modules:
-        sys.modules["langfuse"].get_client().flush()
+    if "langfuse" in sys.modules:  # its own flush waits for the uploads of all images that there have been
+        trace.get_tracer_provider().force_flush()
     counted = len(sink.kept), sink.bytes()
     sink.kept = None
     return counted
