@@ -1,12 +1,13 @@
 """What one handler has: the runs that it handles, who listens to them, what it records."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, TracerProvider
+from opentelemetry.util.types import AttributeValue
 
 from runspan.attributes import Attributes
 from runspan.callback_event import Event
@@ -16,13 +17,17 @@ from runspan.payload.blobs import STORE
 from runspan.payload.structure import is_structure_recorded, structured
 from runspan.runs.audience import Recipients
 from runspan.runs.scope import NOBODY, Scope
-from runspan.runs.table import RunTable
 from runspan.runs.tracing import Tracing
 from runspan.settings import Settings
 from runspan.signals.signals import Signals
 
 if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
+    from opentelemetry.sdk.trace import SpanProcessor
+
     from runspan.blob_store import BlobStore
+    from runspan.listeners.listeners import Listeners
+    from runspan.runs.table import RunTable
 
 _T = TypeVar("_T")
 # OpenTelemetry's SDK cuts texts in the middle of their JSON; in characters, which are never more than the bytes.
@@ -56,6 +61,8 @@ class Bridge:
         self._is_structured = settings.content_form == "structured" and is_structure_recorded()
         self._tracer_provider = tracer_provider
         self._tracing = Tracing(self._provider())
+        self.table: RunTable = self._tracing.table
+        """The runs of the provider that was in use when the last run started."""
         self._listen()
 
     @property
@@ -65,13 +72,9 @@ class Bridge:
         if provider is not self._tracing.provider:
             # The application may set the global provider after this handler was made.
             self._tracing = self._tracing.follow(provider)
+            self.table = self._tracing.table
             self._listen()
         return self._tracing
-
-    @property
-    def table(self) -> RunTable:
-        """The runs of the provider that was in use when the last run started."""
-        return self._tracing.table
 
     def open_runs(self) -> int:
         """Return how many runs of this handler have begun and not ended."""
@@ -139,6 +142,20 @@ def _store(url: str | None) -> "BlobStore | None":
     from runspan.blob_store import store_at  # noqa: PLC0415  few need it, and it brings threads
 
     return store_at(url)
+
+
+def listeners_of(
+    callbacks: "Iterable[BaseCallbackHandler]",
+    span_processors: "Iterable[SpanProcessor]",
+    attributes: Mapping[str, AttributeValue] | None,
+    propagate: Iterable[str],
+) -> "Listeners | None":
+    """Return the listeners that a handler is given, None if it is given none."""
+    if callbacks == () and span_processors == () and attributes is None and propagate == ():
+        return None
+    from runspan.listeners.listeners import Listeners  # noqa: PLC0415  only listeners need the SDK
+
+    return Listeners(callbacks, span_processors, {} if attributes is None else attributes, propagate)
 
 
 def notify(recipients: Recipients, event: Event, transform: Transform | None = None) -> None:

@@ -10,6 +10,7 @@ from runspan.langchain.bridge import Bridge, notify
 from runspan.langchain.content import event_writer
 from runspan.langchain.langgraph import receives_graph_events
 from runspan.runs.audience import Recipients
+from runspan.runs.record import Stream
 from runspan.runs.run import Run
 
 
@@ -27,17 +28,25 @@ class EventForwarder:
         """
         _notify(attempt(self._note, event, default=None), event)
 
-    def forward_chunk(self, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        """Forward that a model streamed something; the chunk is kept in case the stream is left early.
+    def note_chunk(self, run_id: Any, chunk: object) -> Recipients | None:
+        """Keep what a model streamed, in case the stream is left early; return who is to hear of it, None if nobody.
 
         A stream has many: what is not needed for each, such as an event that nobody gets, is not made.
-
-        Raises:
-            Exception: as ``forward`` does.
         """
-        recipients = attempt(self._note_chunk, keywords, default=None)
-        if recipients is not None:
-            notify(recipients, Event(name, args, keywords))
+        table = self._bridge.table
+        # An id of another type may run foreign code as it is looked for.
+        run = table.open.get(run_id.int) if type(run_id) is UUID else attempt(table.find, run_id, default=None)
+        if run is None:
+            return attempt(self._recipients, run_id, default=None)
+        audience = run.audience
+        handlers = audience.handlers
+        if not handlers or handlers[0] is not self._bridge:
+            return None
+        if (stream := run.stream) is None:
+            run.stream = Stream(chunk)
+        elif not run.is_unseen:
+            stream.add(chunk)
+        return audience.recipients() if audience.scope.callbacks else None
 
     def forward_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
         """Note that a graph was interrupted or resumed, and notify callback handlers of LangGraph's kind.
@@ -55,19 +64,6 @@ class EventForwarder:
         if (run := self._run(run_id)) is not None:
             self._bridge.reading(self._emit, run, event.name, event.args)
         return self._recipients(run_id)
-
-    def _note_chunk(self, keywords: dict[str, Any]) -> Recipients | None:
-        run = self._bridge.table.find(keywords.get("run_id"))
-        if run is None:
-            return self._recipients(keywords.get("run_id"))
-        audience = run.audience
-        if not audience.handlers or audience.handlers[0] is not self._bridge:
-            return None
-        if (stream := run.stream) is None:
-            run.add_chunk(keywords.get("chunk"))
-        elif not run.is_unseen:
-            stream.add(keywords.get("chunk"))
-        return audience.recipients() if audience.scope.callbacks else None
 
     def _note_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> Recipients | None:
         run = self._run(event.run_id)

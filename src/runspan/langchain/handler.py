@@ -17,7 +17,7 @@ from runspan import payload
 from runspan._guard import attempt
 from runspan.arguments import check_provider, checked_run_id, checked_seconds
 from runspan.callback_event import Event
-from runspan.langchain.bridge import Bridge
+from runspan.langchain.bridge import Bridge, listeners_of, notify
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.forwarding import EventForwarder
 from runspan.langchain.langgraph import note_interrupt, note_resume, receive_graph_events
@@ -34,8 +34,6 @@ from runspan.signals.signals import Signals
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
-
-    from runspan.listeners.listeners import Listeners
 
 # How much of a shutdown's time a flush may take; then the span processors deliver what is left, in their own way.
 _FLUSH_SHARE: Final = 0.75
@@ -101,7 +99,7 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         self.settings = checked_settings(settings)
         self.meter_provider = meter_provider
         self.logger_provider = logger_provider
-        self._listeners = _listeners(callbacks, span_processors, attributes, propagate)
+        self._listeners = listeners_of(callbacks, span_processors, attributes, propagate)
         scope = self._listeners.scope if self._listeners is not None else NOBODY
         signals = Signals(meter_provider, logger_provider, legacy_names=self.settings.semconv == "latest_and_legacy")
         self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
@@ -262,13 +260,30 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         """Start a retriever."""
         self._starter.start(StartEvent(RETRIEVER, start_frames(_frame_at(1)), serialized, query, event))
 
-    def on_llm_new_token(self, *args: Any, **event: Any) -> None:
+    def on_llm_new_token(
+        self,
+        *args: Any,
+        token: Any = None,
+        chunk: Any = None,
+        run_id: Any = None,
+        parent_run_id: Any = None,
+        tags: Any = None,
+        **event: Any,
+    ) -> None:
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
-        self._forwarder.forward_chunk("on_llm_new_token", args, event)
+        # LangChain's arguments are named above, as a dictionary of them takes as long as all that is noted of a chunk.
+        recipients = self._forwarder.note_chunk(run_id, chunk)
+        if recipients is not None:
+            event.update(run_id=run_id, parent_run_id=parent_run_id, tags=tags, chunk=chunk)
+            if not args:
+                event["token"] = token
+            notify(recipients, Event("on_llm_new_token", args, event))
 
     def on_stream_event(self, *args: Any, **event: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""
-        self._forwarder.forward_chunk("on_stream_event", args, event)
+        recipients = self._forwarder.note_chunk(event.get("run_id"), event.get("chunk"))
+        if recipients is not None:
+            notify(recipients, Event("on_stream_event", args, event))
 
     def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
         """End a chain, prompt, parser, graph or node."""
@@ -329,16 +344,3 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     def on_agent_finish(self, *args: Any, **event: Any) -> Any:
         """Forward that an agent of the classic kind has finished."""
         self._forwarder.forward(Event("on_agent_finish", args, event))
-
-
-def _listeners(
-    callbacks: Iterable[BaseCallbackHandler],
-    span_processors: "Iterable[SpanProcessor]",
-    attributes: Mapping[str, AttributeValue] | None,
-    propagate: Iterable[str],
-) -> "Listeners | None":
-    if callbacks == () and span_processors == () and attributes is None and propagate == ():
-        return None
-    from runspan.listeners.listeners import Listeners  # noqa: PLC0415  only listeners need the SDK
-
-    return Listeners(callbacks, span_processors, {} if attributes is None else attributes, propagate)

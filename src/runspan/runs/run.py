@@ -16,7 +16,7 @@ from runspan.runs.record import Record, Stream
 from runspan.semconv import CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from weakref import ref
 
     from runspan.runs.interfaces import SpanRouter
@@ -65,9 +65,8 @@ class Table(Protocol):
     def detached_models(self) -> "Detached":
         """Open model runs whose stack may run in another context than the one that holds their proxy."""
 
-    @property
-    def find(self) -> "Callable[[UUID | None], Run | None]":
-        """Returns the open run with an id, else None."""
+    def find(self, run_id: UUID | None) -> "Run | None":
+        """Return the open run with an id, else None."""
 
     def end(self, run: "Run", attributes: Attributes, error: str | None, at_ns: int) -> None:
         """End the span of a run that was taken."""
@@ -223,13 +222,6 @@ class Run:
         if self.site.is_same_task(ended) or not self.site.is_task_alive():
             return False
         return self.state() in (RunState.OPEN, RunState.EXECUTING)
-
-    def add_chunk(self, chunk: object) -> None:
-        """Keep what a model streams now."""
-        if self.stream is None:
-            self.stream = Stream(chunk)
-        else:
-            self.stream.add(chunk)
 
     def end_span(self, attributes: Attributes, error: str | None, at_ns: int) -> None:
         """End the span, if it is the run's own, with what was noted for its end and the given attributes.

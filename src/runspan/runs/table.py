@@ -6,7 +6,7 @@ atomic, and whoever claims it ends its span.
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from weakref import WeakSet
@@ -76,11 +76,11 @@ class RunTable:
     """The open runs of one tracer provider."""
 
     def __init__(self) -> None:
-        self._open: dict[UUID | None, Run] = {}
+        self.open: dict[object, Run] = {}
+        """The open runs by the number of their id: the hash of a UUID itself is Python's, and takes as long as all else
+        that is done with a chunk of a stream."""
         self.by_span: dict[int, Run] = {}
         """The open runs that have a span of their own, by its id."""
-        self.find: Callable[[UUID | None], Run | None] = self._open.get
-        """Returns the open run with an id, else None."""
         self.claims: dict[Run, object] = {}
         """Who ends a run that is about to end; one dictionary for all, since few runs are at the same time."""
         self.detached_models = DetachedModels()
@@ -97,14 +97,18 @@ class RunTable:
         """How many runs have begun, at most the few thousand that are remembered."""
         return len(self._started)
 
+    def find(self, run_id: UUID | None) -> Run | None:
+        """Return the open run with an id, else None."""
+        return self.open.get(_number(run_id))
+
     def open_runs(self) -> Iterator[Run]:
         """Yield the runs that are open now and of this process, the oldest first."""
         # The copy is made at once: a collection in the midst of the loop can end runs.
-        yield from (run for run in self._open.copy().values() if not run.is_inherited)
+        yield from (run for run in self.open.copy().values() if not run.is_inherited)
 
     def add(self, run: Run) -> None:
         """Enter a run that has its span and its parent."""
-        self._open[run.run_id] = run
+        self.open[_number(run.run_id)] = run
         if run.parent is not None:
             run.parent.children[run] = None
         if not run.is_chain and run.site.style is not ORDINARY:
@@ -119,7 +123,7 @@ class RunTable:
 
         It stays in the table until it has ended, so that an interrupt in between loses nothing.
         """
-        run = self._open.get(run_id)
+        run = self.find(run_id)
         return run if run is not None and self.claim(run, by) else None
 
     def inherit(self) -> None:
@@ -163,8 +167,9 @@ class RunTable:
         if run.parent is not None:
             run.parent.children.pop(run, None)
         run.end_span(attributes, error, at_ns)
-        if self._open.get(run.run_id) is run:
-            self._open.pop(run.run_id, None)
+        number = _number(run.run_id)
+        if self.open.get(number) is run:
+            self.open.pop(number, None)
         if run.owns_span:
             self.by_span.pop(run.span.get_span_context().span_id, None)
         run.close()
@@ -238,3 +243,8 @@ class RunTable:
             self._abandoned[run_id] = PastRecipients(recipients, lambda _: self._abandoned.pop(run_id, None))
             if len(self._abandoned) > _REMEMBERED_RUNS:
                 self._abandoned.popitem(last=False)
+
+
+def _number(run_id: UUID | None) -> object:
+    """Return what a run is found by; who calls handlers by hand may give ids of any type."""
+    return run_id.int if type(run_id) is UUID else run_id
