@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runspan.payload.flat import flat_copy
 from runspan.payload.serialize import to_json
 
-TEXTS = st.text(max_size=60)
+TEXTS = st.text(st.characters(), max_size=60)  # also halves of characters
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 VALUES = st.dictionaries(TEXTS, st.recursive(SCALARS, lambda inner: st.dictionaries(TEXTS, inner, max_size=4)))
 
@@ -42,13 +42,12 @@ def test_room_is_kept(value, room):
         {"key": ["list"]},
         {1: "number"},
         {"key": 2**70},
-        {"key": "é"},
         {"key": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"},
         {"key": "long" * 100},
         {"one": {"two": {"three": "deep"}}},
         {f"key {number}": number for number in range(30)},
     ],
-    ids=["medium", "bytes", "list", "key", "integer", "letters", "url", "long", "deep", "many"],
+    ids=["medium", "bytes", "list", "key", "integer", "url", "long", "deep", "many"],
 )
 def test_others_are_walked_through(value):
     """What may have to be cut, replaced or described is not copied by the short way."""

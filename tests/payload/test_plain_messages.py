@@ -13,7 +13,7 @@ from langchain_core.prompt_values import ChatPromptValue
 from runspan import payload
 from runspan.payload import messages as of_messages
 from runspan.payload.plain_messages import plain_messages
-from runspan.payload.serialize import to_json
+from runspan.payload.serialize import _Walk, to_json
 from runspan.payload.writer import UNLIMITED, Writer
 from tests.payload.test_hostile_payloads import calls, junk, messages, responses
 
@@ -47,6 +47,19 @@ def test_both_ways_come_to_the_same(conversation):
     for write in (UNLIMITED, REDACT):
         written = payload.input_messages(conversation, write)
         assert written == walked(payload.input_messages, conversation, write)
+
+
+@given(
+    st.lists(PLAIN | messages | st.builds(HumanMessage, st.text(max_size=400)), max_size=60), st.integers(500, 20_000)
+)
+@example([HumanMessage("a" * 100)] * 60, 4_000)
+@example([HumanMessage(f"message {number}") for number in range(250)], 20_000)
+@example([*[HumanMessage("a" * 100)] * 30, HumanMessage([{"type": "text", "text": "b"}]), HumanMessage("c")], 4_000)
+def test_as_many_as_fit_are_taken_at_once(conversation, room):
+    """What is written of a conversation for which there is no room is what comes of it message by message."""
+    written = payload.input_messages(conversation, Writer(attribute_bytes=room))
+    with mock.patch.object(_Walk, "_take_first", return_value=0):
+        assert written == payload.input_messages(conversation, Writer(attribute_bytes=room))
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=3), st.none() | TEXTS)

@@ -31,9 +31,16 @@ def flat_json(value: Any, most: int) -> bytes | None:
     else:
         return None
     # It has built-in types alone, so no code of others runs now, and nobody else has it.
-    if copy is None or len(written := orjson.dumps(copy)) > most:
+    written = plain_json(copy)
+    return written if written is not None and len(written) <= most else None
+
+
+def plain_json(made: object) -> bytes | None:
+    """Return built-in types as JSON; None of None, and if a text has half a character, which ``clean`` replaces."""
+    try:
+        return orjson.dumps(made) if made is not None else None
+    except orjson.JSONEncodeError:
         return None
-    return written
 
 
 def flat_copy(value: dict[Any, Any], longest: int, levels: int = _LEVELS) -> dict[str, object] | None:
@@ -49,7 +56,7 @@ def flat_copy(value: dict[Any, Any], longest: int, levels: int = _LEVELS) -> dic
         return None
     copy = _with_plain_values(value.copy(), longest, levels)
     for key in copy or ():
-        if type(key) is not str or len(key) >= SHORTEST_BLOB or not key.isascii() or key in DATA_KEYS:
+        if type(key) is not str or len(key) >= SHORTEST_BLOB or key in DATA_KEYS:
             return None
     return copy
 
@@ -58,7 +65,7 @@ def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> di
     """Return a dictionary with copies in place of its lists and dictionaries; None if a value is not plain."""
     for key, each in copy.items():
         if type(each) is str:
-            if len(each) > longest or not each.isascii() or may_hold_blobs(each):
+            if len(each) > longest or may_hold_blobs(each):
                 return None
         elif not _is_number(each):
             nested = _copied(each, longest, levels)

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
 from runspan.payload.blobs import SHORTEST_BLOB, may_hold_blobs
-from runspan.payload.flat import flat_copy
+from runspan.payload.flat import flat_copy, plain_json
 from runspan.payload.message_types import MessagePart
 from runspan.payload.redacting import Redact
 from runspan.payload.text import LONGEST_NAME, clean
@@ -48,12 +48,12 @@ def plain_messages(messages: Iterable[object], redact: Redact | None = None) -> 
         # Most are texts of a user, which are written here, as a call for each would take half as long again.
         before = _BEFORE_TEXT.get(type(message))
         if before is None:
-            written.append(_json(_message(message, redact)))
+            written.append(plain_json(_message(message, redact)))
             continue
         fields = message.__dict__
         text = fields.get("content")
         if type(text) is not str or not text or fields.get("name") is not None or len(text) > _LONGEST:
-            written.append(_json(_message(message, redact)))
+            written.append(plain_json(_message(message, redact)))
         elif may_hold_blobs(text):
             written.append(None)
         else:
@@ -63,13 +63,6 @@ def plain_messages(messages: Iterable[object], redact: Redact | None = None) -> 
             except orjson.JSONEncodeError:
                 written.append(None)
     return written
-
-
-def _json(made: object) -> bytes | None:
-    try:
-        return orjson.dumps(made) if made is not None else None
-    except orjson.JSONEncodeError:  # half a character, which ``clean`` replaces
-        return None
 
 
 def plain_answers(answers: Sequence[tuple[object, str]], redact: Redact | None = None) -> list[bytes | None]:

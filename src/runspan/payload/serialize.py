@@ -5,9 +5,10 @@ over, in the order in which it came to them; what no room is left for is counted
 the walk costs what is kept, not what there is.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Final
 
 import orjson
@@ -39,6 +40,7 @@ _LEAST_FOR_ITEM: Final = 512
 # The last part of all room is not shared: an item that it has no room for as a whole is left out, not cut.
 _LAST_PART: Final = 32
 _BRACKETS: Final = 3  # with a comma
+_GROWTH: Final = 4  # of bunches, at the most, after one of which all was taken at once
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
 _NOTE_AS_ITEM: Final = _NOTE + 80
@@ -269,10 +271,12 @@ class _Walk:
         order, bunch = items.order(count), BUNCH if self._redact is None else 1  # a redactor may take long
         with suppress(_FullError, IndexError):  # another thread may take some out
             while indexes := list(islice(order, bunch)):
-                written = self._written(items, indexes)
-                if not self._take_all(written, kept):
-                    for index, each in zip(indexes, written, strict=True):
-                        kept.append(self._item(items, index, each, depth, is_first=not kept))
+                written, before = self._written(items, indexes), self._room
+                taken = self._take_first(written, kept)
+                for index, each in zip(indexes[taken:], written[taken:], strict=True):
+                    kept.append(self._item(items, index, each, depth, is_first=not kept))
+                if taken == bunch > 1:
+                    bunch = min(bunch * _GROWTH, bunch * self._room // (before - self._room) + 1)
         if count > len(kept):
             note = [orjson.Fragment(in_ascii(items.note(left_out(count - len(kept)))))]
         else:
@@ -288,17 +292,18 @@ class _Walk:
             return [None] * len(indexes)
         return items.write(list(map(items.values.__getitem__, indexes)), self._redact)
 
-    def _take_all(self, written: list[bytes | None], kept: list[object]) -> bool:
-        """Keep some items at once, if each is JSON as it is and takes no more than half of what is left then."""
-        if None in written:
-            return False
-        sizes = list(map(len, written))  # type: ignore[arg-type]  # it doesn't know that there is no None now
-        room = self._room - sum(sizes) - len(sizes)
-        if room < max(2 * max(sizes), _LEAST_FOR_ITEM):
-            return False
-        self._room = room
-        kept.extend(map(orjson.Fragment, written))  # type: ignore[arg-type]  # nor here
-        return True
+    def _take_first(self, written: list[bytes | None], kept: list[object]) -> int:
+        """Keep the first of some items at once, and return how many.
+
+        Those that are JSON as they are, as far as each of them takes no more than half of what is left then.
+        """
+        plain: list[Any] = written[: written.index(None)] if None in written else written
+        ends = list(accumulate(map(len, plain), initial=0))
+        most = self._room - len(plain) - max(2 * max(map(len, plain), default=0), _LEAST_FOR_ITEM)
+        count = max(bisect_right(ends, most) - 1, 0)
+        self._room -= ends[count] + count
+        kept.extend(map(orjson.Fragment, plain[:count]))
+        return count
 
     def _item(self, items: Items, index: int, written: bytes | None, depth: int, *, is_first: bool) -> object:
         """Return a copy of an item.
