@@ -1,8 +1,13 @@
 """What is done for runs that are not sampled: nothing, where that is certain beforehand."""
 
+import asyncio
+from uuid import uuid4
+
 import pytest
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -128,3 +133,85 @@ def test_what_is_recorded_and_not_sampled_is_read():
     provider.add_span_processor(Keeping(InMemorySpanExporter()))
     Model().invoke("hi", {"callbacks": [OpenTelemetryCallbackHandler(tracer_provider=provider)]})
     assert [span.attributes["gen_ai.usage.input_tokens"] for span in ended] == [16]
+
+
+def unseen_handler():
+    """Make a handler of whose runs nothing is recorded."""
+    return OpenTelemetryCallbackHandler(tracer_provider=TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
+
+
+def trace_id():
+    """Return the trace id of what is current."""
+    return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
+
+
+def test_runs_within_a_dropped_one_are_known_by_their_ids():
+    """They count as open until they end, have the trace id of the run around them, and what is current has it, too."""
+    handler, seen = unseen_handler(), {}
+
+    class Looking(Model):
+        def _generate(self, *args, run_manager, **keywords):
+            seen[run_manager.run_id] = handler.open_runs, trace_id()
+            return super()._generate(*args, **keywords)
+
+    prompt = ChatPromptTemplate.from_template("What is 1 + {number}?")
+    RunnableLambda(lambda x: (prompt | Looking()).invoke({"number": x})).invoke("2", {"callbacks": [handler]})
+    ((run_id, (count, current)),) = seen.items()
+    assert (count, handler.open_runs) == (3, 0)
+    assert handler.trace_id_for(run_id) == current
+
+
+def test_runs_without_an_end_within_a_dropped_one_are_over_with_it():
+    """Nobody may report the end of a tool that is cancelled; of however many nothing is left."""
+    handler, run_id = unseen_handler(), uuid4()
+
+    def start_tools(count):
+        for _ in range(count):
+            handler.on_tool_start({}, "x", run_id=uuid4(), parent_run_id=run_id)
+
+    handler.on_chain_start({}, "x", run_id=run_id)
+    start_tools(1100)
+    assert handler.open_runs == 1101
+    handler.on_chain_end("y", run_id=run_id)
+    assert handler.open_runs == 0
+
+
+async def test_what_goes_on_after_a_dropped_run_stays_in_its_trace():
+    """A task that outlives the invocation which began it starts runs in the same trace, which is not recorded."""
+    handler, seen, is_over, tasks = unseen_handler(), [], asyncio.Event(), []
+
+    async def look(_):
+        seen.append(trace_id())
+
+    async def work(_):
+        await RunnableLambda(look).ainvoke(1)
+        await is_over.wait()
+        await (RunnableLambda(look) | RunnableLambda(look)).ainvoke(1)
+
+    async def begin(_):
+        seen.append(trace_id())
+        tasks.append(asyncio.create_task(RunnableLambda(work).ainvoke(1)))
+        await asyncio.sleep(0)
+
+    await RunnableLambda(begin).ainvoke(1, {"callbacks": [handler]})
+    is_over.set()
+    await asyncio.gather(*tasks)
+    assert len(seen) == 4
+    assert len(set(seen)) == 1
+    assert handler.open_runs == 0
+
+
+def test_a_span_of_the_user_within_a_dropped_run_is_the_parent_of_what_starts_in_it():
+    """A recorded span that is opened within a run which is not sampled has the runs within it as its children."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(sampler=DEFAULT_OFF, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    handler = OpenTelemetryCallbackHandler(tracer_provider=provider)
+    other = TracerProvider(shutdown_on_exit=False)
+
+    def work(_):
+        with other.get_tracer("the user's").start_as_current_span("work", context=Context()):
+            return RunnableLambda(lambda x: x, name="within").invoke(1)
+
+    RunnableLambda(work).invoke(1, {"callbacks": [handler]})
+    assert [span.name for span in exporter.get_finished_spans()] == ["within"]

@@ -28,7 +28,6 @@ from runspan.payload.metadata import attempt_of
 from runspan.runs.execution import OWN_TASK
 from runspan.runs.invocation_state import Failed
 from runspan.runs.run import Run
-from runspan.runs.starting_frame import StartFrames
 
 _FALLBACKS: Final = "langchain_core.runnables.fallbacks"
 _FALLBACKS_NAME: Final = "RunnableWithFallbacks"
@@ -102,7 +101,7 @@ def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
         return _Position(fallback=len(failed), before=last)
     if number := attempt_of(event.tags):
         return _Position(attempt=number, before=last)
-    repeating = _repeating_frames(run, event.frames)
+    repeating = _repeating_frames(run, parent, event.starter)
     if not (failed or repeating):
         return _FIRST
     attempt, fallback = _position_among(repeating)
@@ -179,23 +178,34 @@ def _fallback_in(frame: FrameType) -> int:
     return next((number for number, model in enumerate(models, 1) if model is current), 0)
 
 
-def _repeating_frames(run: Run, frames: StartFrames) -> list[tuple[FrameType, str]]:
+def _repeating_frames(run: Run, parent: Run, starter: FrameType) -> list[tuple[FrameType, str]]:
     """Return the frames that repeat a run, and their modules: of those that called it, within the runs around it."""
     found: list[tuple[FrameType, str]] = []
-    if not any(map(sys.modules.__contains__, _REPEATING)):
+    if sys.modules.keys().isdisjoint(_REPEATING):
         return found
-    # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
-    around = {each.site.frame_id: each.site.module for each in run.lineage()}
-    frame: FrameType | None = frames.starter
+    frame: FrameType | None = starter
+    nearest = parent.site
     for _ in range(_MOST_FRAMES):
         if frame is None:
             break
         module = frame.f_globals.get("__name__")
-        if id(frame) in around and around[id(frame)] == module:
+        if id(frame) == nearest.frame_id and module == nearest.module:
             break
         if module in _NOTABLE:
-            if module == _STARTS_TASKS:
+            if module == _STARTS_TASKS or _starts_around(run, starter, frame):
                 break
             found.append((frame, module))
         frame = frame.f_back
     return found
+
+
+def _starts_around(run: Run, innermost: FrameType, outermost: FrameType) -> bool:
+    """Return whether one of some frames started a run around the given one."""
+    # LangGraph starts nodes in a function that returns at once; a frame of a middleware may have its identity by now.
+    around = {(each.site.frame_id, each.site.module) for each in run.lineage()}
+    frame: FrameType | None = innermost
+    while frame is not None:
+        if (id(frame), frame.f_globals.get("__name__")) in around:
+            return True
+        frame = frame.f_back if frame is not outermost else None
+    return False

@@ -78,7 +78,7 @@ class Bridge:
 
     def open_runs(self) -> int:
         """Return how many runs of this handler have begun and not ended."""
-        return sum(self in run.audience.handlers for run in self.table.open_runs())
+        return sum(1 + len(run.parts or ()) for run in self.table.open_runs() if self in run.audience.handlers)
 
     def span_of(self, run_id: UUID) -> SpanContext | None:
         """Return the span of a run that is open or started not long ago; None if it has no ids."""

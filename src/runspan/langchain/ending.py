@@ -72,7 +72,10 @@ class RunEnder:
 
     def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
-        run = attempt(self._bridge.table.find, event.kwargs.get("run_id"), default=None)
+        table, run_id = self._bridge.table, event.kwargs.get("run_id")
+        if len(table.unseen) > 0 and attempt(table.end_part, run_id, default=False):
+            return
+        run = attempt(table.find, run_id, default=None)
         is_taken = False
         try:
             try:  # at once: the outer one does not protect the instruction that begins the inner

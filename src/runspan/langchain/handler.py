@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
@@ -14,20 +15,17 @@ from opentelemetry.trace import TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from runspan import payload
-from runspan._guard import attempt
 from runspan.arguments import check_provider, checked_run_id, checked_seconds
 from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge, listeners_of, notify
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.forwarding import EventForwarder
 from runspan.langchain.langgraph import note_interrupt, note_resume, receive_graph_events
-from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL, StartEvent
+from runspan.langchain.run_kinds import CHAIN, CHAT, COMPLETION, RETRIEVER, TOOL
 from runspan.langchain.starting import RunStarter
-from runspan.langchain.trace_policy import AS_THEY_ARE, transforms_of
 from runspan.listeners.flush import flush
 from runspan.runs.run import Run
 from runspan.runs.scope import NOBODY, Scope
-from runspan.runs.starting_frame import start_frames, starting_in_langgraph
 from runspan.runs.traceparent import format_traceparent
 from runspan.settings import Option, Settings, checked_settings, trace_link
 from runspan.signals.signals import Signals
@@ -104,7 +102,9 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         signals = Signals(meter_provider, logger_provider, legacy_names=self.settings.semconv == "latest_and_legacy")
         self._bridge = Bridge(tracer_provider, scope, self.settings, signals)
         self._ender = RunEnder(self._bridge)
-        self._starter = RunStarter(self._bridge, self._ender)
+        self._starter = RunStarter(
+            self._bridge, self._ender, partial(receive_graph_events, OpenTelemetryCallbackHandler)
+        )
         self._forwarder = EventForwarder(self._bridge)
 
     def __copy__(self) -> Self:
@@ -236,29 +236,23 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_chain_start(self, serialized: Any = None, inputs: Any = None, **event: Any) -> None:
         """Start a chain, prompt, parser, graph or node."""
-        frames = start_frames(_frame_at(1))
-        starting, is_graph = starting_in_langgraph(frames)
-        if is_graph:
-            attempt(receive_graph_events, OpenTelemetryCallbackHandler, default=None)
-        transforms = AS_THEY_ARE if starting is None else attempt(transforms_of, starting, default=AS_THEY_ARE)
-        graph = starting if is_graph else None
-        self._starter.start(StartEvent(CHAIN, frames, serialized, inputs, event, graph, transforms))
+        self._starter.start(CHAIN, _frame_at(1), serialized, inputs, event)
 
     def on_chat_model_start(self, serialized: Any = None, messages: Any = None, **event: Any) -> None:
         """Start a chat model; LangChain gives one list of messages in a list."""
-        self._starter.start(StartEvent(CHAT, start_frames(_frame_at(1)), serialized, messages, event))
+        self._starter.start(CHAT, _frame_at(1), serialized, messages, event)
 
     def on_llm_start(self, serialized: Any = None, prompts: Any = None, **event: Any) -> None:
         """Start a completion model; LangChain gives one prompt in a list."""
-        self._starter.start(StartEvent(COMPLETION, start_frames(_frame_at(1)), serialized, prompts, event))
+        self._starter.start(COMPLETION, _frame_at(1), serialized, prompts, event)
 
     def on_tool_start(self, serialized: Any = None, input_str: Any = None, **event: Any) -> None:
         """Start a tool; ``inputs`` are its arguments, where LangChain knows them apart."""
-        self._starter.start(StartEvent(TOOL, start_frames(_frame_at(1)), serialized, input_str, event))
+        self._starter.start(TOOL, _frame_at(1), serialized, input_str, event)
 
     def on_retriever_start(self, serialized: Any = None, query: Any = None, **event: Any) -> None:
         """Start a retriever."""
-        self._starter.start(StartEvent(RETRIEVER, start_frames(_frame_at(1)), serialized, query, event))
+        self._starter.start(RETRIEVER, _frame_at(1), serialized, query, event)
 
     def on_llm_new_token(
         self,

@@ -9,7 +9,7 @@ from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes, is_count
 from runspan.langchain.attempts import note_failure, number_attempt
-from runspan.langchain.run_kinds import CHAT, StartEvent
+from runspan.langchain.run_kinds import CHAT, TOOL, StartEvent
 from runspan.runs.invocation_state import ToolCallLinks, Usage
 from runspan.runs.run import Run
 
@@ -19,7 +19,7 @@ _NOTHING: Final[Attributes] = {}
 
 def links_to(run: Run, event: StartEvent) -> Sequence[Link]:
     """Return the links of a run that starts: a tool's to the model that asked for it, a model's to tools it reads."""
-    if (call_id := event.tool_call_id) is not None:
+    if event.kind is TOOL and (call_id := event.tool_call_id) is not None:
         return _tool_call_links(run).links_of_tool(call_id)
     if event.kind is CHAT and (call_ids := attempt(_answered_calls, event, default=())):
         return _tool_call_links(run).links_of_model(call_ids)
@@ -28,12 +28,11 @@ def links_to(run: Run, event: StartEvent) -> Sequence[Link]:
 
 def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
-    operation = run.start_attributes.get(semconv.OPERATION)
-    if operation in _OPERATIONS_WITH_USAGE:
+    if event.graph is not None and run.start_attributes.get(semconv.OPERATION) in _OPERATIONS_WITH_USAGE:
         run.invocation.count_usage()
-    if event.tool_call_id is not None:
-        _tool_call_links(run).note_worked(event.tool_call_id, run.span)
-    if operation == "execute_tool" or run.is_model:
+    if event.kind is TOOL and (call_id := event.tool_call_id) is not None:
+        _tool_call_links(run).note_worked(call_id, run.span)
+    if run.is_model or event.kind is TOOL:
         _count_call(run)
     number_attempt(run, event)
 

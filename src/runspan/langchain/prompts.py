@@ -39,11 +39,10 @@ def prompt_of(run: Run, attributes: Attributes) -> Prompt | None:
     return around.invocation.prompt if around is not None else None
 
 
-def prompt_variables(run: Run, write: Writer) -> Attributes:
+def prompt_variables(prompt: Prompt, write: Writer) -> Attributes:
     """Return what was put into the prompt that a model is asked by."""
-    prompt = prompt_of(run, run.start_attributes)
     found: PlainAttributes = {}
-    for name, text in prompt.variables.items() if prompt is not None else ():
+    for name, text in prompt.variables.items():
         found |= write.text(name, text)
     return found
 

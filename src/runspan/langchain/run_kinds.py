@@ -7,15 +7,19 @@ from opentelemetry.trace import SpanKind
 from runspan import payload
 from runspan._guard import attempt
 from runspan.attributes import Attributes
-from runspan.langchain.trace_policy import AS_THEY_ARE, Transforms, recorded
+from runspan.langchain.trace_policy import Transform, recorded
 from runspan.payload import Kind, Start
 from runspan.payload.constructed import constructor_arguments
+from runspan.payload.stored import stored_items
 from runspan.payload.writer import Writer
-from runspan.runs.starting_frame import StartFrames, starting_object
+from runspan.runs.starting_frame import start_frame, starting_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FrameType
     from uuid import UUID
+
+    from runspan.runs.invocation_state import Prompt
 
 
 class RunKind(NamedTuple):
@@ -36,59 +40,64 @@ class StartEvent:
 
     Args:
         kind: the kind of the run.
-        frames: those that announce it.
+        caller: the frame that called the handler.
         serialized: LangChain's description of the object that runs; None for a runnable.
         content: what the run is given: messages, prompts, a query or a chain's inputs; a tool's arguments as text.
         keywords: the other arguments, as LangChain gave them, for callback handlers.
-        graph: the compiled graph that starts, if it is one.
-        transforms: how a chain's inputs and outputs are to be recorded.
     """
 
     __slots__ = (
+        "caller",
         "content",
-        "frames",
         "graph",
         "keywords",
         "kind",
+        "manager",
         "metadata",
         "name",
         "parent_run_id",
+        "prompt",
         "run_id",
-        "run_type",
         "serialized",
+        "starter",
         "tags",
-        "tool_call_id",
         "transform_inputs",
         "transform_outputs",
     )
 
-    def __init__(  # noqa: PLR0917  what LangChain gives, in its order
-        self,
-        kind: RunKind,
-        frames: StartFrames,
-        serialized: Any,
-        content: Any,
-        keywords: dict[str, Any],
-        graph: object = None,
-        transforms: Transforms = AS_THEY_ARE,
+    def __init__(
+        self, kind: RunKind, caller: "FrameType", serialized: Any, content: Any, keywords: dict[str, Any]
     ) -> None:
         self.kind = kind
-        self.frames = frames
+        self.caller = caller
+        self.starter, self.manager = start_frame(caller)
         self.serialized = serialized
         self.content = content
         self.keywords = keywords
-        self.graph = graph
-        self.transform_inputs, self.transform_outputs = transforms
-        get = keywords.get
-        self.run_id: UUID | None = get("run_id")
+        self.graph: object = None
+        """The compiled graph that starts, if it is one."""
+        self.prompt: Prompt | None = None
+        """The prompt that a model is asked by, once that was looked for."""
+        self.transform_inputs: Transform | None = None
+        """How a chain's inputs are to be recorded; None as they are."""
+        self.transform_outputs: Transform | None = None
+        get: Callable[[str], Any] = keywords.get
+        self.run_id: UUID = get("run_id")
         self.parent_run_id: UUID | None = get("parent_run_id")
         self.name: str | None = get("name")
-        self.run_type: str | None = get("run_type")
-        """LangChain's word for prompts and parsers."""
         self.metadata: Mapping[str, Any] | None = get("metadata")
-        self.tags: list[str] | None = get("tags")
-        call_id = get("tool_call_id")
-        self.tool_call_id = call_id if isinstance(call_id, str) else None
+        self.tags: list[Any] | None = stored_items(get("tags"))
+
+    @property
+    def run_type(self) -> str | None:
+        """LangChain's word for prompts and parsers."""
+        return self.keywords.get("run_type")
+
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call that a tool works on."""
+        call_id = self.keywords.get("tool_call_id")
+        return call_id if isinstance(call_id, str) else None
 
     @property
     def invocation_params(self) -> dict[str, Any] | None:
@@ -119,7 +128,7 @@ def _chain_start(event: StartEvent) -> Start:
 
 
 def _model_start(event: StartEvent) -> Start:
-    constructed = attempt(constructor_arguments, event.serialized, lambda: starting_object(event.frames), default={})
+    constructed = attempt(constructor_arguments, event.serialized, lambda: starting_object(event.starter), default={})
     return payload.model_start(
         event.kind.run_type,
         serialized=event.serialized,

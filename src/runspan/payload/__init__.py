@@ -5,7 +5,7 @@ from runspan.payload.errors import Failure, failure
 from runspan.payload.graph_state import state_inputs, state_outputs
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import has_all_messages, input_messages, input_prompts, message_hash, output_messages
-from runspan.payload.metadata import belonging, conversation, origin, selected_metadata
+from runspan.payload.metadata import belonging, conversation, names_invocation, origin, selected_metadata
 from runspan.payload.plain_values import retrieval_values, root_values
 from runspan.payload.response import response_attributes
 from runspan.payload.serialize import to_json
@@ -39,6 +39,7 @@ __all__ = [
     "inputs",
     "message_hash",
     "model_start",
+    "names_invocation",
     "origin",
     "output_messages",
     "outputs",

@@ -24,7 +24,7 @@ _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None) -> PlainAttributes:
     """Return the run's id, its tags, and the node, step and checkpoint namespace of the graph that it runs in."""
     attributes: PlainAttributes = {semconv.RUN_ID: str(run_id)}
-    if tag_list := stored_items(tags):
+    if tags and (tag_list := stored_items(tags)):
         attributes[semconv.TAGS] = describe_all(tag_list)
     if isinstance(metadata, dict) and "langgraph_node" in metadata:
         if node := name_at(metadata, "langgraph_node"):
@@ -36,9 +36,14 @@ def origin(run_id: UUID, metadata: Mapping[str, Any] | None, tags: Sequence[str]
     return attributes
 
 
+def names_invocation(metadata: Mapping[str, Any] | None) -> bool:
+    """Return whether metadata has a key that ``conversation`` or ``belonging`` reads: most have none of them."""
+    return isinstance(metadata, dict) and not dict.keys(metadata).isdisjoint(_BELONGING_KEYS)
+
+
 def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
     """Return the conversation that a run belongs to, if its metadata names it."""
-    conversation_id = _first(metadata, _CONVERSATION_KEYS) if _names_any(metadata, _BELONGING_KEYS) else None
+    conversation_id = _first(metadata, _CONVERSATION_KEYS)
     return {semconv.CONVERSATION_ID: conversation_id} if conversation_id is not None else {}
 
 
@@ -64,8 +69,6 @@ def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | Non
         metadata: the metadata of the run.
         allowed: the keys of it that may be recorded though content may not, None if that may; a session is no content.
     """
-    if not _names_any(metadata, _BELONGING_KEYS):
-        return {}
     found = {semconv.SESSION_ID: _first(metadata, _SESSION_KEYS)}
     for name, keys in _CONTENT_KEYS.items():
         found[name] = _first(metadata, keys if allowed is None else [key for key in keys if key in allowed])
@@ -91,11 +94,6 @@ def attempt_of(tags: Sequence[str] | None) -> int:
         if type(tag) is str and tag.startswith("retry:") and (match := _ATTEMPT_TAG.fullmatch(tag)):
             return int(match[1])
     return 0
-
-
-def _names_any(metadata: Mapping[str, Any] | None, keys: frozenset[str]) -> bool:
-    """Return whether any of the keys is there, by one step of CPython's: most runs have none of them."""
-    return isinstance(metadata, dict) and not dict.keys(metadata).isdisjoint(keys)
 
 
 def _first(metadata: Mapping[str, Any] | None, keys: Iterable[str]) -> str | None:

@@ -231,10 +231,15 @@ def open_runs_in(context: Context) -> Iterator[Run]:
         proxy = proxy.base
 
 
-def attach(run: Run, base: Span, here: Context) -> None:
-    """Make the run current in this context and in what is started from it; it is never detached."""
+def idle_in(here: Context) -> Span | None:
+    """Return the current span of a context if it records nothing, as that of a handler which is switched off."""
     current = here.get(_SPAN_KEY)
-    proxy = RunSpanProxy(run, base, current if type(current) is NonRecordingSpan else None)
+    return current if type(current) is NonRecordingSpan else None
+
+
+def attach(proxy: RunSpanProxy, here: Context) -> None:
+    """Make the run of a proxy current in this context and in what is started from it; it is never detached."""
+    run = proxy.run
     run.watch(proxy)
     within: dict[str, object] = {**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}
     if run.audience.scope.baggage:

@@ -23,7 +23,6 @@ from uuid import UUID
 
 from runspan._threads import get_ident as _thread_id
 from runspan.runs import garbage_collection
-from runspan.runs.starting_frame import StartFrames
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
@@ -73,7 +72,8 @@ class ExecutionSite:
     """The function, thread, greenlet and task that started a run.
 
     Args:
-        frames: those that announced the run.
+        starter: the frame that started the run.
+        manager: the callback manager that announced it, None without one.
         on_gone: called when the callback manager that started the run no longer exists.
     """
 
@@ -90,9 +90,8 @@ class ExecutionSite:
         "thread_id",
     )
 
-    def __init__(self, frames: StartFrames, on_gone: Callable[[object], None]) -> None:
-        _, frame, manager = frames
-        style, module = _style(frame), frame.f_globals.get("__name__")
+    def __init__(self, starter: FrameType, manager: object | None, on_gone: Callable[[object], None]) -> None:
+        frame, style, module = starter, _style(starter), starter.f_globals.get("__name__")
         if style is GENERATOR:
             if (reader := _reader_until_the_end(frame)) is not None:
                 frame, style = reader, ORDINARY

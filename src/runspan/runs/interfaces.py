@@ -8,8 +8,38 @@ from runspan.runs.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+    from uuid import UUID
 
     from langchain_core.callbacks import BaseCallbackHandler
+
+
+class RunStart(Protocol):
+    """What is known of a run where its start is announced."""
+
+    run_id: "UUID"
+    parent_run_id: "UUID | None"
+    """The run that LangChain names as its parent."""
+    starter: "FrameType"
+    """The frame that starts it."""
+    manager: object | None
+    """The callback manager that announces it, None without one."""
+
+    @property
+    def kind(self) -> "RunKind":
+        """What kind of run it is."""
+
+
+class RunKind(Protocol):
+    """What kind of run one is."""
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether LangChain reports the end of the run however it ends."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a call of a model."""
 
 
 class EventSink(Protocol):

@@ -2,7 +2,8 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from types import FrameType
+from typing import Final
 from uuid import UUID
 
 from opentelemetry import trace
@@ -18,16 +19,11 @@ from runspan.runs.third_party_handlers import current_before, is_of_handler, rep
 _PAST: Final = (RunState.FINISHED, RunState.COLLECTED, RunState.OVER)
 
 
-class Parent(NamedTuple):
-    """What is found about the parent of a run."""
+Parent = tuple[Run | None, Span, Span, Current | None]
+"""The parent of a run; the parent of its span, invalid if that starts a trace; what its proxy covers; what is current.
 
-    run: Run | None
-    span: Span
-    """The parent of its span; invalid if it starts a trace."""
-    base: Span
-    """What its proxy covers."""
-    current: Current | None
-    """What is current; None in the usual case, in which that can't be nearer than the run that LangChain names."""
+The last is None in the usual case, in which that can't be nearer than the run that LangChain names.
+"""
 
 
 def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSite, here: Context) -> Parent:
@@ -43,7 +39,7 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
     if type(base) is RunSpanProxy:
         innermost = _without_ended(base)
         if named is not None and _is_nearest(named, innermost, site):
-            return Parent(named, named.span, innermost, None)
+            return named, named.span, innermost, None
         is_sibling = functools.partial(_is_sibling, table, site, named)
         current = find_current(base, table, is_sibling)
         base = _without_past(base, is_sibling)
@@ -54,11 +50,20 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
         current = find_current(proxy_in(here), table, by_config_alone=True)
         base = span = base if isinstance(base, Span) else trace.INVALID_SPAN
     if named is None or (current.run is not None and current.run.is_within(named)):
-        return Parent(current.run, span, base, current)
+        return current.run, span, base, current
     # One that can't execute any more is over, though whoever ends it may not have come to it.
     if named.state() in _PAST:
-        return Parent(current.run, span, base, current)
-    return Parent(named, named.span, base, current)
+        return current.run, span, base, current
+    return named, named.span, base, current
+
+
+def is_part(run: Run, starter: FrameType, here: Context) -> bool:
+    """Return whether a run that a frame starts here is certain to be within another and to end no later."""
+    if not run.is_chain or run.site.style is not ORDINARY or run.site.frame_id == id(starter) or run.is_over:
+        return False
+    innermost = current_in(here)
+    innermost = _without_ended(innermost) if type(innermost) is RunSpanProxy else None
+    return type(innermost) is RunSpanProxy and innermost.run is run and run.site.is_current_task()
 
 
 def drop_past(span: Span) -> None:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from weakref import ref
 
-    from runspan.runs.interfaces import SpanRouter
+    from runspan.runs.interfaces import RunStart, SpanRouter
     from runspan.runs.invocation_state import AgentUsage
-    from runspan.runs.starting_frame import StartFrames
 
 _NOTHING: Final[Attributes] = {}
 _OF_ONE_FRAME: Final = (ORDINARY, GENERATOR)
@@ -99,6 +98,7 @@ class Run:
         "named_parent_id",
         "owns_span",
         "parent",
+        "parts",
         "record",
         "run_id",
         "site",
@@ -121,26 +121,19 @@ class Run:
     """Whether its span has ended, too, and all is let go."""
     is_unseen: bool
     """Whether nothing is recorded anywhere of it and of what starts within it: no span, no metric, no event."""
+    parts: "set[object] | None"
+    """The numbers of the ids of those that it stands for, if it is unseen."""
     is_inherited: bool
     """Whether it began before this process was forked: then its parent process ends it."""
 
-    def __init__(
-        self,
-        run_id: UUID,
-        named_parent_id: UUID | None,
-        table: Table,
-        frames: "StartFrames",
-        *,
-        is_chain: bool,
-        is_model: bool,
-        record: Record,
-    ) -> None:
-        self.run_id = run_id
-        self.named_parent_id = named_parent_id
+    def __init__(self, start: "RunStart", table: Table, record: Record) -> None:
+        kind = start.kind
+        self.run_id = start.run_id
+        self.named_parent_id = start.parent_run_id
         self.table = table
-        self.is_chain = is_chain
-        self.is_model = is_model
-        self.site = ExecutionSite(frames, self._on_gone)
+        self.is_chain = kind.is_chain
+        self.is_model = kind.is_model
+        self.site = ExecutionSite(start.starter, start.manager, self._on_gone)
         self.started_ns = time.time_ns()
         self.start_attributes: Attributes = _NOTHING
         """What its span was started with."""
@@ -149,6 +142,7 @@ class Run:
         self.stream: Stream | None = None
         """What it streams, once it does."""
         self.record = record
+        self.parts = None
         self.is_over = self.is_ended = self.is_unseen = self.is_inherited = False
         self._proxy: ref[object] | None = None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Final
 
 from langchain_core.callbacks import manager as langchain_manager
 
@@ -12,33 +12,31 @@ _MANAGER_GLOBALS: Final = vars(langchain_manager)
 _MOST_FRAMES: Final = 5  # from the function that starts a run to the one that was called with its config
 
 
-class StartFrames(NamedTuple):
-    """The frames that announce the start of a run."""
+def start_frame(caller: FrameType) -> tuple[FrameType, object | None]:
+    """Return the frame that starts a run, and the callback manager that announces it, given who called the handler.
 
-    caller: FrameType
-    """The one that called the handler."""
-    starter: FrameType
-    """The one that started the run; that of the caller where somebody drives the handler by hand."""
-    manager: object | None
-    """The callback manager that announces the run, None without one."""
-
-
-def start_frames(caller: FrameType) -> StartFrames:
-    """Return the frames of a start, given the one that called the handler."""
+    Where somebody drives the handler by hand, that is the caller, without a manager.
+    """
     frame: FrameType | None = caller
     while frame is not None and frame.f_globals is not _MANAGER_GLOBALS:
         frame = frame.f_back
     if frame is None:
-        return StartFrames(caller, caller, None)
+        return caller, None
     manager, frame = frame, frame.f_back
     while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
-    return StartFrames(caller, frame or manager, manager.f_locals.get("self"))
+    return frame or manager, manager.f_locals.get("self")
 
 
-def configurable_at(frames: StartFrames) -> Mapping[str, object]:
+def is_in_langgraph(starter: FrameType) -> bool:
+    """Return whether it is LangGraph that starts a run."""
+    module = starter.f_globals.get("__name__")
+    return isinstance(module, str) and module.startswith("langgraph.")
+
+
+def configurable_at(starter: FrameType) -> Mapping[str, object]:
     """Return what the run being announced was called with under ``configurable``, if that is found on the stack."""
-    frame: FrameType | None = frames.starter
+    frame: FrameType | None = starter
     for _ in range(_MOST_FRAMES):
         if frame is None or not str(frame.f_globals.get("__name__")).startswith(("langchain", "langgraph")):
             break
@@ -50,15 +48,11 @@ def configurable_at(frames: StartFrames) -> Mapping[str, object]:
     return {}
 
 
-def starting_in_langgraph(frames: StartFrames) -> tuple[object | None, bool]:
-    """Return the object of LangGraph's whose run is being announced, None if another starts; whether it is a graph."""
-    frame = frames.starter
-    module = frame.f_globals.get("__name__")
-    if not isinstance(module, str) or not module.startswith("langgraph."):
-        return None, False
-    return frame.f_locals.get("self"), module == GRAPH_MODULE
+def starts_graph(starter: FrameType) -> bool:
+    """Return whether it is the run of a graph that starts."""
+    return starter.f_globals.get("__name__") == GRAPH_MODULE
 
 
-def starting_object(frames: StartFrames) -> object | None:
+def starting_object(starter: FrameType) -> object | None:
     """Return the object whose method starts the run being announced, None if that is no method."""
-    return frames.starter.f_locals.get("self")
+    return starter.f_locals.get("self")

@@ -83,6 +83,8 @@ class RunTable:
         """The open runs that have a span of their own, by its id."""
         self.claims: dict[Run, object] = {}
         """Who ends a run that is about to end; one dictionary for all, since few runs are at the same time."""
+        self.unseen: dict[object, Run] = {}
+        """The open runs that are unseen, by the numbers of their ids, and of the ids of those that they stand for."""
         self.detached_models = DetachedModels()
         self.router: SpanRouter | None = None
         """Notifies span processors of the spans in their scope; None until somebody brings one."""
@@ -117,6 +119,34 @@ class RunTable:
         self._started.append((run.run_id, span))
         if run.owns_span:
             self.by_span[span.span_id] = run
+
+    def add_unseen(self, run: Run) -> None:
+        """Note that an open run is unseen."""
+        run.is_unseen = True
+        self.unseen[_number(run.run_id)] = run
+
+    def find_unseen(self, run_id: UUID | None) -> Run | None:
+        """Return the open unseen run with an id, or the one that stands for it."""
+        return self.unseen.get(_number(run_id))
+
+    def add_part(self, run: Run, part_id: UUID) -> None:
+        """Have an unseen run stand for one that starts within it, of which nothing else is made."""
+        number = _number(part_id)
+        run.parts = run.parts or set()
+        run.parts.add(number)
+        self.unseen[number] = run
+        self._started.append((part_id, run.span.get_span_context()))
+        if run.is_over:  # another thread has ended it meanwhile
+            self.end_part(part_id)
+
+    def end_part(self, run_id: UUID | None) -> bool:
+        """End a run that an unseen one stands for; return whether it is such."""
+        number = _number(run_id)
+        run = self.unseen.get(number)
+        if run is None or run.parts is None or number not in run.parts:
+            return False
+        run.parts.discard(number)
+        return self.unseen.pop(number, None) is not None
 
     def take(self, run_id: UUID | None, by: object) -> Run | None:
         """Return an open run to the first who asks, who has to end it; one that is inherited ends here.
@@ -160,6 +190,9 @@ class RunTable:
             ended: where the run began that ended by itself, and this one with it; None if it is the run.
         """
         run.is_over = True
+        if run.is_unseen:
+            for number in (_number(run.run_id), *(run.parts or ())):
+                self.unseen.pop(number, None)
         self.detached_models.discard(run)
         if run.children:
             was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"

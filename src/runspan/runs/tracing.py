@@ -2,12 +2,11 @@
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, ProxyTracerProvider, SpanContext, SpanKind, TracerProvider
@@ -18,14 +17,14 @@ from runspan._version import __version__
 from runspan.attributes import Attributes
 from runspan.runs import reaper
 from runspan.runs.audience import Audience
-from runspan.runs.current_span import attach, starting
+from runspan.runs.current_span import RunSpanProxy, attach, idle_in, starting
+from runspan.runs.interfaces import RunStart
 from runspan.runs.invocation_state import InvocationState
 from runspan.runs.parent import Parent, drop_past, find_parent
 from runspan.runs.record import Record
 from runspan.runs.run import Run
 from runspan.runs.sampling import dropped_below
 from runspan.runs.scope import NOBODY, Scope
-from runspan.runs.starting_frame import StartFrames
 from runspan.runs.table import RunTable
 
 # Set in a context by who wants no spans there, such as an exporter that makes requests itself.
@@ -33,18 +32,6 @@ _SUPPRESSED: Final = "suppress_instrumentation"
 
 _tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
 _tables_lock: Final = fork_safe_lock()
-
-
-class SpanStart(NamedTuple):
-    """What the span of a run is started with."""
-
-    name: str
-    kind: SpanKind
-    attributes: Attributes
-    """What samplers may see."""
-    links: Sequence[Link] = ()
-    is_hidden: bool = False
-    """Whether there is to be no span."""
 
 
 class Tracing:
@@ -68,30 +55,19 @@ class Tracing:
             self.table.begun_without_provider = self.table.begun
         return Tracing(provider, self.table)
 
-    def begin(
+    def prepare(
         self,
-        frames: StartFrames,
-        run_id: UUID,
-        parent_id: UUID | None,
-        describe: Callable[[Run], SpanStart],
-        *,
-        is_chain: bool,
-        is_model: bool = False,
-        record: Record | None = None,
-        handlers: tuple[object, ...] = (),
-        scope: Scope = NOBODY,
-    ) -> Run:
-        """Start a run: find its parent, start its span, make it current.
-
-        A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
+        start: RunStart,
+        here: Context,
+        record: Record,
+        handlers: tuple[object, ...],
+        scope: Scope,
+    ) -> RunSpanProxy:
+        """Make a run that is about to start: find its parent, and who hears it; return what stands for it in contexts.
 
         Args:
-            frames: those that announced the run.
-            run_id: the run.
-            parent_id: the run that LangChain names as its parent.
-            describe: returns what its span is started with, given the run once it has its parent.
-            is_chain: whether LangChain reports the end of the run however it ends.
-            is_model: whether it is a call of a model.
+            start: what is known of the run.
+            here: the context that it starts in.
             record: what is recorded of it, to begin with.
             handlers: those that start it.
             scope: the listeners that its handler brings; those of its parent hear it anyway.
@@ -99,60 +75,76 @@ class Tracing:
         reaper.start()
         if self._is_nowhere:
             _log_no_provider()
-        run = Run(
-            run_id, parent_id, self.table, frames, is_chain=is_chain, is_model=is_model, record=record or Record()
-        )
-        here = otel.get_current()
-        parent = self._parent_of(run, here)
-        run.parent, run.span = parent.run, parent.span
-        self._inherit(run, handlers)
+        run = Run(start, self.table, record)
+        found = find_parent(self.table, run.named_parent_id, run.site, here)
+        if found[-1] is not None:
+            found = self._without_past(found, run, here)
+        parent, run.span, base, _ = found
+        run.parent = parent
+        # What it shares with the runs around it.
+        run.audience = Audience(handlers, parent.audience if parent is not None else None)
+        run.invocation = InvocationState(parent.invocation if parent is not None else None)
+        if self.table.router is not None:
+            # A span of the user's may be what is left of an invocation that is over.
+            run.audience.listen(self.table.router.scope_of(run.span.get_span_context()))
         if scope is not NOBODY:
             run.audience.listen(scope)
-        start = describe(run)
-        run.start_attributes = start.attributes
-        run.owns_span = not (start.is_hidden or here.get(_SUPPRESSED))
-        self._start_span(run, start, here)
-        attach(run, parent.base, here)
-        return run
+        return RunSpanProxy(run, base, idle_in(here))
 
-    def _parent_of(self, run: Run, here: Context) -> Parent:
-        """Find the parent of a run, end the runs that were abandoned here, and note those that begin beside it."""
-        parent = find_parent(self.table, run.named_parent_id, run.site, here)
-        if parent.current is not None and parent.current.abandoned:
-            for abandoned in parent.current.abandoned:
-                abandoned.table.abandon(abandoned)
-            parent = find_parent(self.table, run.named_parent_id, run.site, here)
-        if parent.current is not None:
-            for sibling in parent.current.siblings:
-                if not sibling.is_chain:
-                    self.table.detached_models.add(sibling)
-            drop_past(parent.base)
-        return parent
+    def start(
+        self,
+        proxy: RunSpanProxy,
+        here: Context,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        *,
+        links: Sequence[Link] = (),
+        is_hidden: bool = False,
+    ) -> None:
+        """Start the span of a run that is prepared, enter the run into the table, make it current.
 
-    def _start_span(self, run: Run, start: SpanStart, here: Context) -> None:
-        """Start the span of a run, if it is to have one, and enter the run into the table."""
+        A hidden run gets no span of its own; it stands for its parent's, so that its children move up.
+
+        Args:
+            proxy: what stands for the run.
+            here: the context that it starts in.
+            name: the name of its span.
+            kind: the kind of its span.
+            attributes: those that samplers may see.
+            links: those of its span.
+            is_hidden: whether there is to be no span.
+        """
+        run = proxy.run
+        run.start_attributes = attributes
+        run.owns_span = not (is_hidden or here.get(_SUPPRESSED))
         parent_span = run.span
         try:
             if run.owns_span:
-                context = starting(run, here)
-                # What is measured of the run counts from this moment; a sampler may take its time.
+                # What is measured of the run counts from its own moment; a sampler may take its time.
                 run.span = self.tracer.start_span(
-                    start.name, context, start.kind, start.attributes, start.links, start_time=run.started_ns
+                    name, starting(run, here), kind, attributes, links, start_time=run.started_ns
                 )
             self.table.add(run)
         except BaseException:
             if run.span is not parent_span:
                 self.table.add(run)  # interrupted: the caller finds the run there and ends it
             raise
+        attach(proxy, here)
 
-    def _inherit(self, run: Run, handlers: tuple[object, ...]) -> None:
-        """Give a run that has its parent, and not yet a span of its own, what it shares with the runs around it."""
-        parent = run.parent
-        run.audience = Audience(handlers, parent.audience if parent is not None else None)
-        run.invocation = InvocationState(parent.invocation if parent is not None else None)
-        if self.table.router is not None:
-            # A span of the user's may be what is left of an invocation that is over.
-            run.audience.listen(self.table.router.scope_of(run.span.get_span_context()))
+    def _without_past(self, found: Parent, run: Run, here: Context) -> Parent:
+        """End the runs that were abandoned where a run starts, note those that begin beside it; return its parent."""
+        _, _, base, current = found
+        if current is not None and current.abandoned:
+            for abandoned in current.abandoned:
+                abandoned.table.abandon(abandoned)
+            found = _, _, base, current = find_parent(self.table, run.named_parent_id, run.site, here)
+        if current is not None:
+            for sibling in current.siblings:
+                if not sibling.is_chain:
+                    self.table.detached_models.add(sibling)
+            drop_past(base)
+        return found
 
 
 def spans_of(run_id: UUID) -> list[tuple[TracerProvider, SpanContext]]:
