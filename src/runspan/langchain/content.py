@@ -22,9 +22,9 @@ def takes_attributes(run: Run) -> bool:
 def span_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes the content of a run; None if none of it is recorded anywhere."""
     record = run.record
-    if record.written_captures != record.captures:
+    if record.written_captures is not record.captures:
         record.written_captures = record.captures
-        record.writer = _make_writer(run, bridge) if _wants_content(run, bridge.settings) else None
+        record.writer = _writer(run, bridge) if record.captures and _wants_content(run, bridge.settings) else None
     writer: Writer | None = record.writer
     return writer
 
@@ -34,7 +34,7 @@ def error_writer(run: Run, bridge: Bridge) -> Writer | None:
     if not run.record.captures:
         return None
     _budget(run, bridge.settings).is_reserved = True
-    return _make_writer(run, bridge)
+    return _writer(run, bridge)
 
 
 def event_writer(run: Run, bridge: Bridge) -> Writer | None:
@@ -44,7 +44,7 @@ def event_writer(run: Run, bridge: Bridge) -> Writer | None:
     return Writer(attribute_bytes=bridge.settings.max_attribute_bytes, redactors=run.record.redactors)
 
 
-def _make_writer(run: Run, bridge: Bridge) -> Writer:
+def _writer(run: Run, bridge: Bridge) -> Writer:
     return Writer(
         attribute_bytes=bridge.attribute_bytes, budget=_budget(run, bridge.settings), redactors=run.record.redactors
     )

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from opentelemetry.util.types import AnyValue
-
 from runspan import payload, semconv
 from runspan._guard import attempt
 from runspan.attributes import Attributes
@@ -68,7 +66,7 @@ class RunEnder:
             return _NOTHING
         write = error_writer(run, self._bridge)
         attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
-        return self._complete(run, {**attributes}, at_ns)
+        return self._complete(run, attributes, _NOTHING, at_ns, span_writer(run, self._bridge))
 
     def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
@@ -103,53 +101,62 @@ class RunEnder:
         if run.is_unseen:
             run.table.end(run, _NOTHING, None, at_ns)
             return
-        settings, result = self._bridge.settings, event.args[0]
-        if run.record.transform_outputs is not None:
-            result = recorded(result, run.record.transform_outputs)
-        write = span_writer(run, self._bridge)
-        attributes = {**run_ends.describe_result(run, describe, result, write)}
+        bridge, record, result = self._bridge, run.record, event.args[0]
+        if record.transform_outputs is not None:
+            result = recorded(result, record.transform_outputs)
+        write = span_writer(run, bridge)
+        attributes = run_ends.describe_result(run, describe, result, write)
         requested_calls: Sequence[str] = ()
         if run.is_model:
             requested_calls = attempt(payload.requested_call_ids, result, default=())
-            if settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
+            if bridge.settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
                 attempt(note_answer, run, result, default=None)
-        elif write is not None:
-            attributes.update(run_ends.streamed_inputs(run, event.kwargs, write))
-        completed = self._complete(run, attributes, at_ns, requested_calls=requested_calls)
-        is_error = semconv.ERROR_TYPE in completed and settings.returned_tool_errors == "error_status"
+        completed = self._complete(run, attributes, event.kwargs, at_ns, write, requested_calls=requested_calls)
+        is_error = semconv.ERROR_TYPE in completed and bridge.settings.returned_tool_errors == "error_status"
         run.table.end(run, completed, "" if is_error else None, at_ns)
 
     def _fail(self, error: BaseException, kwargs: Mapping[str, Any], at_ns: int, run: Run) -> None:
         if run.is_unseen:
             run.table.end(run, _NOTHING, None, at_ns)
             return
-        write = error_writer(run, self._bridge)
-        described, description = run_ends.describe_failure(run, error, kwargs.get("response"), write)
-        attributes = {**described, **run_ends.streamed_inputs(run, kwargs, span_writer(run, self._bridge))}
-        run.table.end(run, self._complete(run, attributes, at_ns, error=error), description, at_ns)
+        bridge, write = self._bridge, span_writer(run, self._bridge)
+        attributes, description = run_ends.describe_failure(
+            run, error, kwargs.get("response"), error_writer(run, bridge)
+        )
+        completed = self._complete(run, attributes, kwargs, at_ns, write, error=error)
+        run.table.end(run, completed, description, at_ns)
 
     def _complete(
         self,
         run: Run,
-        attributes: dict[str, AnyValue],
+        attributes: Attributes,
+        kwargs: Mapping[str, Any],
         at_ns: int,
+        write: Writer | None,
         *,
         error: BaseException | None = None,
         requested_calls: Sequence[str] = (),
     ) -> Attributes:
         """Add what is known of the runs within, record the end in metrics and events, return what the span gets."""
+        completed = dict(attributes)
+        if write is not None and run.is_chain and (inputs := kwargs.get("inputs")) is not None:
+            # Of one that streamed LangChain gives a placeholder at its start, the truth at its end.
+            completed |= attempt(payload.inputs, inputs, write, default=_NOTHING)
         if run.is_model and self._cost_of is not None:
-            attributes.update(attempt(cost_attributes, run, attributes, self._cost_of, default=_NOTHING))
-        attributes.update(attempt(finish_links, run, requested_calls, attributes, default=_NOTHING))
+            completed |= attempt(cost_attributes, run, completed, self._cost_of, default=_NOTHING)
+        completed |= finish_links(run, requested_calls, completed)
         if semconv.OPERATION in run.start_attributes:
-            self._bridge.signals.record_end(run, attributes, at_ns, error, event_writer(run, self._bridge))
-        if (write := span_writer(run, self._bridge)) is not None:
-            attributes.update(attempt(_plain_values, run, attributes, write, default=_NOTHING))
-        return self._bridge.formatted(attributes)
+            self._bridge.signals.record_end(run, completed, at_ns, error, event_writer(run, self._bridge))
+        if write is not None:
+            if run.start_attributes.get(semconv.OPERATION) == "retrieval":
+                completed |= attempt(_plain_values, payload.retrieval_values, run, completed, write, default=_NOTHING)
+            elif is_root(run):
+                completed |= attempt(_plain_values, payload.root_values, run, completed, write, default=_NOTHING)
+        return self._bridge.formatted(completed)
 
 
-def _plain_values(run: Run, attributes: Attributes, write: Writer) -> Attributes:
+def _plain_values(
+    read: Callable[[Attributes, Writer], Attributes], run: Run, attributes: Attributes, write: Writer
+) -> Attributes:
     """Return what went in and came out as values, where backends read no other names."""
-    if run.start_attributes.get(semconv.OPERATION) == "retrieval":
-        return payload.retrieval_values({**run.record.attributes, **attributes}, write)
-    return payload.root_values({**run.record.attributes, **attributes}, write) if is_root(run) else _NOTHING
+    return read({**run.record.attributes, **attributes}, write)

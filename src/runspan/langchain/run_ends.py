@@ -1,7 +1,7 @@
 """The attributes of a span when its run ends: the answer, the failure, the stream so far."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any, Final
 
@@ -28,29 +28,19 @@ def describe_result(
 ) -> Attributes:
     """Return the attributes of a run's result; ``describe`` reads its content, if that is to be written."""
     if run.is_model:
-        answer = _answer(value, write)
-        if _is_azure_completion(run):
-            # Not the model that served, but a default of LangChain's class.
-            answer = {name: each for name, each in answer.items() if name != semconv.RESPONSE_MODEL}
-        return with_stream(run, answer)
+        return with_stream(run, _answer(run, value, write))
     attributes = _NOTHING
     if write is not None:
         has_state = run.start_attributes.get(semconv.RUN_TYPE) in _WITH_STATE
         attributes = attempt(payload.state_outputs if has_state else describe, value, write, default=_NOTHING)
-    if _is_tool(run):
-        transfer = attempt(payload.transfer, value, default=_NOTHING)
-        kind = attempt(returned_tool_error, value, default=None)
-        return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
-    is_left = run.is_chain and run.site.style is GENERATOR and run.site.was_left()
-    return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if is_left else attributes
-
-
-def streamed_inputs(run: Run, kwargs: Mapping[str, Any], write: Writer | None) -> Attributes:
-    """Return what went into a chain that streamed: LangChain gives a placeholder at its start, the truth at its end."""
-    inputs = kwargs.get("inputs") if run.is_chain else None
-    if inputs is None or write is None:
-        return _NOTHING
-    return attempt(payload.inputs, inputs, write, default=_NOTHING)
+    if run.is_chain:
+        is_left = run.site.style is GENERATOR and run.site.was_left()
+        return {**attributes, semconv.RUN_OUTCOME: "abandoned"} if is_left else attributes
+    if not _is_tool(run):
+        return attributes
+    transfer = attempt(payload.transfer, value, default=_NOTHING)
+    kind = attempt(returned_tool_error, value, default=None)
+    return {**attributes, **transfer, semconv.ERROR_TYPE: kind} if kind else {**attributes, **transfer}
 
 
 def describe_failure(
@@ -132,8 +122,12 @@ def _is_azure_completion(run: Run) -> bool:
     return start.get(semconv.PROVIDER) == "azure.ai.openai" and start.get(semconv.RUN_TYPE) == Kind.COMPLETION
 
 
-def _answer(response: object, write: Writer | None) -> Attributes:
+def _answer(run: Run, response: object, write: Writer | None) -> Attributes:
     answer = attempt(payload.response_attributes, response, default=_NOTHING)
-    if write is None:
-        return answer
-    return {**answer, **attempt(payload.output_messages, response, write, default=_NOTHING)}
+    if write is not None:
+        reasons = answer.get(semconv.FINISH_REASONS, ())
+        answer = {**answer, **attempt(payload.output_messages, response, write, reasons, default=_NOTHING)}
+    if semconv.RESPONSE_MODEL in answer and _is_azure_completion(run):
+        # Not the model that served, but a default of LangChain's class.
+        return {name: each for name, each in answer.items() if name != semconv.RESPONSE_MODEL}
+    return answer

@@ -92,16 +92,19 @@ def input_prompts(prompts: Sequence[str], write: Writer = UNLIMITED) -> PlainAtt
     return input_messages(prompts, write, _prompt)
 
 
-def output_messages(response: LLMResult, write: Writer = UNLIMITED, *, is_whole: bool = True) -> PlainAttributes:
+def output_messages(
+    response: LLMResult, write: Writer = UNLIMITED, reasons: Sequence[str | None] = (), *, is_whole: bool = True
+) -> PlainAttributes:
     """Return the messages from a model, one for each generation.
 
     Args:
         response: the model's answer.
         write: writes it.
+        reasons: why each generation ended, where that was read already.
         is_whole: whether the call came to its end, so that an answer without a reason is no error.
     """
     generations = [generation for batch in response.generations for generation in batch]
-    reasons = list(map(finish_reason, generations))
+    reasons = reasons or list(map(finish_reason, generations))
     is_failed = not is_whole or any(reasons)
     answers = [
         # Deprecated in favour of gen_ai.response.finish_reasons, but Jaeger shows it, and Phoenix drops what has none.

@@ -31,7 +31,6 @@ _ROLES: Final[dict[type, str]] = {
     ToolMessage: "tool",
 }
 _GENERATIONS: Final = (ChatGeneration, ChatGenerationChunk)
-_NOTHING: Final[dict[str, Any]] = {}
 _MOST_CALLS: Final = 20
 _LONGEST: Final = 20_000  # characters; a longer text may well be cut, so it is not written beforehand
 
@@ -69,16 +68,22 @@ def plain_answers(answers: Sequence[tuple[object, str]], redact: Redact | None =
     """Return the same of generations of a model, each with the reason why it ended."""
     if redact is not None:
         return [None] * len(answers)
-    messages = [each.__dict__.get("message") if type(each) in _GENERATIONS else None for each, _ in answers]
-    return [
-        b'%b,"finish_reason":%b}' % (each[:-1], orjson.dumps(reason)) if each is not None and _is_word(reason) else None
-        for each, (_, reason) in zip(plain_messages(messages), answers, strict=True)
-    ]
+    return [plain_json(_answered(generation, reason)) for generation, reason in answers]
+
+
+def _answered(generation: object, reason: str) -> dict[str, Any] | None:
+    made = _message(generation.__dict__.get("message"), None) if type(generation) in _GENERATIONS else None
+    if made is None or not _is_word(reason):
+        return None
+    made["finish_reason"] = reason
+    return made
 
 
 def _message(message: Any, redact: Redact | None) -> dict[str, Any] | None:
     role = _ROLES.get(type(message))
-    fields = message.__dict__ if role is not None else _NOTHING
+    if role is None:
+        return None
+    fields = message.__dict__
     text, name = fields.get("content"), fields.get("name")
     if type(text) is not str or len(text) > _LONGEST or may_hold_blobs(text):
         return None

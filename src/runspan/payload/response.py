@@ -23,9 +23,9 @@ _OF_STATUS: Final = {"completed": "stop", "failed": "error"}
 def response_attributes(response: LLMResult) -> PlainAttributes:
     """Return response id and model, finish reasons and usage, as far as the provider returns them."""
     generations = [generation for batch in response.generations for generation in batch]
-    message = next((found for each in generations if (found := _message(each)) is not None), None)
-    metadata = message.response_metadata if message is not None else None
-    info = next((each.generation_info for each in generations), None)
+    messages = [found for each in generations if (found := _message(each)) is not None]
+    message, metadata = (messages[0], messages[0].response_metadata) if messages else (None, None)
+    info = generations[0].generation_info if generations else None
     attributes = _usage(message, response.llm_output, info)
     if response_id := name_at(metadata, "id") or name_at(response.llm_output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id

@@ -104,8 +104,14 @@ def _of_provider(tool: _Tool, kind: str | None, name: str | None) -> _Tool | Non
 
 def requested_call_ids(response: LLMResult) -> list[str]:
     """Return the ids of the tool calls in a model's response."""
-    found = (text_in(call["id"]) for message in _ai_messages(response) for call in message.tool_calls)
-    return [call_id for call_id in found if call_id]
+    return [
+        call_id
+        for batch in response.generations
+        for generation in batch
+        if isinstance(message := getattr(generation, "message", None), AIMessage)
+        for call in message.tool_calls
+        if (call_id := text_in(call["id"]))
+    ]
 
 
 def answered_call_ids(messages: Sequence[object]) -> list[str]:
@@ -116,11 +122,3 @@ def answered_call_ids(messages: Sequence[object]) -> list[str]:
             break
         found.append(message.tool_call_id)
     return found[::-1]
-
-
-def _ai_messages(response: LLMResult) -> Iterator[AIMessage]:
-    for batch in response.generations:
-        for generation in batch:
-            message = getattr(generation, "message", None)
-            if isinstance(message, AIMessage):
-                yield message

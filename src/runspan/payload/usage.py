@@ -88,7 +88,7 @@ def _beside(*sources: _Counts | None) -> _Counts:
 
 def _with_parts(counted: _Counts, beside: _Counts) -> _Counts:
     """Add the parts that a package did not read, such as Mistral's cached tokens, if the totals are the same."""
-    if any(counted.get(name) != beside.get(name) for name in ("input_tokens", "output_tokens")):
+    if not beside or any(counted.get(name) != beside.get(name) for name in ("input_tokens", "output_tokens")):
         return counted
     parts = {name: beside[name] for name in _PARTS if name in beside and not counted.get(name)}
     return {**counted, **parts} if parts else counted
@@ -96,7 +96,7 @@ def _with_parts(counted: _Counts, beside: _Counts) -> _Counts:
 
 def _attributes(counts: _Counts) -> PlainAttributes:
     input_details, output_details = _details(counts, "input_token_details"), _details(counts, "output_token_details")
-    thoughts = _detail(output_details, "reasoning")
+    thoughts = _detail(output_details, "reasoning") if output_details else 0
     input_tokens, output_tokens = _count(counts, "input_tokens"), _count(counts, "output_tokens")
     if thoughts and _count(counts, "total_tokens") == input_tokens + output_tokens + thoughts:
         output_tokens += thoughts  # Vertex AI counts thoughts beside the output

@@ -150,6 +150,8 @@ class Writer:
         if self._redactors and name.startswith(PROMPT_VARIABLE):
             value = beside_key(name.removeprefix(PROMPT_VARIABLE), value, partial(self._redacted, name=name))
         room = self._room()
+        if len(value) <= room and value.isascii() and not self._redactors:  # as nearly all are
+            return self._spend(name, value)
         if len(value) > room and (parsed := _json_in(value, room)) is not None:
             return self.json(name, parsed)
         return self._spend(name, fitted(value, room, self._redact(name), _size))
