@@ -6,7 +6,7 @@ from runspan import semconv
 from runspan.langchain.bridge import Bridge
 from runspan.payload import Kind
 from runspan.payload.writer import Writer
-from runspan.runs.budget import SpanBudget, TraceBudget
+from runspan.runs.budget import TraceBudget
 from runspan.runs.run import Run
 from runspan.settings import CaptureChains, Settings
 
@@ -14,47 +14,87 @@ from runspan.settings import CaptureChains, Settings
 _WITH_CONTENT: Final = (Kind.AGENT, Kind.PROMPT)
 
 
+class RunWriter(Writer):
+    """Writes the content of one run within what is left of its budget and of its invocation's.
+
+    Args:
+        run: the run.
+        bridge: the handler that records it.
+    """
+
+    __slots__ = ("_left", "_trace", "is_reserved", "is_root")
+
+    def __init__(self, run: Run, bridge: Bridge) -> None:
+        super().__init__(bridge.attribute_bytes, run.record.redactors)
+        self._left = bridge.settings.max_span_bytes
+        self._trace = run.invocation.budget = run.invocation.budget or TraceBudget(bridge.settings.max_trace_bytes)
+        self.is_root = is_root(run)
+        self.is_reserved = run.is_model
+        """Whether it gets some when its invocation has used up what is for all."""
+
+    def room(self) -> int:
+        """Return how many bytes one attribute may take now: half of what is left at the most."""
+        most, trace = self.attribute_bytes, self._trace
+        left = trace.left
+        if not self.is_root:
+            left -= trace.for_some
+            if self.is_reserved and left < 2 * most:
+                left = max(left, trace.share())
+        left = min(left, self._left)
+        return most if left >= 2 * most else max(left // 2, 0)
+
+    def take(self, size: int) -> None:
+        """Note that so many bytes were written."""
+        self._left -= size
+        self._trace.left -= size
+
+
 def takes_attributes(run: Run) -> bool:
     """Return whether a run has a span of its own that records."""
     return run.owns_span and run.span.is_recording()
 
 
-def span_writer(run: Run, bridge: Bridge) -> Writer | None:
+def span_writer(run: Run, bridge: Bridge) -> RunWriter | None:
     """Return what writes the content of a run; None if none of it is recorded anywhere."""
     record = run.record
-    if record.written_captures is not record.captures:
-        record.written_captures = record.captures
-        record.writer = _writer(run, bridge) if record.captures and _wants_content(run, bridge.settings) else None
-    writer: Writer | None = record.writer
-    return writer
+    if record.decided_captures is not record.captures:
+        record.decided_captures = record.captures
+        record.is_content_wanted = bool(record.captures) and _wants_content(run, bridge.settings)
+        if record.is_content_wanted:
+            _writer(run, bridge)
+    writer: RunWriter | None = record.writer
+    return writer if record.is_content_wanted else None
 
 
-def error_writer(run: Run, bridge: Bridge) -> Writer | None:
+def error_writer(run: Run, bridge: Bridge) -> RunWriter | None:
     """Return what writes the text of the error of a run; None if it is not recorded anywhere."""
     if not run.record.captures:
         return None
-    _budget(run, bridge.settings).is_reserved = True
-    return _writer(run, bridge)
+    writer = _writer(run, bridge)
+    writer.is_reserved = True
+    return writer
 
 
 def event_writer(run: Run, bridge: Bridge) -> Writer | None:
     """Return what writes content of a run into events alone; None if they may have none."""
     if "event" not in run.record.captures:
         return None
-    return Writer(attribute_bytes=bridge.settings.max_attribute_bytes, redactors=run.record.redactors)
+    return Writer(bridge.settings.max_attribute_bytes, run.record.redactors)
 
 
-def _writer(run: Run, bridge: Bridge) -> Writer:
-    return Writer(
-        attribute_bytes=bridge.attribute_bytes, budget=_budget(run, bridge.settings), redactors=run.record.redactors
-    )
+def _writer(run: Run, bridge: Bridge) -> RunWriter:
+    """Return what writes anything of a run; it has the redactors of all handlers that joined it meanwhile."""
+    record = run.record
+    writer: RunWriter = record.writer or RunWriter(run, bridge)
+    record.writer, writer.redactors = writer, record.redactors
+    return writer
 
 
 def _wants_content(run: Run, settings: Settings) -> bool:
     captures = run.record.captures
     if run.is_chain and ("span" not in captures or not _is_wanted_chain(run, settings.capture_chains)):
         return False  # there is no event of chains
-    return "event" in captures or ("span" in captures and takes_attributes(run))
+    return "event" in captures or takes_attributes(run)
 
 
 def _is_wanted_chain(run: Run, choice: CaptureChains) -> bool:
@@ -69,10 +109,3 @@ def is_root(run: Run) -> bool:
     while around is not None and not around.owns_span:
         around = around.parent
     return around is None
-
-
-def _budget(run: Run, settings: Settings) -> SpanBudget:
-    if run.record.budget is None:
-        trace = run.invocation.budget = run.invocation.budget or TraceBudget(settings.max_trace_bytes)
-        run.record.budget = SpanBudget(settings.max_span_bytes, trace, is_root=is_root(run), is_reserved=run.is_model)
-    return run.record.budget

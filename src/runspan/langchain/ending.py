@@ -12,7 +12,7 @@ from runspan.callback_event import Event
 from runspan.cost import cost_function
 from runspan.langchain import run_ends
 from runspan.langchain.bridge import Bridge, notify
-from runspan.langchain.content import error_writer, event_writer, is_root, span_writer
+from runspan.langchain.content import RunWriter, error_writer, event_writer, span_writer
 from runspan.langchain.costs import cost_attributes
 from runspan.langchain.history import note_answer
 from runspan.langchain.links import finish_links
@@ -132,7 +132,7 @@ class RunEnder:
         attributes: Attributes,
         kwargs: Mapping[str, Any],
         at_ns: int,
-        write: Writer | None,
+        write: RunWriter | None,
         *,
         error: BaseException | None = None,
         requested_calls: Sequence[str] = (),
@@ -150,7 +150,7 @@ class RunEnder:
         if write is not None:
             if run.start_attributes.get(semconv.OPERATION) == "retrieval":
                 completed |= attempt(_plain_values, payload.retrieval_values, run, completed, write, default=_NOTHING)
-            elif is_root(run):
+            elif write.is_root:
                 completed |= attempt(_plain_values, payload.root_values, run, completed, write, default=_NOTHING)
         return self._bridge.formatted(completed)
 

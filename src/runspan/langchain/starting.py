@@ -237,7 +237,7 @@ class RunStarter:
 
 def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
     """Have another handler redact what is recorded of a run already; its span keeps none of what that changes."""
-    run.record.redactors, run.record.written_captures = run.record.redactors + redactors, None
+    run.record.redactors, run.record.decided_captures = run.record.redactors + redactors, None
     write = Writer(redactors=redactors)
     run.record.attributes = write.redacted(run.record.attributes)
     content = write.redacted(run.start_attributes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
@@ -65,68 +65,46 @@ _PRESCRIBED: Final = frozenset(
 )
 
 
-class Budget(Protocol):
-    """What may still be written."""
+class Writer:
+    """Writes attributes, each within its limit; one derived from it has a budget for all of them.
 
-    def room(self, most: int) -> int:
-        """Return how many bytes one attribute may take, no more than ``most``."""
+    Args:
+        attribute_bytes: the most that an attribute takes.
+        redactors: are called with each text, one after the other. Where one fails the text is withheld.
+    """
+
+    __slots__ = ("attribute_bytes", "redactors")
+
+    def __init__(self, attribute_bytes: int = DEFAULT_ROOM, redactors: Sequence[Redactor] = ()) -> None:
+        self.attribute_bytes = attribute_bytes
+        self.redactors = redactors
+
+    def room(self) -> int:
+        """Return how many bytes one attribute may take now."""
+        return self.attribute_bytes
 
     def take(self, size: int) -> None:
         """Note that so many bytes were written."""
 
-
-class _Unlimited:
-    """The budget of what has none."""
-
-    def room(self, most: int) -> int:
-        return most
-
-    def take(self, size: int) -> None:
-        pass
-
-
-_UNLIMITED: Final[Budget] = _Unlimited()
-
-
-class Writer:
-    """Writes attributes, each within what is left of the budget.
-
-    Args:
-        attribute_bytes: the most that an attribute takes.
-        budget: what all of them may take, and others beside them.
-        redactors: are called with each text, one after the other. Where one fails the text is withheld.
-    """
-
-    def __init__(
-        self,
-        *,
-        attribute_bytes: int = DEFAULT_ROOM,
-        budget: Budget = _UNLIMITED,
-        redactors: Sequence[Redactor] = (),
-    ) -> None:
-        self._attribute_bytes = attribute_bytes
-        self._budget = budget
-        self._redactors = redactors
-
     def json(self, name: str, value: object) -> PlainAttributes:
         """Return a value of any kind as JSON under a name; nothing if there is no room."""
-        room = self._room()
+        room = self.room()
         if room < _LEAST_JSON:
             return {}
-        written = json_bytes(value, room, self._redact(name) if self._redactors else None)
-        self._budget.take(len(written))
+        written = json_bytes(value, room, self._redact(name) if self.redactors else None)
+        self.take(len(written))
         return {name: written.decode()}
 
     def json_text(self, name: str, text: str, parsed: object) -> PlainAttributes:
         """Return a text that is JSON under a name, digit for digit unless it has to be cut or redacted."""
         text = without_media(text)
-        if self._redactors or _size(text) > self._room():
+        if self.redactors or _size(text) > self.room():
             return self.json(name, parsed)
         return self._spend(name, text)
 
     def again(self, name: str, text: str) -> PlainAttributes:
         """Return a text, or JSON, that was written under another name."""
-        room = self._room()
+        room = self.room()
         if _size(text) <= room:
             return self._spend(name, text)
         if (parsed := _json_in(text, len(text))) is not None:  # it was cut to what an attribute may take
@@ -136,21 +114,21 @@ class Writer:
     def message(self, text: str) -> PlainAttributes:
         """Return the text of an error, cut where it is longer than messages are."""
         name = EXCEPTION_MESSAGE
-        return self._spend(name, fitted(text, min(self._room(), LONGEST_DESCRIPTION), self._redact(name), _size))
+        return self._spend(name, fitted(text, min(self.room(), LONGEST_DESCRIPTION), self._redact(name), _size))
 
     def end_of_text(self, name: str, text: str, most: int) -> PlainAttributes:
         """Return the last characters of a text under a name."""
-        return self._spend(name, fitted(ending(text, most, self._redact(name)), self._room(), size=_size))
+        return self._spend(name, fitted(ending(text, most, self._redact(name)), self.room(), size=_size))
 
     def text(self, name: str, value: object) -> PlainAttributes:
         """Return a text as it is under a name, anything else as JSON; nothing if there is no room for any of it."""
         if not is_text(value):
             return self.json(name, value)
         value = without_media(value)
-        if self._redactors and name.startswith(PROMPT_VARIABLE):
+        if self.redactors and name.startswith(PROMPT_VARIABLE):
             value = beside_key(name.removeprefix(PROMPT_VARIABLE), value, partial(self._redacted, name=name))
-        room = self._room()
-        if len(value) <= room and value.isascii() and not self._redactors:  # as nearly all are
+        room = self.room()
+        if len(value) <= room and value.isascii() and not self.redactors:  # as nearly all are
             return self._spend(name, value)
         if len(value) > room and (parsed := _json_in(value, room)) is not None:
             return self.json(name, parsed)
@@ -158,7 +136,7 @@ class Writer:
 
     def redacted(self, attributes: Attributes) -> Attributes:
         """Return attributes that were written before, as the redactors leave the texts in them."""
-        if not self._redactors:
+        if not self.redactors:
             return attributes
         return {name: self._redact_value(name, value) for name, value in attributes.items()}
 
@@ -173,20 +151,17 @@ class Writer:
             return redact(value)
         return orjson.loads(to_json(value, redact=redact))
 
-    def _room(self) -> int:
-        return self._budget.room(self._attribute_bytes)
-
     def _spend(self, name: str, text: str) -> PlainAttributes:
-        self._budget.take(_size(text))
+        self.take(_size(text))
         return {name: text} if text else {}
 
     def _redact(self, name: str) -> Redact | None:
-        return partial(self._redacted, name=name) if self._redactors else None
+        return partial(self._redacted, name=name) if self.redactors else None
 
     def _redacted(self, text: str, name: str) -> str:
         if text in _PRESCRIBED:
             return text
-        for redactor in self._redactors:
+        for redactor in self.redactors:
             text = redacted_by(redactor, text, name)
         return text
 

@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from runspan.attributes import Attributes, without_content
 from runspan.content_switch import Destination
 from runspan.settings import Redactor
-
-if TYPE_CHECKING:
-    from runspan.runs.budget import SpanBudget
 
 _NOTHING: Final[Attributes] = {}
 _DescribeAbandoned = Callable[[Any, int], Attributes]
@@ -50,14 +47,14 @@ class Record:
 
     __slots__ = (
         "attributes",
-        "budget",
         "captures",
+        "decided_captures",
         "describe_abandoned",
         "is_content_decided",
+        "is_content_wanted",
         "redactors",
         "transform_outputs",
         "writer",
-        "written_captures",
     )
 
     attributes: Attributes
@@ -65,16 +62,16 @@ class Record:
     """Where content may go: all handlers of the run that decide about it have to allow it."""
     is_content_decided: bool
     """Whether there is one that does."""
-    budget: "SpanBudget | None"
-    """What its content may take; None if nothing is recorded of it."""
+    is_content_wanted: bool
+    """Whether any of its content is recorded, as far as that was asked for: see ``decided_captures``."""
     describe_abandoned: _DescribeAbandoned | None
     """Returns the last attributes of the run, should it be abandoned, given the run and the time of that."""
     redactors: tuple[Redactor, ...]
     """Those of all handlers of the run; they get content before it is recorded."""
     writer: Any
-    """What writes its content within the budget, once that was asked for; None if none of it is recorded."""
-    written_captures: frozenset[Destination] | None
-    """The ``captures`` that this was found by; None if it has to be found."""
+    """What writes its content, or the text of its error, within a budget; None until something is written."""
+    decided_captures: frozenset[Destination] | None
+    """The ``captures`` by which it was found whether content is wanted; None if that has to be found."""
     transform_outputs: Callable[[Any], Any] | None
     """Returns the outputs as they are to be recorded, where LangGraph has a policy for that."""
 
@@ -91,7 +88,7 @@ class Record:
         self.describe_abandoned, self.transform_outputs = describe_abandoned, transform_outputs
         self.is_content_decided = is_content_decided
         self.attributes = _NOTHING
-        self.budget = self.writer = self.written_captures = None
+        self.is_content_wanted, self.writer, self.decided_captures = False, None, None
 
     def add(self, attributes: Attributes) -> None:
         """Add attributes, which replace earlier ones of the same names."""
@@ -103,5 +100,5 @@ class Record:
 
     def clear(self) -> None:
         """Let go of everything."""
-        self.attributes, self.budget, self.writer, self.redactors = _NOTHING, None, None, ()
+        self.attributes, self.writer, self.redactors = _NOTHING, None, ()
         self.describe_abandoned = self.transform_outputs = None
