@@ -95,9 +95,9 @@ def _span(proxy: RunSpanProxy) -> Span:
     """Return the span that is right now: by a short way where an ordinary function runs and nothing is further in."""
     run = proxy.run
     site = run.site
-    if site.style is ORDINARY and not run.table.detached_models and (run.is_chain or site.is_below()):
-        span = run.span
-        if not (run.is_over or site.is_collected()):
+    if site.style is ORDINARY and not run.table.detached_models.by_id and (run.is_chain or site.is_below()):
+        span, manager = run.span, site.manager
+        if not run.is_over and (manager is None or manager() is not None):
             return span
     return _look(proxy).span
 

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from runspan._threads import get_ident as _thread_id
 from runspan.runs import garbage_collection
+from runspan.runs.known_frame import KnownFrame
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
@@ -68,7 +69,7 @@ class _Greenlet(Protocol):
         """Whether it is over; that without a parent with its thread."""
 
 
-class ExecutionSite:
+class ExecutionSite(KnownFrame):
     """The function, thread, greenlet and task that started a run.
 
     Args:
@@ -79,12 +80,10 @@ class ExecutionSite:
 
     __slots__ = (
         "__weakref__",
-        "_distance",
         "_greenlet",
         "_is_coroutine",
-        "_manager",
         "_task",
-        "frame_id",
+        "manager",
         "module",
         "style",
         "thread_id",
@@ -97,7 +96,7 @@ class ExecutionSite:
                 frame, style = reader, ORDINARY
             elif module == _STREAMS:
                 garbage_collection.watch()
-        self.frame_id = id(frame)
+        self._remember(frame)
         self.module: object = module
         self.style = style
         self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
@@ -106,13 +105,13 @@ class ExecutionSite:
         self._greenlet = None if greenlet is None else weakref.ref(greenlet)
         task = _current_task()
         self._task = None if task is None else weakref.ref(task)
-        self._manager = None if manager is None else weakref.ref(manager, on_gone)
-        self._distance = 0
+        self.manager = None if manager is None else weakref.ref(manager, on_gone)
+        """Refers weakly to the callback manager of the start; None where somebody drives the handler by hand."""
 
     @property
     def has_manager(self) -> bool:
         """Whether LangChain started the run, and not somebody who drives the handler by hand."""
-        return self._manager is not None
+        return self.manager is not None
 
     @property
     def is_langchains(self) -> bool:
@@ -121,7 +120,7 @@ class ExecutionSite:
 
     def is_collected(self) -> bool:
         """Return whether the callback manager that started the run no longer exists."""
-        return self._manager is not None and self._manager() is None
+        return self.manager is not None and self.manager() is None
 
     @property
     def is_langchains_stream(self) -> bool:
@@ -210,28 +209,11 @@ class ExecutionSite:
     def watch(self, other: object) -> "weakref.ref[object] | None":
         """Refer to something else whose end is reported as that of the manager is; None where there is no manager."""
         # A method takes 64 bytes each time it is got from its object, so the one that is there is used again.
-        return None if self._manager is None else weakref.ref(other, self._manager.__callback__)
+        return None if self.manager is None else weakref.ref(other, self.manager.__callback__)
 
     def forget(self) -> None:
         """Drop the references, so that nothing is called back when the manager goes."""
-        self._manager = None
-
-    def is_below(self) -> bool:
-        """Return whether the starting frame is on the stack of the caller.
-
-        Who asks again often does so from the same place: there the frame is as far below as it was the last time, which
-        takes a hundredth of a walk down 400 frames.
-        """
-        try:
-            if id(_frame_at(self._distance)) == self.frame_id:
-                return True
-        except ValueError:  # the stack is not so deep
-            pass
-        for distance, frame in enumerate(_frames_from(_frame_at(0))):
-            if id(frame) == self.frame_id:
-                self._distance = distance
-                return True
-        return False
+        self.manager = None
 
     def _is_on(self, frame: FrameType | None) -> bool:
         return self._found_on(frame) is not None

@@ -44,7 +44,7 @@ class RunState(enum.Enum):
 class Detached(Protocol):
     """Runs by which frame works for them."""
 
-    def __bool__(self) -> bool: ...
+    by_id: "dict[UUID, Run]"
 
     def add(self, run: "Run") -> None:
         """Add an open run."""

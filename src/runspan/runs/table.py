@@ -45,30 +45,27 @@ class DetachedModels:
     """Open model runs whose stack may run in another context than the one that holds their proxy."""
 
     def __init__(self) -> None:
-        self._by_id: dict[UUID, Run] = {}
+        self.by_id: dict[UUID, Run] = {}
         self._by_frame: dict[int, Run] = {}
         """Those started by a generator, by the identity of its frame."""
 
-    def __bool__(self) -> bool:
-        return bool(self._by_id)
-
     def add(self, run: Run) -> None:
         """Add an open run."""
-        self._by_id[run.run_id] = run
+        self.by_id[run.run_id] = run
         if run.site.style is GENERATOR:
             self._by_frame[run.site.frame_id] = run
 
     def discard(self, run: Run) -> None:
         """Leave out a run that ends, if it is one of them."""
-        if not self._by_id:
+        if not self.by_id:
             return
-        self._by_id.pop(run.run_id, None)
+        self.by_id.pop(run.run_id, None)
         if self._by_frame.get(run.site.frame_id) is run:
             del self._by_frame[run.site.frame_id]
 
     def find(self, frame_id: int, run_id: UUID | None) -> Run | None:
         """Return the run that a frame works for: by the run id that it was given, or because it started the run."""
-        found = self._by_id.get(run_id) if run_id is not None else None
+        found = self.by_id.get(run_id) if run_id is not None else None
         return found or self._by_frame.get(frame_id)
 
 
