@@ -23,6 +23,7 @@ from runspan.runs.audience import Recipients
 from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
+_NOBODY: Final = (None, False, None)
 _Describe = Callable[[Any, Writer], Attributes]
 
 
@@ -73,11 +74,10 @@ class RunEnder:
         table, run_id = self._bridge.table, event.kwargs.get("run_id")
         if len(table.unseen) > 0 and attempt(table.end_part, run_id, default=False):
             return
-        run = attempt(table.find, run_id, default=None)
-        is_taken = False
+        run, is_taken = None, False
         try:
             try:  # at once: the outer one does not protect the instruction that begins the inner
-                is_taken, recipients = attempt(self._take, run, event, default=(False, None))
+                run, is_taken, recipients = attempt(self._take, event, default=_NOBODY)
                 # The span ends last: what an exporter prints comes after what handlers print.
                 if recipients is not None:
                     notify(recipients, event, run.record.transform_outputs if run is not None else None)
@@ -87,15 +87,19 @@ class RunEnder:
                     if not run.is_ended:
                         run.table.finish(run, event)
         except BaseException as error:
+            if run is None:  # unless it was interrupted before that was noted
+                run = attempt(table.find, run_id, default=None)
             if run is not None:
                 run.table.finish(run, event, {semconv.ERROR_TYPE: type(error).__name__})
             raise
 
-    def _take(self, run: Run | None, event: Event) -> tuple[bool, Recipients | None]:
-        """Claim a run to end it; return whether that is granted, and who is to be notified."""
-        if run is not None and self._bridge.table.claim(run, event):
-            return True, run.audience.recipients()
-        return False, self._bridge.table.take_abandoned(event.kwargs.get("run_id"))
+    def _take(self, event: Event) -> tuple[Run | None, bool, Recipients | None]:
+        """Claim the run of an event to end it; return it, whether that is granted, and who is to be notified."""
+        table, run_id = self._bridge.table, event.kwargs.get("run_id")
+        run = table.find(run_id)
+        if run is not None and table.claim(run, event):
+            return run, True, run.audience.recipients()
+        return run, False, table.take_abandoned(run_id)
 
     def _end(self, describe: _Describe, event: Event, at_ns: int, run: Run) -> None:
         if run.is_unseen:

@@ -17,6 +17,7 @@ from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, may_hold_blobs
 
 _MOST_KEYS: Final = 20
 _LEVELS: Final = 1
+_BESIDE_CONTENT: Final = ("name", "id", "tool_calls", "tool_call_id")
 DEPTH_OF_FLAT: Final = 6
 """How many levels such a value may have at the most, lists and objects among them."""
 
@@ -65,37 +66,39 @@ def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> di
     """Return a dictionary with copies in place of its lists and dictionaries; None if a value is not plain."""
     for key, each in copy.items():
         if type(each) is str:
-            if len(each) > longest or may_hold_blobs(each):
+            if len(each) > longest or (len(each) >= SHORTEST_BLOB and may_hold_blobs(each)):
                 return None
-        elif not _is_number(each):
-            nested = _copied(each, longest, levels)
+        elif type(each) in _HOLDING:
+            nested = _copied(each, longest, levels) if levels else None
             if nested is None:
                 return None
             copy[key] = nested
+        elif not _is_number(each):
+            return None
     return copy
 
 
 def _copied(value: Any, longest: int, levels: int) -> object:
     """Return a copy of a dictionary, of a message, or of a list of messages or numbers; None of anything else."""
     kind = type(value)
-    if not levels:
-        return None
     if kind is dict:
         return flat_copy(value, longest, levels - 1)
     if kind is not list:
-        form = _FORMS[kind](value) if kind in _FORMS else None
+        form = _FORMS[kind](value)
         return _with_plain_values(form, longest, levels - 1) if form is not None else None
     if len(value) > _MOST_KEYS:
         return None
     copies: list[object] = []
     for each in value.copy():
         # A dictionary is none: what is nested deeply would be looked at once for each level.
-        if _is_number(each):
-            copies.append(each)
-        elif type(each) not in _FORMS or (copy := _copied(each, longest, levels)) is None:
-            return None
-        else:
+        if type(each) in _FORMS:
+            if (copy := _copied(each, longest, levels)) is None:
+                return None
             copies.append(copy)
+        elif _is_number(each):
+            copies.append(each)
+        else:
+            return None
     return copies
 
 
@@ -113,15 +116,17 @@ def _of_prompt(prompt: ChatPromptValue) -> dict[str, object] | None:
 def _of_message(message: BaseMessage) -> dict[str, object] | None:
     """Return what ``simplified`` does, of a message whose fields have the types that LangChain gives them."""
     fields = vars(message)
-    form = {"type": fields.get("type"), "content": fields.get("content")}
-    if type(form["type"]) is not str or form["content"] is None:
+    kind, content = fields.get("type"), fields.get("content")
+    if type(kind) is not str or content is None:
         return None
-    for name in ("name", "id", "tool_calls", "tool_call_id"):
-        if (found := fields.get(name)) is not None:
-            if type(found) is not str and type(found) is not list:
-                return None
+    form = {"type": kind, "content": content}
+    for name in _BESIDE_CONTENT:
+        found = fields.get(name)
+        if type(found) is str or type(found) is list:
             if found:
                 form[name] = found
+        elif found is not None:
+            return None
     return form
 
 
@@ -129,5 +134,6 @@ _FORMS: Final[dict[type, Callable[[Any], dict[str, object] | None]]] = {
     **dict.fromkeys((AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage), _of_message),
     ChatPromptValue: _of_prompt,
 }
+_HOLDING: Final = frozenset((dict, list, *_FORMS))
 KINDS: Final = frozenset((dict, *_FORMS))
 """The types of such values; a list may be long, and what is in it comes by itself."""
