@@ -38,7 +38,7 @@ class RunWriter(Writer):
         left = trace.left
         if not self.is_root:
             left -= trace.for_some
-            if self.is_reserved and left < 2 * most:
+            if left < 2 * most and self.is_reserved:
                 left = max(left, trace.share())
         left = min(left, self._left)
         return most if left >= 2 * most else max(left // 2, 0)
@@ -92,9 +92,11 @@ def _writer(run: Run, bridge: Bridge) -> RunWriter:
 
 def _wants_content(run: Run, settings: Settings) -> bool:
     captures = run.record.captures
-    if run.is_chain and ("span" not in captures or not _is_wanted_chain(run, settings.capture_chains)):
-        return False  # there is no event of chains
-    return "event" in captures or takes_attributes(run)
+    if not run.is_chain:
+        return "event" in captures or takes_attributes(run)
+    if "span" not in captures or not _is_wanted_chain(run, settings.capture_chains):  # there is no event of chains
+        return False
+    return takes_attributes(run)
 
 
 def _is_wanted_chain(run: Run, choice: CaptureChains) -> bool:

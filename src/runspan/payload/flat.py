@@ -24,15 +24,9 @@ DEPTH_OF_FLAT: Final = 6
 
 def flat_json(value: Any, most: int) -> bytes | None:
     """Return the JSON of such a value if it takes no more than so many bytes; None of any other value."""
-    kind = type(value)
-    if kind is dict:
-        copy = flat_copy(value, most)
-    elif kind in _FORMS and (form := _FORMS[kind](value)) is not None:
-        copy = _with_plain_values(form, most, _LEVELS)
-    else:
-        return None
+    copied = _COPIED.get(type(value))
     # It has built-in types alone, so no code of others runs now, and nobody else has it.
-    written = plain_json(copy)
+    written = plain_json(copied(value, most, _LEVELS)) if copied is not None else None
     return written if written is not None and len(written) <= most else None
 
 
@@ -68,9 +62,8 @@ def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> di
         if type(each) is str:
             if len(each) > longest or (len(each) >= SHORTEST_BLOB and may_hold_blobs(each)):
                 return None
-        elif type(each) in _HOLDING:
-            nested = _copied(each, longest, levels) if levels else None
-            if nested is None:
+        elif type(each) is list or type(each) in _COPIED:
+            if not levels or (nested := _nested(each, longest, levels - 1)) is None:
                 return None
             copy[key] = nested
         elif not _is_number(each):
@@ -78,27 +71,23 @@ def _with_plain_values(copy: dict[str, object], longest: int, levels: int) -> di
     return copy
 
 
-def _copied(value: Any, longest: int, levels: int) -> object:
+def _nested(value: Any, longest: int, levels: int) -> object:
     """Return a copy of a dictionary, of a message, or of a list of messages or numbers; None of anything else."""
-    kind = type(value)
-    if kind is dict:
-        return flat_copy(value, longest, levels - 1)
-    if kind is not list:
-        form = _FORMS[kind](value)
-        return _with_plain_values(form, longest, levels - 1) if form is not None else None
+    if type(value) is not list:
+        return _COPIED[type(value)](value, longest, levels)
     if len(value) > _MOST_KEYS:
         return None
     copies: list[object] = []
     for each in value.copy():
+        copy = each
         # A dictionary is none: what is nested deeply would be looked at once for each level.
-        if type(each) in _FORMS:
-            if (copy := _copied(each, longest, levels)) is None:
+        if type(each) in _COPIED and type(each) is not dict:
+            copy = _COPIED[type(each)](each, longest, levels)
+            if copy is None:
                 return None
-            copies.append(copy)
-        elif _is_number(each):
-            copies.append(each)
-        else:
+        elif not _is_number(each):
             return None
+        copies.append(copy)
     return copies
 
 
@@ -108,32 +97,32 @@ def _is_number(value: object) -> bool:
     return value is None or kind is bool or kind is float or is_int64(value)
 
 
-def _of_prompt(prompt: ChatPromptValue) -> dict[str, object] | None:
+def _prompt_copy(prompt: ChatPromptValue, longest: int, levels: int) -> dict[str, object] | None:
     messages = vars(prompt).get("messages")
-    return {"messages": messages} if type(messages) is list else None
+    return _with_plain_values({"messages": messages}, longest, levels) if type(messages) is list else None
 
 
-def _of_message(message: BaseMessage) -> dict[str, object] | None:
+def _message_copy(message: BaseMessage, longest: int, levels: int) -> dict[str, object] | None:
     """Return what ``simplified`` does, of a message whose fields have the types that LangChain gives them."""
     fields = vars(message)
     kind, content = fields.get("type"), fields.get("content")
     if type(kind) is not str or content is None:
         return None
-    form = {"type": kind, "content": content}
+    copy = {"type": kind, "content": content}
     for name in _BESIDE_CONTENT:
         found = fields.get(name)
         if type(found) is str or type(found) is list:
             if found:
-                form[name] = found
+                copy[name] = found
         elif found is not None:
             return None
-    return form
+    return _with_plain_values(copy, longest, levels)
 
 
-_FORMS: Final[dict[type, Callable[[Any], dict[str, object] | None]]] = {
-    **dict.fromkeys((AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage), _of_message),
-    ChatPromptValue: _of_prompt,
+_COPIED: Final[dict[type, Callable[[Any, int, int], dict[str, object] | None]]] = {
+    dict: flat_copy,
+    **dict.fromkeys((AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage), _message_copy),
+    ChatPromptValue: _prompt_copy,
 }
-_HOLDING: Final = frozenset((dict, list, *_FORMS))
-KINDS: Final = frozenset((dict, *_FORMS))
+KINDS: Final = frozenset(_COPIED)
 """The types of such values; a list may be long, and what is in it comes by itself."""

@@ -1,7 +1,7 @@
 """The response of a model apart from its messages: its id, its model, why it ended, what it used."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage
@@ -14,6 +14,7 @@ from runspan.payload.usage import is_from_cache, usage
 
 # Ids that LangChain makes from the run's id where the provider gave none.
 _OWN_IDS: Final = ("run-", "lc_")
+_MODEL_KEYS: Final = ("model_name", "model")
 _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 # To the name of the model that served LangChain adds the version that an Azure model was constructed with.
 _VERSION_TWICE: Final = re.compile(r"(-\d{4}(?:-\d{2}-\d{2})?)\1$")
@@ -26,18 +27,19 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     messages = [found for each in generations if (found := _message(each)) is not None]
     message, metadata = (messages[0], messages[0].response_metadata) if messages else (None, None)
     info = generations[0].generation_info if generations else None
-    attributes = _usage(message, response.llm_output, info)
-    if response_id := name_at(metadata, "id") or name_at(response.llm_output, "id") or _message_id(message):
+    output = response.llm_output
+    attributes = _usage(message, output, info)
+    if response_id := name_at(metadata, "id") or name_at(output, "id") or _message_id(message):
         attributes[semconv.RESPONSE_ID] = response_id
-    if model := _first_text((metadata, response.llm_output, info), "model_name", "model"):
+    if model := name_at(metadata, *_MODEL_KEYS) or name_at(output, *_MODEL_KEYS) or name_at(info, *_MODEL_KEYS):
         attributes[semconv.RESPONSE_MODEL] = _VERSION_TWICE.sub(r"\1", model)
     reasons = list(map(finish_reason, generations))
     if any(reasons):
         # One for each, in order; where one is missing among others the conventions want "error".
         attributes[semconv.FINISH_REASONS] = [reason or "error" for reason in reasons]
-    interface = _first_text((metadata, response.llm_output), "model_provider")
+    interface = name_at(metadata, "model_provider") or name_at(output, "model_provider")
     if interface == "openai":
-        _add_openai(attributes, metadata, response.llm_output)
+        _add_openai(attributes, metadata, output)
     elif interface == "anthropic" and (tier := name_at((metadata or {}).get("usage"), "service_tier")):
         attributes[semconv.ANTHROPIC_RESPONSE_TIER] = tier
     return attributes
@@ -73,13 +75,6 @@ def _is_answer(generation: Generation) -> bool:
 def _usage(message: AIMessage | None, *sources: Mapping[str, Any] | None) -> PlainAttributes:
     """Return what a call used, in a dictionary of its own; that LangChain's own cache answered, if it did."""
     return {semconv.FROM_CACHE: True} if message is not None and is_from_cache(message) else usage(message, *sources)
-
-
-def _first_text(sources: Iterable[Mapping[str, Any] | None], *keys: str) -> str | None:
-    for source in sources:
-        if text := name_at(source, *keys):
-            return text
-    return None
 
 
 def _message(generation: Generation) -> AIMessage | None:

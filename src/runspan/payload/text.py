@@ -55,8 +55,7 @@ def text_in(value: object) -> str | None:
 def text_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary."""
     if isinstance(source, dict):
-        for key in keys:
-            value = source.get(key)
+        for value in map(source.get, keys):
             if value is not None and (text := text_in(value)):
                 return text
     return None
@@ -73,8 +72,7 @@ def name_in(value: object) -> str | None:
 def name_at(source: object, *keys: str) -> str | None:
     """Return the first text that is not empty under one of the keys of a dictionary, cut as names are."""
     if isinstance(source, dict):
-        for key in keys:
-            value = source.get(key)
+        for value in map(source.get, keys):
             if value is not None and (name := name_in(value)):
                 return name
     return None
