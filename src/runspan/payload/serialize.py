@@ -298,8 +298,9 @@ class _Walk:
         Those that are JSON as they are, as far as each of them takes no more than half of what is left then.
         """
         plain: list[Any] = written[: written.index(None)] if None in written else written
-        ends = list(accumulate(map(len, plain), initial=0))
-        most = self._room - len(plain) - max(2 * max(map(len, plain), default=0), _LEAST_FOR_ITEM)
+        sizes = list(map(len, plain))
+        ends = list(accumulate(sizes, initial=0))
+        most = self._room - len(plain) - max(2 * max(sizes, default=0), _LEAST_FOR_ITEM)
         count = max(bisect_right(ends, most) - 1, 0)
         self._room -= ends[count] + count
         kept.extend(map(orjson.Fragment, plain[:count]))
