@@ -261,7 +261,7 @@ class _Walk:
             self._room += for_note
         return copies
 
-    def _items(self, items: Items, depth: int) -> list[object]:
+    def _items(self, items: Items, depth: int) -> object:
         """Return items that are made, the newest of them if there is no room for all."""
         count = stored_length(items.values) or 0
         if items.make is None and not items.newest_first:
@@ -277,14 +277,14 @@ class _Walk:
                     kept.append(self._item(items, index, each, depth, is_first=not kept))
                 if taken == bunch > 1:
                     bunch = min(bunch * _GROWTH, bunch * self._room // (before - self._room) + 1)
+        note: list[object] = []
         if count > len(kept):
-            note = [orjson.Fragment(in_ascii(items.note(left_out(count - len(kept)))))]
+            note.append(in_ascii(items.note(left_out(count - len(kept)))))
         else:
-            note = []
             self._room += _NOTE_AS_ITEM
         if items.newest_first:  # the last, the first, and what is between them from its end
-            return [*kept[1:2], *note, *kept[:1:-1], *kept[:1]]
-        return kept + note
+            return _joined([*kept[1:2], *note, *kept[:1:-1], *kept[:1]])
+        return _joined(kept + note)
 
     def _written(self, items: Items, indexes: list[int]) -> list[bytes | None]:
         """Return the JSON of those of some items that are JSON as they are."""
@@ -303,11 +303,11 @@ class _Walk:
         most = self._room - len(plain) - max(2 * max(sizes, default=0), _LEAST_FOR_ITEM)
         count = max(bisect_right(ends, most) - 1, 0)
         self._room -= ends[count] + count
-        kept.extend(map(orjson.Fragment, plain[:count]))
+        kept += plain[:count]
         return count
 
     def _item(self, items: Items, index: int, written: bytes | None, depth: int, *, is_first: bool) -> object:
-        """Return a copy of an item.
+        """Return an item as JSON, or a copy of it, which is no bytes.
 
         Raises:
             _FullError: if there is no room for it.
@@ -318,7 +318,7 @@ class _Walk:
         is_last = room < self._last_part and not is_first
         if written is not None and len(written) < (room if is_last else room // 2):
             self._room = room - len(written) - 1
-            return orjson.Fragment(written)
+            return written
         if written is not None and is_last:
             raise _FullError
         try:
@@ -326,6 +326,13 @@ class _Walk:
         except _FullError:
             self._room = room
             raise
+
+
+def _joined(items: list[Any]) -> object:
+    """Return items as a list, those that are JSON as such."""
+    if set(map(type, items)) == {bytes}:
+        return orjson.Fragment(b"[%b]" % b",".join(items))
+    return [orjson.Fragment(each) if type(each) is bytes else each for each in items]
 
 
 def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:
