@@ -45,9 +45,11 @@ def finish_links(run: Run, requested_calls: Sequence[str], attributes: Attribute
         requested_calls: the calls of tools that it asks for, if it is a model.
         attributes: what its span gets.
     """
-    note_failure(run, attributes)
+    if semconv.ERROR_TYPE in attributes or semconv.RUN_OUTCOME in attributes:
+        note_failure(run, attributes)
     if run.is_model:
-        _tool_call_links(run).note_asked(requested_calls, run.span)
+        if requested_calls:
+            _tool_call_links(run).note_asked(requested_calls, run.span)
         _add_usage(run, attributes)
     own = run.invocation.agent_usage
     if own is None or next(run.usages_around(), None) is not None:

@@ -190,7 +190,8 @@ class RunTable:
         if run.is_unseen:
             for number in (_number(run.run_id), *(run.parts or ())):
                 self.unseen.pop(number, None)
-        self.detached_models.discard(run)
+        if not run.is_chain:
+            self.detached_models.discard(run)
         if run.children:
             was_cancelled = attributes.get(semconv.RUN_OUTCOME) == "cancelled"
             self._end_below(run, at_ns, ended or run.site, was_cancelled or None)
