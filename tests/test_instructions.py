@@ -1,5 +1,6 @@
 """What a run costs, counted in bytecodes and bytes: the same count on any machine, however loaded."""
 
+import asyncio
 import gc
 import tracemalloc
 from uuid import uuid4
@@ -13,6 +14,7 @@ from opentelemetry import trace
 from benchmarks.instructions import excesses, executed_when_warm
 from benchmarks.workloads import Model, workloads
 from runspan import OpenTelemetryCallbackHandler, Settings, semconv
+from tests.fakes import Model as FakeModel
 
 MARGIN = 1.05
 
@@ -52,18 +54,40 @@ def cost_of_current_span(depth):
     return executed_when_warm(lambda: trace.get_current_span().get_span_context())
 
 
-def test_current_span_costs_the_same_at_any_depth(tracing):
-    """In a chain and in a tool the current span is found without a walk, once one was made from the same function."""
+def invoke(runnable, given, config):
+    """Call it."""
+    runnable.invoke(given, config)
+
+
+def stream(runnable, given, config):
+    """Stream it."""
+    list(runnable.stream(given, config))
+
+
+def ainvoke(runnable, given, config):
+    """Call it asynchronously."""
+    asyncio.run(runnable.ainvoke(given, config))
+
+
+@pytest.mark.parametrize("call", [invoke, stream, ainvoke])
+def test_current_span_costs_the_same_at_any_depth(tracing, call):
+    """In chains, tools and models the current span is found without a walk, once one was made there."""
+    costs = []
 
     @tool
     def ask(depth: int) -> int:
         """Ask for the current span."""
-        return cost_of_current_span(depth)
+        costs.append(cost_of_current_span(depth))
+        return depth
 
-    for asked in (RunnableLambda(cost_of_current_span), ask):
-        given = (lambda depth: {"depth": depth}) if asked is ask else int
-        deep, flat = asked.invoke(given(400), tracing.config), asked.invoke(given(4), tracing.config)
-        assert deep - flat < 10  # to see that the frame found there is a marked one
+    for depth in (4, 400):
+        call(RunnableLambda(lambda depth: costs.append(cost_of_current_span(depth))), depth, tracing.config)
+        call(ask, {"depth": depth}, tracing.config)
+        call(FakeModel(before=lambda depth=depth: costs.append(cost_of_current_span(depth))), "x", tracing.config)
+    flat, deep = costs[:3], costs[3:]
+    assert [more - less < 10 for more, less in zip(deep, flat, strict=True)] == [
+        True
+    ] * 3  # a marked frame is seen later
 
 
 def bytes_of_each(start):

@@ -37,7 +37,7 @@ class EventForwarder:
         # An id of another type may run foreign code as it is looked for.
         run = table.open.get(run_id.int) if type(run_id) is UUID else attempt(table.find, run_id, default=None)
         if run is None:
-            return attempt(self._recipients, run_id, default=None)
+            return attempt(self._recipients, run_id, default=None) if table.abandoned else None
         audience = run.audience
         handlers = audience.handlers
         if not handlers or handlers[0] is not self._bridge:

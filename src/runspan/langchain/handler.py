@@ -268,10 +268,8 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         # LangChain's arguments are named above, as a dictionary of them takes as long as all that is noted of a chunk.
         recipients = self._forwarder.note_chunk(run_id, chunk)
         if recipients is not None:
-            event.update(run_id=run_id, parent_run_id=parent_run_id, tags=tags, chunk=chunk)
-            if not args:
-                event["token"] = token
-            notify(recipients, Event("on_llm_new_token", args, event))
+            named = {"run_id": run_id, "parent_run_id": parent_run_id, "tags": tags, "chunk": chunk, **event}
+            notify(recipients, Event("on_llm_new_token", args, named if args else {"token": token, **named}))
 
     def on_stream_event(self, *args: Any, **event: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""

@@ -15,9 +15,9 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
 from runspan.runs import reaper
 from runspan.runs.baggage import with_baggage
-from runspan.runs.child_config import span_of_ended
+from runspan.runs.child_config import run_id_of_body, span_of_ended
 from runspan.runs.executing import is_abandoned_here, run_executing
-from runspan.runs.execution import ORDINARY
+from runspan.runs.execution import GENERATOR, ORDINARY
 from runspan.runs.run import Run, RunState, Table
 from runspan.runs.table import run_of_span
 
@@ -92,13 +92,20 @@ class RunSpanProxy(Span):
 
 
 def _span(proxy: RunSpanProxy) -> Span:
-    """Return the span that is right now: by a short way where an ordinary function runs and nothing is further in."""
+    """Return the span that is right now: by a short way where that shows it, and nothing can be further in."""
     run = proxy.run
-    site = run.site
-    if site.style is ORDINARY and not run.table.detached_models.by_id and (run.is_chain or site.is_below()):
-        span, manager = run.span, site.manager
-        if not run.is_over and (manager is None or manager() is not None):
-            return span
+    site, detached_models = run.site, run.table.detached_models
+    if site.style is ORDINARY:
+        is_executing = not detached_models.by_id and (run.is_chain or site.is_seen_executing())
+    elif site.style is not GENERATOR:
+        is_executing = False
+    elif run.is_chain:
+        is_executing = not detached_models.by_id and run_id_of_body() is run.run_id
+    else:
+        is_executing = detached_models.is_only(run) and site.is_below()
+    span, manager = run.span, site.manager
+    if is_executing and not run.is_over and (manager is None or manager() is not None):
+        return span
     return _look(proxy).span
 
 

@@ -91,7 +91,7 @@ def _detached_on_stack(run: Run) -> Run | None:
     several that one ``generate`` started together.
     """
     detached_models = run.table.detached_models
-    if not detached_models.by_id:
+    if not detached_models.by_id or detached_models.is_only(run):
         return None
     for frame_id, run_id in run_ids_on_stack():
         found = detached_models.find(frame_id, run_id)

@@ -80,6 +80,7 @@ class ExecutionSite(KnownFrame):
 
     __slots__ = (
         "__weakref__",
+        "_coroutine",
         "_greenlet",
         "_is_coroutine",
         "_task",
@@ -105,6 +106,8 @@ class ExecutionSite(KnownFrame):
         self._greenlet = None if greenlet is None else weakref.ref(greenlet)
         task = _current_task()
         self._task = None if task is None else weakref.ref(task)
+        self._coroutine: weakref.ref[CoroutineType[Any, Any, Any]] | None = None
+        """The coroutine of the frame, once it was found to be awaited."""
         self.manager = None if manager is None else weakref.ref(manager, on_gone)
         """Refers weakly to the callback manager of the start; None where somebody drives the handler by hand."""
 
@@ -156,11 +159,25 @@ class ExecutionSite(KnownFrame):
         """Return whether the starting frame is on the stack of the caller, or on one that waits for it."""
         return not self.is_collected() and (self.is_below() or any(map(self._is_on, _stacks_around())))
 
+    def is_seen_executing(self) -> bool:
+        """Return whether the starting frame is executing, if that is seen at once; else it may be nevertheless.
+
+        LangChain gathers what its models do asynchronously, so the coroutine that started one mostly waits for a task.
+        Who awaits a coroutine goes on when that is finished, and not before: so it is looked for once.
+        """
+        if self._coroutine is not None and (coroutine := self._coroutine()) is not None:
+            return coroutine.cr_frame is not None
+        if self._is_coroutine and self._task is not None and self._started_in() is not _current_task():
+            return self._is_awaited()
+        return self.is_below()
+
     def is_executing(self) -> bool:
         """Return whether the starting frame is executing, in whatever thread, greenlet or task it started."""
-        if self.is_on_present_stack():
+        if self.is_collected():
+            return False
+        if self.is_seen_executing() or self.is_on_present_stack():
             return True
-        return not self.is_collected() and not self.is_current_task() and self.is_executing_elsewhere()
+        return not self.is_current_task() and self.is_executing_elsewhere()
 
     def is_executing_elsewhere(self) -> bool:
         """Return whether the starting frame is on the stack of its thread or greenlet, or awaited by its task."""
@@ -245,6 +262,8 @@ class ExecutionSite(KnownFrame):
         while isinstance(awaited, CoroutineType | GeneratorType):
             frame = awaited.cr_frame if isinstance(awaited, CoroutineType) else awaited.gi_frame
             if frame is not None and id(frame) == self.frame_id:
+                if isinstance(awaited, CoroutineType):
+                    self._coroutine = weakref.ref(awaited)
                 return True
             awaited = awaited.cr_await if isinstance(awaited, CoroutineType) else awaited.gi_yieldfrom
         # A task that waits for a future is at the end of its chain; a step of an async generator can't be looked into.
@@ -265,21 +284,19 @@ def _reader_until_the_end(generator: FrameType) -> FrameType | None:
 def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
     """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
     for frame in present_stack():
-        manager = frame.f_locals.get("run_manager") if _takes_run_manager(frame.f_code) else None
-        yield id(frame), getattr(manager, "run_id", None)
+        if _takes_run_manager(frame.f_code):
+            yield id(frame), getattr(frame.f_locals.get("run_manager"), "run_id", None)
+        else:
+            yield id(frame), None
 
 
 def present_stack() -> Iterator[FrameType]:
     """Yield the frames of the caller's stack, then those that wait for it, the innermost first."""
     for innermost in itertools.chain([_frame_at(1)], _stacks_around()):
-        yield from _frames_from(innermost)
-
-
-def _frames_from(innermost: FrameType) -> Iterator[FrameType]:
-    frame: FrameType | None = innermost
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
+        frame: FrameType | None = innermost
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
 
 
 def _style(frame: FrameType) -> Style:

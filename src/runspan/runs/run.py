@@ -46,6 +46,9 @@ class Detached(Protocol):
 
     by_id: "dict[UUID, Run]"
 
+    def is_only(self, run: "Run") -> bool:
+        """Return whether a run, one started by a generator, is the only one."""
+
     def add(self, run: "Run") -> None:
         """Add an open run."""
 

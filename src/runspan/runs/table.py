@@ -49,6 +49,10 @@ class DetachedModels:
         self._by_frame: dict[int, Run] = {}
         """Those started by a generator, by the identity of its frame."""
 
+    def is_only(self, run: Run) -> bool:
+        """Return whether a run, one started by a generator, is the only one."""
+        return len(self.by_id) == 1 and self._by_frame.get(run.site.frame_id) is run
+
     def add(self, run: Run) -> None:
         """Add an open run."""
         self.by_id[run.run_id] = run
@@ -85,7 +89,7 @@ class RunTable:
         self.detached_models = DetachedModels()
         self.router: SpanRouter | None = None
         """Notifies span processors of the spans in their scope; None until somebody brings one."""
-        self._abandoned: OrderedDict[UUID | None, PastRecipients] = OrderedDict()
+        self.abandoned: OrderedDict[UUID | None, PastRecipients] = OrderedDict()
         self._started: deque[tuple[UUID, SpanContext]] = deque(maxlen=_REMEMBERED_RUNS)
         _tables.add(self)
         self.begun_without_provider: int | None = None
@@ -157,19 +161,19 @@ class RunTable:
         """Leave the open runs to the parent process; called in a forked child."""
         for run in self.open_runs():
             run.inherit()
-        self._abandoned.clear()
+        self.abandoned.clear()
 
     def recipients(self, run_id: UUID | None) -> Recipients | None:
         """Return who gets the events of a run, also of one that was abandoned: LangChain may still report some."""
         run = self.find(run_id)
         if run is not None:
             return run.audience.recipients()
-        past = self._abandoned.get(run_id)
+        past = self.abandoned.get(run_id)
         return past.recall() if past is not None else None
 
     def take_abandoned(self, run_id: UUID | None) -> Recipients | None:
         """Return, once, who got the events of a run that was abandoned."""
-        past = self._abandoned.pop(run_id, None)
+        past = self.abandoned.pop(run_id, None)
         return past.recall() if past is not None else None
 
     def end(
@@ -271,9 +275,9 @@ class RunTable:
     def _remember(self, run: Run) -> None:
         if recipients := run.audience.recipients():
             run_id = run.run_id
-            self._abandoned[run_id] = PastRecipients(recipients, lambda _: self._abandoned.pop(run_id, None))
-            if len(self._abandoned) > _REMEMBERED_RUNS:
-                self._abandoned.popitem(last=False)
+            self.abandoned[run_id] = PastRecipients(recipients, lambda _: self.abandoned.pop(run_id, None))
+            if len(self.abandoned) > _REMEMBERED_RUNS:
+                self.abandoned.popitem(last=False)
 
 
 def _number(run_id: UUID | None) -> object:
