@@ -1,5 +1,6 @@
 """The current span far above the function that started a run: found near who asks, and by nothing that may be wrong."""
 
+import bdb
 import sys
 
 import pytest
@@ -144,3 +145,44 @@ def test_what_a_debugger_sets_is_left_to_it(tracing):
     assert set(names) == {"chat"}
     assert ("current_name", "call") in heard
     assert ("below", "return") not in heard
+
+
+class Stepping(bdb.Bdb):
+    """A debugger that steps on, out of every function."""
+
+    def __init__(self):
+        super().__init__()
+        self.functions = []
+
+    def user_line(self, frame):
+        """Note where it stands."""
+        self.functions.append(frame.f_code.co_name)
+        self.set_step()
+
+    def user_return(self, frame, _):
+        """Go on in the caller."""
+        self.functions.append(f"end of {frame.f_code.co_name}")
+        self.set_step()
+
+
+def test_a_debugger_steps_out_into_every_frame(tracing):
+    """One that begins far above the model, as where it is attached, steps out of all functions that it called."""
+    stepping, names = Stepping(), []
+
+    def begin():
+        names.extend([current_name(), current_name()])
+        sys.settrace(stepping.trace_dispatch)
+        return current_name()
+
+    def traced():
+        before = sys.gettrace()
+        stepping.reset()
+        stepping.botframe = sys._getframe()
+        try:
+            names.append(below(DEPTH, begin))
+        finally:
+            sys.settrace(before)
+
+    call(tracing, traced)
+    assert names == ["chat"] * 3
+    assert stepping.functions.count("end of below") == DEPTH + 1

@@ -1,6 +1,7 @@
 """What is done for runs that are not sampled: nothing, where that is certain beforehand."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -215,3 +216,19 @@ def test_a_span_of_the_user_within_a_dropped_run_is_the_parent_of_what_starts_in
 
     RunnableLambda(work).invoke(1, {"callbacks": [handler]})
     assert [span.name for span in exporter.get_finished_spans()] == ["within"]
+
+
+def test_a_thread_that_knows_a_run_within_a_dropped_one_by_name_alone_stays_in_its_trace():
+    """Without the context, what LangChain's config names as parent counts: no trace begins, none is sampled anew."""
+    handler, seen = unseen_handler(), []
+    look = RunnableLambda(lambda _: seen.append(trace_id()))
+
+    def work(_, config):
+        seen.append(trace_id())
+        with ThreadPoolExecutor() as threads:
+            threads.submit(look.invoke, 1, config).result()
+
+    (RunnableLambda(lambda x: x) | RunnableLambda(work)).invoke(1, {"callbacks": [handler]})
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
+    assert handler.open_runs == 0

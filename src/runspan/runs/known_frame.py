@@ -29,6 +29,10 @@ class _Mark:
     def __call__(self, *_: object) -> None:
         """Trace nothing, should tracing begin while the frame executes."""
 
+    def __bool__(self) -> bool:
+        """Return False: ``bdb`` steps out into a frame by setting ``f_trace`` there if that is not true."""
+        return False
+
 
 _NO_MARK: Final = _Mark()
 

@@ -32,7 +32,8 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
     LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
     the user opened within it, is nearer. Without a name that this table knows, what is current counts.
     """
-    named = table.find(named_parent_id)
+    # Of a part of an unseen run there is nothing else, and a thread that knows no context has only its name.
+    named = table.find(named_parent_id) or table.find_unseen(named_parent_id)
     base = current_in(here)
     if type(base) is not RunSpanProxy:
         base = _without_handlers(base, proxy_in(here))
