@@ -34,21 +34,32 @@ class RunEnder:
         self._bridge = bridge
         self._cost_of = cost_function(bridge.settings.cost)
 
-    def end(self, event: Event, describe: _Describe) -> None:
-        """End the run of an event; ``describe`` returns the attributes of its result, the event's only argument.
+    def end(self, callback: str, result: object, kwargs: dict[str, Any], describe: _Describe) -> None:
+        """End the run of an event.
+
+        Args:
+            callback: the callback that LangChain called.
+            result: its only argument.
+            kwargs: its keywords, ``run_id`` among them.
+            describe: returns the attributes of the result.
 
         Raises:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends all the same.
         """
-        self._notify_and_end(event, partial(self._end, describe, event, time.time_ns()))
+        self._notify_and_end(callback, result, kwargs, partial(self._end, describe, result, kwargs, time.time_ns()))
 
-    def fail(self, event: Event) -> None:
+    def fail(self, callback: str, error: Any, kwargs: dict[str, Any]) -> None:
         """End the run of an event without a result; of a model, ``response`` is what had come until then.
+
+        Args:
+            callback: the callback that LangChain called.
+            error: its only argument.
+            kwargs: its keywords.
 
         Raises:
             Exception: as ``end`` does.
         """
-        self._notify_and_end(event, partial(self._fail, event.args[0], event.kwargs, time.time_ns()))
+        self._notify_and_end(callback, error, kwargs, partial(self._fail, error, kwargs, time.time_ns()))
 
     def end_failed_start(self, start: StartEvent, error: BaseException) -> None:
         """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
@@ -69,43 +80,44 @@ class RunEnder:
         attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
         return self._complete(run, attributes, _NOTHING, at_ns, span_writer(run, self._bridge))
 
-    def _notify_and_end(self, event: Event, end: Callable[[Run], None]) -> None:
+    def _notify_and_end(self, callback: str, value: object, kwargs: dict[str, Any], end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
-        table, run_id = self._bridge.table, event.kwargs.get("run_id")
+        table, run_id = self._bridge.table, kwargs.get("run_id")
         if len(table.unseen) > 0 and attempt(table.end_part, run_id, default=False):
             return
         run, is_taken = None, False
         try:
             try:  # at once: the outer one does not protect the instruction that begins the inner
-                run, is_taken, recipients = attempt(self._take, event, default=_NOBODY)
+                run, is_taken, recipients = attempt(self._take, run_id, kwargs, default=_NOBODY)
                 # The span ends last: what an exporter prints comes after what handlers print.
                 if recipients is not None:
-                    notify(recipients, event, run.record.transform_outputs if run is not None else None)
+                    transform = run.record.transform_outputs if run is not None else None
+                    notify(recipients, Event(callback, (value,), kwargs), transform)
             finally:
                 if run is not None and is_taken:
                     attempt(self._bridge.reading, end, run, default=None)
                     if not run.is_ended:
-                        run.table.finish(run, event)
+                        run.table.finish(run, kwargs)
         except BaseException as error:
             if run is None:  # unless it was interrupted before that was noted
                 run = attempt(table.find, run_id, default=None)
             if run is not None:
-                run.table.finish(run, event, {semconv.ERROR_TYPE: type(error).__name__})
+                run.table.finish(run, kwargs, {semconv.ERROR_TYPE: type(error).__name__})
             raise
 
-    def _take(self, event: Event) -> tuple[Run | None, bool, Recipients | None]:
+    def _take(self, run_id: Any, by: object) -> tuple[Run | None, bool, Recipients | None]:
         """Claim the run of an event to end it; return it, whether that is granted, and who is to be notified."""
-        table, run_id = self._bridge.table, event.kwargs.get("run_id")
+        table = self._bridge.table
         run = table.find(run_id)
-        if run is not None and table.claim(run, event):
+        if run is not None and table.claim(run, by):
             return run, True, run.audience.recipients()
         return run, False, table.take_abandoned(run_id)
 
-    def _end(self, describe: _Describe, event: Event, at_ns: int, run: Run) -> None:
+    def _end(self, describe: _Describe, result: object, kwargs: Mapping[str, Any], at_ns: int, run: Run) -> None:
         if run.is_unseen:
             run.table.end(run, _NOTHING, None, at_ns)
             return
-        bridge, record, result = self._bridge, run.record, event.args[0]
+        bridge, record = self._bridge, run.record
         if record.transform_outputs is not None:
             result = recorded(result, record.transform_outputs)
         write = span_writer(run, bridge)
@@ -115,7 +127,7 @@ class RunEnder:
             requested_calls = attempt(payload.requested_call_ids, result, default=())
             if bridge.settings.history == "new" and semconv.OUTPUT_MESSAGES in attributes:
                 attempt(note_answer, run, result, default=None)
-        completed = self._complete(run, attributes, event.kwargs, at_ns, write, requested_calls=requested_calls)
+        completed = self._complete(run, attributes, kwargs, at_ns, write, requested_calls=requested_calls)
         is_error = semconv.ERROR_TYPE in completed and bridge.settings.returned_tool_errors == "error_status"
         run.table.end(run, completed, "" if is_error else None, at_ns)
 

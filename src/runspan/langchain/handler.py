@@ -279,35 +279,35 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
 
     def on_chain_end(self, outputs: Any = None, **event: Any) -> None:
         """End a chain, prompt, parser, graph or node."""
-        self._ender.end(Event("on_chain_end", (outputs,), event), payload.outputs)
+        self._ender.end("on_chain_end", outputs, event, payload.outputs)
 
     def on_llm_end(self, response: Any = None, **event: Any) -> None:
         """End a model of either kind; ``response`` is an ``LLMResult``."""
-        self._ender.end(Event("on_llm_end", (response,), event), payload.output_messages)
+        self._ender.end("on_llm_end", response, event, payload.output_messages)
 
     def on_tool_end(self, output: Any = None, **event: Any) -> None:
         """End a tool."""
-        self._ender.end(Event("on_tool_end", (output,), event), payload.tool_result)
+        self._ender.end("on_tool_end", output, event, payload.tool_result)
 
     def on_retriever_end(self, documents: Any = None, **event: Any) -> None:
         """End a retriever."""
-        self._ender.end(Event("on_retriever_end", (documents,), event), payload.documents)
+        self._ender.end("on_retriever_end", documents, event, payload.documents)
 
     def on_chain_error(self, error: Any = None, **event: Any) -> None:
         """End a chain that raised."""
-        self._ender.fail(Event("on_chain_error", (error,), event))
+        self._ender.fail("on_chain_error", error, event)
 
     def on_tool_error(self, error: Any = None, **event: Any) -> None:
         """End a tool that raised."""
-        self._ender.fail(Event("on_tool_error", (error,), event))
+        self._ender.fail("on_tool_error", error, event)
 
     def on_retriever_error(self, error: Any = None, **event: Any) -> None:
         """End a retriever that raised."""
-        self._ender.fail(Event("on_retriever_error", (error,), event))
+        self._ender.fail("on_retriever_error", error, event)
 
     def on_llm_error(self, error: Any = None, **event: Any) -> None:
         """End a model that raised or was left early; ``response`` is an ``LLMResult`` of what had come until then."""
-        self._ender.fail(Event("on_llm_error", (error,), event))
+        self._ender.fail("on_llm_error", error, event)
 
     def on_text(self, *args: Any, **event: Any) -> None:
         """Forward a text that a run gives."""
