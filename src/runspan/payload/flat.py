@@ -109,13 +109,13 @@ def _message_copy(message: BaseMessage, longest: int, levels: int) -> dict[str, 
     if type(kind) is not str or content is None:
         return None
     copy = {"type": kind, "content": content}
-    for name in _BESIDE_CONTENT:
-        found = fields.get(name)
-        if type(found) is str or type(found) is list:
-            if found:
-                copy[name] = found
-        elif found is not None:
+    for name, found in zip(_BESIDE_CONTENT, map(fields.get, _BESIDE_CONTENT), strict=True):
+        if found is None:
+            continue
+        if type(found) is not str and type(found) is not list:
             return None
+        if found:
+            copy[name] = found
     return _with_plain_values(copy, longest, levels)
 
 
