@@ -19,19 +19,21 @@ class CutText:
     def __init__(self, text: str, room: int) -> None:
         self.text = text
         self.room = room
-        self._kept = ""
+        self._written = b'""'
 
     def fit(self, room: int, redact: Redact | None) -> int:
-        """Keep what there is room for, and return the bytes that this takes."""
-        self._kept = fitted(self.text, room, redact, _size)
-        return _size(self._kept)
-
-    def shown(self) -> object:
-        """Return what is kept as it is written."""
-        note = note_in(self._kept)
+        """Write what there is room for, and return the bytes that this takes."""
+        kept = fitted(self.text, room, redact, _size)
+        note = note_in(kept)
         if note is None:
-            return self._kept
-        return orjson.Fragment(orjson.dumps(self._kept[: note.start()])[:-1] + in_ascii(note.group())[1:])
+            self._written = orjson.dumps(kept)
+            return len(self._written) + _ESCAPED
+        self._written = orjson.dumps(kept[: note.start()])[:-1] + in_ascii(note.group())[1:]
+        return len(self._written)
+
+    def shown(self) -> orjson.Fragment:
+        """Return what is kept as it is written."""
+        return orjson.Fragment(self._written)
 
 
 def left_out(count: int, what: str = "items") -> str:
