@@ -6,6 +6,7 @@ import tracemalloc
 from uuid import uuid4
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
@@ -45,6 +46,19 @@ def test_cost_stays_as_runs_come(tracing):
     for _ in range(2000):
         invoke(tracing.config)
     assert executed_when_warm(lambda: invoke(tracing.config)) <= first * MARGIN
+
+
+def test_chunks_cost_little_beside_a_handler_that_does_not_want_them(tracing):
+    """Of 200 chunks no event is made where the callback handlers do nothing at one."""
+    stream = workloads()["stream of 200 chunks"].invoke
+    costs = [
+        executed_when_warm(lambda handler=handler: stream({"callbacks": [handler]}))
+        for handler in (
+            tracing.handler,
+            OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, callbacks=[BaseCallbackHandler()]),
+        )
+    ]
+    assert (costs[1] - costs[0]) / 200 < 60
 
 
 def cost_of_current_span(depth):

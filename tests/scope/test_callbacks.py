@@ -40,6 +40,48 @@ class Slow(AsyncCallbackHandler):
         self.noted.append((f"{outputs} ended", asyncio.get_running_loop(), REQUEST.get(None)))
 
 
+class Hearing(BaseCallbackHandler):
+    """Notes the chunks that it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on_llm_new_token(self, token, **kwargs):
+        self.heard.append((token, sorted(kwargs)))
+
+
+class HearingLater(AsyncCallbackHandler):
+    """Notes the chunks that it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    async def on_llm_new_token(self, token, **kwargs):
+        self.heard.append((token, sorted(kwargs)))
+
+
+async def test_chunks_reach_each_handler_that_wants_them(tracing):
+    """Beside one without that callback and one that fails to say, a handler has it in its class, or on the instance."""
+
+    class Failing(BaseCallbackHandler):
+        @property
+        def on_llm_new_token(self):
+            raise LookupError
+
+    inherited, on_instance, of_class, later = Slow(), BaseCallbackHandler(), Hearing(), HearingLater()
+    on_instance.on_llm_new_token = (noting := Hearing()).on_llm_new_token
+    everybody = (of_class, on_instance, later)
+    for listeners in ((inherited, *everybody), *((inherited, each) for each in everybody), (Failing(), *everybody)):
+        handler = listener(tracing, *listeners)
+        async for _ in Model().astream("x", {"callbacks": [handler]}):
+            pass
+        assert await handler.aflush() is True
+    parts = [*of_class.heard[: len(of_class.heard) // 3]]
+    assert "".join(token for token, _ in parts) == "three"
+    assert {tuple(names) for _, names in parts} == {("chunk", "parent_run_id", "run_id", "tags")}
+    assert of_class.heard == noting.heard == later.heard == parts * 3
+
+
 async def test_an_async_handler_is_told_in_order_on_the_applications_loop(tracing):
     """A slow handler does not hold up the run; it is told in order, on the loop and in the context of its request."""
     gate = asyncio.Event()

@@ -9,6 +9,7 @@ from runspan.callback_event import Event
 from runspan.langchain.bridge import Bridge, notify
 from runspan.langchain.content import event_writer
 from runspan.langchain.langgraph import receives_graph_events
+from runspan.listeners.dispatch import hears_chunks
 from runspan.runs.audience import Recipients
 from runspan.runs.record import Stream
 from runspan.runs.run import Run
@@ -28,10 +29,15 @@ class EventForwarder:
         """
         _notify(attempt(self._note, event, default=None), event)
 
-    def note_chunk(self, run_id: Any, chunk: object) -> Recipients | None:
+    def note_chunk(self, name: str, run_id: Any, chunk: object) -> Recipients | None:
         """Keep what a model streamed, in case the stream is left early; return who is to hear of it, None if nobody.
 
         A stream has many: what is not needed for each, such as an event that nobody gets, is not made.
+
+        Args:
+            name: the name of the callback.
+            run_id: the model's run.
+            chunk: what came.
         """
         table = self._bridge.table
         # An id of another type may run foreign code as it is looked for.
@@ -46,7 +52,10 @@ class EventForwarder:
             run.stream = Stream(chunk)
         elif not run.is_unseen:
             stream.add(chunk)
-        return audience.recipients() if audience.scope.callbacks else None
+        callbacks = audience.scope.callbacks
+        if not callbacks or not attempt(hears_chunks, callbacks, name, default=True):
+            return None
+        return audience.recipients()
 
     def forward_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
         """Note that a graph was interrupted or resumed, and notify callback handlers of LangGraph's kind.

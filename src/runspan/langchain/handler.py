@@ -266,14 +266,14 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
     ) -> None:
         """Note the moment of a stream's first chunk, and each chunk in case the stream is left early."""
         # LangChain's arguments are named above, as a dictionary of them takes as long as all that is noted of a chunk.
-        recipients = self._forwarder.note_chunk(run_id, chunk)
+        recipients = self._forwarder.note_chunk("on_llm_new_token", run_id, chunk)
         if recipients is not None:
             named = {"run_id": run_id, "parent_run_id": parent_run_id, "tags": tags, "chunk": chunk, **event}
             notify(recipients, Event("on_llm_new_token", args, named if args else {"token": token, **named}))
 
     def on_stream_event(self, *args: Any, **event: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""
-        recipients = self._forwarder.note_chunk(event.get("run_id"), event.get("chunk"))
+        recipients = self._forwarder.note_chunk("on_stream_event", event.get("run_id"), event.get("chunk"))
         if recipients is not None:
             notify(recipients, Event("on_stream_event", args, event))
 
