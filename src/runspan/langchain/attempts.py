@@ -68,14 +68,15 @@ def number_attempt(run: Run, event: StartEvent) -> None:
     parent = run.parent
     if parent is None or not run.owns_span:
         return
-    run.invocation.begin_attempt(_attempt_key(run, parent, event))
+    if (key := _attempt_key(run, parent, event)) is not None:
+        run.relate().attempt_key = key
     position = _position(run, parent, event)
     if position is _FIRST:
         return
-    run.invocation.number_fallback(position.fallback)
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
     if position.fallback:
+        run.relate().fallback = position.fallback
         run.span.set_attribute(semconv.FALLBACK, position.fallback)
     if position.before is not None:
         kind = "fallback_for" if position.fallback > position.before.fallback else "retry_of"
@@ -89,24 +90,24 @@ def note_failure(run: Run, attributes: Attributes) -> None:
         return
     # A node that LangGraph timed out is cancelled, then repeated.
     if semconv.ERROR_TYPE in attributes or attributes.get(semconv.RUN_OUTCOME) == "cancelled":
-        own = run.invocation
+        own = run.relations
         failed = Failed(run.span.get_span_context(), run.site, own.attempt_key, _model(run), own.fallback)
-        parent.invocation.add_failed(failed)
+        parent.relate().add_failed(failed)
 
 
 def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
-    failed: Sequence[Failed] = parent.invocation.failed or ()
+    failed: Sequence[Failed] = parent.relations.failed or ()
     last = failed[-1] if failed else None
     if _has_fallbacks(parent):
         return _Position(fallback=len(failed), before=last)
-    if number := attempt_of(event.tags):
+    if event.tags and (number := attempt_of(event.tags)):
         return _Position(attempt=number, before=last)
     repeating = _repeating_frames(run, parent, event.starter)
     if not (failed or repeating):
         return _FIRST
     attempt, fallback = _position_among(repeating)
     before = [each for each in failed if each.site.is_same_task(run.site)]
-    key = run.invocation.attempt_key
+    key = run.relations.attempt_key
     if same := [each for each in failed if each.attempt_key == key] if key is not None else []:
         fallback = fallback or _fallback_among(same, _model(run))
         attempt, before = attempt or _attempt_among(same, _model(run), fallback), same

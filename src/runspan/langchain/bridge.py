@@ -90,7 +90,7 @@ class Bridge:
         self.is_shut_down = True
         for run in reversed(list(self.table.open_runs())):
             if self in run.audience.handlers:
-                run.audience.leave(self)
+                run.audience = run.audience.without(self)
                 if not run.audience.handlers:
                     run.table.abandon(run)
 

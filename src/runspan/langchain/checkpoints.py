@@ -122,7 +122,7 @@ def _span_of_graph() -> SpanContext | None:
     """Return the span of the graph for which a checkpointer is called; LangGraph does so in threads of its own."""
     for run in open_runs_in(otel.get_current()):
         for each in (run, *run.lineage()):
-            if each.invocation.agent_usage is not None and each.owns_span:
+            if each.relations.agent_usage is not None and each.owns_span:
                 return each.span.get_span_context()
     return None
 

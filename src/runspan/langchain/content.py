@@ -27,7 +27,7 @@ class RunWriter(Writer):
     def __init__(self, run: Run, bridge: Bridge) -> None:
         super().__init__(bridge.attribute_bytes, run.record.redactors)
         self._left = bridge.settings.max_span_bytes
-        self._trace = run.invocation.budget = run.invocation.budget or TraceBudget(bridge.settings.max_trace_bytes)
+        self._trace = run.trace_budget = run.trace_budget or TraceBudget(bridge.settings.max_trace_bytes)
         self.is_root = is_root(run)
         self.is_reserved = run.is_model
         """Whether it gets some when its invocation has used up what is for all."""

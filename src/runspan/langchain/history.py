@@ -49,4 +49,4 @@ def forget_messages(run: Run) -> None:
 
 
 def _history(run: Run) -> MessageHistory:
-    return run.invocation.message_history or MessageHistory()
+    return run.invocation.message_history if run.invocation is not None else MessageHistory()

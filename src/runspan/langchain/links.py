@@ -10,7 +10,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes, is_count
 from runspan.langchain.attempts import note_failure, number_attempt
 from runspan.langchain.run_kinds import CHAT, TOOL, StartEvent
-from runspan.runs.invocation_state import ToolCallLinks, Usage
+from runspan.runs.invocation_state import AgentUsage, ToolCallLinks, Usage
 from runspan.runs.run import Run
 
 _OPERATIONS_WITH_USAGE: Final = ("invoke_agent", "invoke_workflow")
@@ -29,7 +29,7 @@ def links_to(run: Run, event: StartEvent) -> Sequence[Link]:
 def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     if event.graph is not None and run.start_attributes.get(semconv.OPERATION) in _OPERATIONS_WITH_USAGE:
-        run.invocation.count_usage()
+        run.relate().agent_usage = AgentUsage()
     if event.kind is TOOL and (call_id := event.tool_call_id) is not None:
         _tool_call_links(run).note_worked(call_id, run.span)
     if run.is_model or event.kind is TOOL:
@@ -51,7 +51,7 @@ def finish_links(run: Run, requested_calls: Sequence[str], attributes: Attribute
         if requested_calls:
             _tool_call_links(run).note_asked(requested_calls, run.span)
         _add_usage(run, attributes)
-    own = run.invocation.agent_usage
+    own = run.relations.agent_usage
     if own is None or next(run.usages_around(), None) is not None:
         return _NOTHING
     total = own.total()
@@ -70,7 +70,7 @@ def _answered_calls(event: StartEvent) -> Sequence[str]:
 
 
 def _tool_call_links(run: Run) -> ToolCallLinks:
-    return run.invocation.tool_call_links or ToolCallLinks()
+    return run.invocation.tool_call_links if run.invocation is not None else ToolCallLinks()
 
 
 def _count_call(run: Run) -> None:

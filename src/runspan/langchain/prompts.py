@@ -23,7 +23,7 @@ def note_prompt(run: Run, event: StartEvent) -> None:
     if run.parent is not None:
         prompt = attempt(_read, event, bool(run.record.captures), default=None)
         if prompt is not None:
-            run.parent.invocation.note_prompt(prompt)
+            run.parent.relate().prompt = prompt
 
 
 def prompt_of(run: Run, attributes: Attributes) -> Prompt | None:
@@ -36,7 +36,7 @@ def prompt_of(run: Run, attributes: Attributes) -> Prompt | None:
     around = run.parent
     while around is not None and _is_around_alone(around, attributes.get(semconv.RUN_NAME)):
         around = around.parent
-    return around.invocation.prompt if around is not None else None
+    return around.relations.prompt if around is not None else None
 
 
 def prompt_variables(prompt: Prompt, write: Writer) -> Attributes:

@@ -84,7 +84,7 @@ class RunStarter:
             proxy = tracing.prepare(event, here, Record(), (), self._bridge.scope)
             tracing.start(proxy, here, "invocation", SpanKind.INTERNAL, _NOTHING, is_hidden=True)
             run = proxy.run
-            run.audience.ensure_outbox(outbox_here)
+            run.audience = run.audience.with_outbox(outbox_here)
             return run  # noqa: TRY300  an interrupt may come here, too
         except BaseException:
             if (interrupted := tracing.table.find(run_id)) is not None:
@@ -144,7 +144,8 @@ class RunStarter:
                 self._decide_content(run, event)
         if not all(any(each is known for known in run.record.redactors) for each in bridge.redactors):
             _redact(run, bridge.redactors)
-        new = run.audience.join(bridge, bridge.scope)
+        new = bridge.scope.without(run.audience.scope)
+        run.audience = run.audience.with_handler(bridge).with_listeners(new)
         if new is not NOBODY and run.table.router is not None:
             run.table.router.join(run, new)
         if new.baggage:
@@ -249,7 +250,7 @@ def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
 
 def _notify(event: StartEvent, run: Run, callbacks: "tuple[BaseCallbackHandler, ...]") -> None:
     if event.caller.f_code.co_flags & inspect.CO_COROUTINE:
-        run.audience.ensure_outbox(outbox_here)
+        run.audience = run.audience.with_outbox(outbox_here)
     serialized = attempt(event.described_object, default={})
     start = Event(event.kind.callback, (serialized, event.content), event.keywords)
     dispatch_as_recorded(callbacks, start, run.audience.outbox, event.transform_inputs)

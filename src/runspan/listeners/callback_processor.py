@@ -43,7 +43,7 @@ class CallbackSpanProcessor(SpanProcessor):
         context = otel.get_current() if parent_context is None else parent_context
         run = run_starting(context)
         if run is not None:
-            run.audience.listen(Scope(callbacks=self.callbacks))
+            run.audience = run.audience.with_listeners(Scope(callbacks=self.callbacks))
         else:
             THIRD_PARTY_SPANS.start(span, context, self.callbacks)
 

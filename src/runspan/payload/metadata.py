@@ -88,9 +88,9 @@ def selected_metadata(metadata: Mapping[str, Any] | None, keys: Iterable[str], r
     return {f"{semconv.METADATA}{key}": _plain(value, room) for key, value in found.items()}
 
 
-def attempt_of(tags: Sequence[str] | None) -> int:
+def attempt_of(tags: Sequence[Any]) -> int:
     """Return the number of an attempt by its tag, which LangChain sets from the second on; 0 without one."""
-    for tag in stored_items(tags) or ():
+    for tag in tags:
         if type(tag) is str and tag.startswith("retry:") and (match := _ATTEMPT_TAG.fullmatch(tag)):
             return int(match[1])
     return 0

@@ -1,7 +1,7 @@
 """Who handles a run, and who listens to it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import ref
 
 from runspan.runs.scope import NOBODY, Scope
@@ -26,22 +26,22 @@ class Recipients(NamedTuple):
 class Audience:
     """The handlers of a run, and the listeners that they and the runs around it brought.
 
+    It is never changed: a run has that of the one around it, unless there is more to it.
+
     Args:
-        handlers: those that started it.
-        around: that of the run around it, whose listeners hear it, too.
+        handlers: those that LangChain called with the start of the run; the first speaks for it.
+        scope: who listens.
+        outbox: where events for async handlers go; one for all runs of an invocation, None in sync runs.
     """
 
     __slots__ = ("handlers", "outbox", "scope")
 
-    handlers: tuple[object, ...]
-    """Those that LangChain called with the start of the run; the first speaks for it."""
-    outbox: "EventSink | None"
-    """Where events for async handlers go; one for all runs of an invocation, None in sync runs."""
-    scope: Scope
-
-    def __init__(self, handlers: tuple[object, ...], around: "Audience | None") -> None:
+    def __init__(
+        self, handlers: tuple[object, ...] = (), scope: Scope = NOBODY, outbox: "EventSink | None" = None
+    ) -> None:
         self.handlers = handlers
-        self.scope, self.outbox = (around.scope, around.outbox) if around is not None else (NOBODY, None)
+        self.scope = scope
+        self.outbox = outbox
 
     @property
     def speaker(self) -> object:
@@ -54,31 +54,29 @@ class Audience:
             return None
         return Recipients(self.scope.callbacks, self.outbox, self.speaker)
 
-    def join(self, handler: object, scope: Scope) -> Scope:
-        """Add a handler and its listeners; return those of them that did not listen before."""
-        self.leave(handler)
-        self.handlers += (handler,)
-        new = scope.without(self.scope)
-        self.listen(new)
-        return new
+    def within(self, handlers: tuple[object, ...]) -> "Audience":
+        """Return that of a run within this one, which these handlers start."""
+        return self if self.handlers is handlers else Audience(handlers, self.scope, self.outbox)
 
-    def listen(self, scope: Scope) -> None:
-        """Add listeners."""
-        self.scope = self.scope.joined(scope)
+    def with_handler(self, handler: object) -> "Audience":
+        """Return it with a handler that joins."""
+        return Audience((*self.without(handler).handlers, handler), self.scope, self.outbox)
 
-    def leave(self, handler: object) -> None:
-        """Leave out a handler; its listeners stay."""
-        if self.handlers:
-            self.handlers = tuple(each for each in self.handlers if each is not handler)
+    def without(self, handler: object) -> "Audience":
+        """Return it without a handler, whose listeners stay."""
+        return Audience(tuple(each for each in self.handlers if each is not handler), self.scope, self.outbox)
 
-    def ensure_outbox(self, make: "Callable[[], EventSink | None]") -> None:
-        """Have an outbox made if there is none."""
-        if self.outbox is None:
-            self.outbox = make()
+    def with_listeners(self, scope: Scope) -> "Audience":
+        """Return it with listeners."""
+        joined = self.scope.joined(scope)
+        return self if joined is self.scope else Audience(self.handlers, joined, self.outbox)
 
-    def clear(self) -> None:
-        """Let go of everybody."""
-        self.handlers, self.outbox, self.scope = (), None, NOBODY
+    def with_outbox(self, make: "Callable[[], EventSink | None]") -> "Audience":
+        """Return it with an outbox, which is made if there is none."""
+        return self if self.outbox is not None else Audience(self.handlers, self.scope, make())
+
+
+EMPTY: Final = Audience()
 
 
 class PastRecipients:

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.trace import Link, Span, SpanContext
 
@@ -11,9 +11,6 @@ from runspan import semconv
 from runspan.attributes import Attributes
 from runspan.runs.execution import ExecutionSite
 from runspan.runs.message_history import MessageHistory
-
-if TYPE_CHECKING:
-    from runspan.runs.budget import TraceBudget
 
 _MOST_REMEMBERED: Final = 1000
 _MOST_SPANS: Final = 2000  # two for each call of a tool
@@ -120,65 +117,33 @@ class ToolCallLinks:
             self._spans.pop(next(iter(self._spans.copy())), None)
 
 
-class InvocationState:
-    """What a run has to do with others of its invocation.
+class Invocation:
+    """What all runs of an invocation share."""
 
-    Args:
-        around: that of the run around it, with which it shares some; None if it is the first of its invocation.
-    """
+    __slots__ = ("message_history", "tool_call_links")
 
-    __slots__ = (
-        "agent_usage",
-        "attempt_key",
-        "budget",
-        "failed",
-        "fallback",
-        "message_history",
-        "prompt",
-        "tool_call_links",
-    )
+    def __init__(self) -> None:
+        self.tool_call_links = ToolCallLinks()
+        self.message_history = MessageHistory()
+        """What models have read and answered."""
 
-    tool_call_links: ToolCallLinks | None
-    """Those of the invocation: all its runs share them; None once the run is over."""
-    message_history: MessageHistory | None
-    """What models have read and answered, shared likewise."""
-    budget: "TraceBudget | None"
-    """What the content of the invocation may take; None until content is recorded."""
-    agent_usage: AgentUsage | None
-    """What is done within it, if it is an agent or a graph."""
-    failed: deque[Failed] | None
-    """The runs directly within it that failed, the last of them."""
-    attempt_key: object
-    """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
-    prompt: Prompt | None
-    """The last prompt that ran directly within it."""
-    fallback: int
-    """The number of the fallback that it is, 0 if it is none."""
 
-    def __init__(self, around: "InvocationState | None") -> None:
-        if around is None or around.tool_call_links is None:  # nothing is left of one that is over
-            self.tool_call_links, self.message_history = ToolCallLinks(), MessageHistory()
-        else:
-            self.tool_call_links, self.message_history = around.tool_call_links, around.message_history
-        self.budget = around.budget if around is not None else None
-        self.agent_usage = self.failed = self.attempt_key = self.prompt = None
-        self.fallback = 0
+class Relations:
+    """What a run has to do with others of its invocation."""
 
-    def count_usage(self) -> None:
-        """Count what is done within the run from now on."""
-        self.agent_usage = AgentUsage()
+    __slots__ = ("agent_usage", "attempt_key", "failed", "fallback", "prompt")
 
-    def begin_attempt(self, key: object) -> None:
-        """Note what the run attempts; see ``attempt_key``."""
-        self.attempt_key = key
-
-    def number_fallback(self, number: int) -> None:
-        """Note which fallback the run is, 0 if it is none."""
-        self.fallback = number
-
-    def note_prompt(self, prompt: Prompt) -> None:
-        """Remember a prompt that ran directly within the run."""
-        self.prompt = prompt
+    def __init__(self, agent_usage: AgentUsage | None = None, fallback: int = 0) -> None:
+        self.agent_usage = agent_usage
+        """What is done within it, if it is an agent or a graph."""
+        self.fallback = fallback
+        """The number of the fallback that it is, 0 if it is none."""
+        self.attempt_key: object = None
+        """What attempts at the same have in common, and no others within its parent; None if that is unknown."""
+        self.failed: deque[Failed] | None = None
+        """The runs directly within it that failed, the last of them."""
+        self.prompt: Prompt | None = None
+        """The last prompt that ran directly within it."""
 
     def add_failed(self, failed: Failed) -> None:
         """Remember a run directly within this one that failed."""
@@ -186,6 +151,12 @@ class InvocationState:
             self.failed = deque(maxlen=_MOST_REMEMBERED)
         self.failed.append(failed)
 
-    def clear(self) -> None:
-        """Let go of what only an open run needs; what is done later within it still counts."""
-        self.tool_call_links = self.message_history = self.failed = self.attempt_key = self.prompt = None
+    def past(self) -> "Relations":
+        """Return what is kept of it once the run is over: what is done later within it still counts."""
+        if self.agent_usage is None and not self.fallback:
+            return NO_RELATIONS
+        return Relations(self.agent_usage, self.fallback)
+
+
+NO_RELATIONS: Final = Relations()
+"""That of most runs; it is never changed."""

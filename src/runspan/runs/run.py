@@ -9,9 +9,9 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, Sta
 
 from runspan.attributes import Attributes
 from runspan.runs import reaper
-from runspan.runs.audience import Audience
+from runspan.runs.audience import EMPTY, Audience
 from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite
-from runspan.runs.invocation_state import InvocationState
+from runspan.runs.invocation_state import NO_RELATIONS, Invocation, Relations
 from runspan.runs.record import Record, Stream
 from runspan.semconv import CORE
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from weakref import ref
 
+    from runspan.runs.budget import TraceBudget
     from runspan.runs.interfaces import RunStart, SpanRouter
     from runspan.runs.invocation_state import AgentUsage
 
@@ -103,6 +104,7 @@ class Run:
         "parent",
         "parts",
         "record",
+        "relations",
         "run_id",
         "site",
         "span",
@@ -110,6 +112,7 @@ class Run:
         "started_ns",
         "stream",
         "table",
+        "trace_budget",
     )
 
     # Filled in by whoever starts the run, before it enters the table.
@@ -117,7 +120,10 @@ class Run:
     span: Span
     owns_span: bool
     audience: Audience
-    invocation: InvocationState
+    invocation: Invocation | None
+    """What all runs of its invocation share; None once it is over."""
+    trace_budget: "TraceBudget | None"
+    """What the content of its invocation may take; None until content is recorded."""
 
     is_over: bool
     is_ended: bool
@@ -142,6 +148,8 @@ class Run:
         """What its span was started with."""
         self.children: dict[Run, None] = {}
         """Those that are open, the oldest first."""
+        self.relations: Relations = NO_RELATIONS
+        """What it has to do with others of its invocation; ``relate`` returns what can be added to."""
         self.stream: Stream | None = None
         """What it streams, once it does."""
         self.record = record
@@ -166,8 +174,14 @@ class Run:
     def usages_around(self) -> "Iterator[AgentUsage]":
         """Yield what the agents and graphs around this run have used, the nearest first."""
         for run in self.lineage():
-            if (usage := run.invocation.agent_usage) is not None:
+            if (usage := run.relations.agent_usage) is not None:
                 yield usage
+
+    def relate(self) -> Relations:
+        """Return what the run has to do with others, to add to that."""
+        if self.relations is NO_RELATIONS:
+            self.relations = Relations()
+        return self.relations
 
     def open_ancestor(self) -> "Run | None":
         """Return the nearest ancestor that is not over."""
@@ -251,8 +265,7 @@ class Run:
             self.parent = self.open_ancestor()
         self.span, self.start_attributes = NonRecordingSpan(self.span.get_span_context()), _NOTHING
         self.record.clear()
-        self.audience.clear()
-        self.invocation.clear()
+        self.audience, self.invocation, self.relations = EMPTY, None, self.relations.past()
         self._proxy = self.stream = None
         self.is_ended = True
         self.table.claims.pop(self, None)
@@ -270,7 +283,7 @@ class Run:
         self.owns_span = False
         self.children, self.start_attributes = {}, _NOTHING
         self.record.clear()
-        self.audience.handlers, self.audience.outbox = (), None
+        self.audience = Audience((), self.audience.scope)
         if self.stream is not None:
             self.stream.clear()
 

@@ -19,7 +19,7 @@ from runspan.runs import reaper
 from runspan.runs.audience import Audience
 from runspan.runs.current_span import RunSpanProxy, attach, idle_in, starting
 from runspan.runs.interfaces import RunStart
-from runspan.runs.invocation_state import InvocationState
+from runspan.runs.invocation_state import Invocation
 from runspan.runs.parent import Parent, drop_past, find_parent
 from runspan.runs.record import Record
 from runspan.runs.run import Run
@@ -82,13 +82,16 @@ class Tracing:
         parent, run.span, base, _ = found
         run.parent = parent
         # What it shares with the runs around it.
-        run.audience = Audience(handlers, parent.audience if parent is not None else None)
-        run.invocation = InvocationState(parent.invocation if parent is not None else None)
+        if parent is None:
+            run.audience, run.trace_budget, run.invocation = Audience(handlers), None, Invocation()
+        else:
+            run.audience, run.trace_budget = parent.audience.within(handlers), parent.trace_budget
+            run.invocation = parent.invocation or Invocation()
         if self.table.router is not None:
             # A span of the user's may be what is left of an invocation that is over.
-            run.audience.listen(self.table.router.scope_of(run.span.get_span_context()))
+            run.audience = run.audience.with_listeners(self.table.router.scope_of(run.span.get_span_context()))
         if scope is not NOBODY:
-            run.audience.listen(scope)
+            run.audience = run.audience.with_listeners(scope)
         return RunSpanProxy(run, base, idle_in(here))
 
     def start(

@@ -91,7 +91,7 @@ class Signals:
         recorder = self.metrics
         if recorder is not None:
             chunks = [(each - run.started_ns) / 1e9 for each in run.stream.chunk_ns] if run.stream is not None else []
-            usage = run.invocation.agent_usage
+            usage = run.relations.agent_usage
             calls = usage.calls if usage is not None else None
             seconds = (at_ns - run.started_ns) / 1e9
             recorder.record(span_attributes(), seconds, chunk_seconds=chunks, calls=calls, span=run.span)
