@@ -17,15 +17,12 @@ PlainAttributes = dict[str, AttributeValue]
 _MOST_TOKENS: Final = 2**32
 
 
-def without_content(attributes: Attributes) -> dict[str, AnyValue]:
+def without_content(attributes: Attributes) -> Attributes:
     """Return the attributes that may go anywhere."""
-    allowed = dict(attributes)
-    for name in CONTENT.intersection(attributes):
-        del allowed[name]
-    # Steps of CPython's, as all attributes of a run are looked at twice; few have variables of prompts.
-    if PROMPT_VARIABLE in "\n".join(allowed):
-        return {name: value for name, value in allowed.items() if not is_content(name)}
-    return allowed
+    # Steps of CPython's, as all attributes of a run are looked at twice; most have none.
+    if CONTENT.isdisjoint(attributes) and PROMPT_VARIABLE not in "\n".join(attributes):
+        return attributes
+    return {name: value for name, value in attributes.items() if not is_content(name)}
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:

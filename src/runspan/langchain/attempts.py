@@ -63,11 +63,8 @@ class _Position(NamedTuple):
 _FIRST: Final = _Position()
 
 
-def number_attempt(run: Run, event: StartEvent) -> None:
+def number_attempt(run: Run, parent: Run, event: StartEvent) -> None:
     """Number a run that has begun, if it is an attempt, and link it to the one before."""
-    parent = run.parent
-    if parent is None or not run.owns_span:
-        return
     if (key := _attempt_key(run, parent, event)) is not None:
         run.relate().attempt_key = key
     position = _position(run, parent, event)
@@ -185,12 +182,12 @@ def _repeating_frames(run: Run, parent: Run, starter: FrameType) -> list[tuple[F
     if sys.modules.keys().isdisjoint(_REPEATING):
         return found
     frame: FrameType | None = starter
-    nearest = parent.site
+    around, around_module = parent.site.frame_id, parent.site.module
     for _ in range(_MOST_FRAMES):
         if frame is None:
             break
         module = frame.f_globals.get("__name__")
-        if id(frame) == nearest.frame_id and module == nearest.module:
+        if id(frame) == around and module == around_module:
             break
         if module in _NOTABLE:
             if module == _STARTS_TASKS or _starts_around(run, starter, frame):

@@ -68,6 +68,8 @@ class Bridge:
     @property
     def tracing(self) -> Tracing:
         """Where runs start now: the runs and the tracer of the provider that is in use."""
+        if self._tracing.provider is self._tracer_provider:
+            return self._tracing
         provider = self._provider()
         if provider is not self._tracing.provider:
             # The application may set the global provider after this handler was made.

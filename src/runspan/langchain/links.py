@@ -30,11 +30,13 @@ def link_run(run: Run, event: StartEvent) -> None:
     """Link a run that has begun to others: count it as work of the agent around it, number it if it is an attempt."""
     if event.graph is not None and run.start_attributes.get(semconv.OPERATION) in _OPERATIONS_WITH_USAGE:
         run.relate().agent_usage = AgentUsage()
-    if event.kind is TOOL and (call_id := event.tool_call_id) is not None:
-        _tool_call_links(run).note_worked(call_id, run.span)
-    if run.is_model or event.kind is TOOL:
-        _count_call(run)
-    number_attempt(run, event)
+    if not run.is_chain:
+        if event.kind is TOOL and (call_id := event.tool_call_id) is not None:
+            _tool_call_links(run).note_worked(call_id, run.span)
+        if run.is_model or event.kind is TOOL:
+            _count_call(run)
+    if run.parent is not None and run.owns_span:
+        number_attempt(run, run.parent, event)
 
 
 def finish_links(run: Run, requested_calls: Sequence[str], attributes: Attributes) -> Attributes:

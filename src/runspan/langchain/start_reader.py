@@ -33,30 +33,31 @@ class StartReader:
         self._bridge = bridge
         self._settings = bridge.settings
         self._has_legacy_names = bridge.settings.semconv == "latest_and_legacy"
+        self._is_on_span = "span" in bridge.captures
         # Those of metadata that may be recorded though content may not, None if that may.
-        self._belonging_keys = None if "span" in bridge.captures else bridge.settings.metadata_keys
+        self._belonging_keys = None if self._is_on_span else bridge.settings.metadata_keys
 
     def described(self, event: StartEvent) -> Start:
         """Return name and attributes of what starts."""
         return attempt(event.kind.describe_start, event, default=None) or payload.unknown_start(event.kind.run_type)
 
     def start_attributes(self, run: Run, event: StartEvent, start: Start) -> Attributes:
-        """Return what the span of a run starts with."""
-        attributes, own = self.attributes(run, event, start)
-        attributes, captures = self._redacted(attributes), self._bridge.captures
-        if "span" not in captures:
-            if captures:
+        """Return what the span of a run starts with, so that samplers see it."""
+        attributes: Attributes = start.attributes
+        own = self.add_origin(start.attributes, run, event)
+        if self._bridge.redactors:
+            attributes = self._redacted(attributes)
+        if not self._is_on_span:
+            if self._bridge.captures:
                 run.record.add(only_content(attributes))  # for events
             attributes = without_content(attributes)
         return self.with_surroundings(run, event, attributes, own)
 
-    def attributes(self, run: Run, event: StartEvent, start: Start) -> tuple[Attributes, Attributes]:
-        """Return what the span has from its start, so that samplers see it; and whose invocation its metadata names."""
-        attributes = start.attributes
-        return attributes, attempt(self._add_origin, attributes, run, event, default=_NOTHING)
+    def add_origin(self, attributes: PlainAttributes, run: Run, event: StartEvent) -> Attributes:
+        """Add where a run belongs to its attributes; return session, user and release, as its metadata names them."""
+        return attempt(self._add_origin, attributes, run, event, default=_NOTHING)
 
     def _add_origin(self, attributes: PlainAttributes, run: Run, event: StartEvent) -> Attributes:
-        """Add where a run belongs to its attributes; return session, user and release, as its metadata names them."""
         attributes.update(payload.origin(run.run_id, event.metadata, event.tags))
         if self._has_legacy_names:
             attributes.update(legacy_names(attributes))
@@ -76,19 +77,28 @@ class StartReader:
 
     def with_surroundings(self, run: Run, event: StartEvent, attributes: Attributes, own: Attributes) -> Attributes:
         """Add what a run has of those around it: whose invocation it is; of a tool its agent, of a model its prompt."""
-        captures = "span" in self._bridge.captures
-        shared = _shared(run.parent.start_attributes, captures=captures) if run.parent is not None else {}
+        shared: dict[str, AnyValue] = {}
+        if run.parent is not None and not _INVOCATION.isdisjoint(run.parent.start_attributes):
+            shared = self._shared(run.parent.start_attributes, attributes)
         if event.parent_run_id is None and semconv.TAGS in attributes:
             shared.setdefault(semconv.INVOCATION_TAGS, attributes[semconv.TAGS])
-        if semconv.SESSION_ID in shared and semconv.OPERATION in attributes:
-            shared[semconv.CONVERSATION_ID] = shared[semconv.SESSION_ID]
         if own:
             shared.update(self._redacted(own))
-        special = executing_agent(run) if event.kind is TOOL else _NOTHING
-        if event.kind.is_model:
+        special = _NOTHING
+        if event.kind is TOOL:
+            special = executing_agent(run)
+        elif event.kind.is_model:
             event.prompt = prompt_of(run, attributes)
             special = event.prompt.attributes if event.prompt is not None else _NOTHING
         return {**shared, **attributes, **special} if shared or special else attributes
+
+    def _shared(self, around: Attributes, attributes: Attributes) -> dict[str, AnyValue]:
+        """Return what a run has of the one around it, without content if that is not captured."""
+        names = semconv.INVOCATION if self._is_on_span else semconv.INVOCATION[:1]
+        shared = {name: around[name] for name in names if name in around}
+        if semconv.SESSION_ID in shared and semconv.OPERATION in attributes:
+            shared[semconv.CONVERSATION_ID] = shared[semconv.SESSION_ID]
+        return shared
 
     def _redacted(self, attributes: Attributes) -> Attributes:
         redactors = self._bridge.redactors
@@ -115,10 +125,3 @@ class StartReader:
             (messages,) = event.content
             return new_messages(run, messages, write)
         return event.kind.describe_content(event, write)
-
-
-def _shared(around: Attributes, *, captures: bool) -> dict[str, AnyValue]:
-    """Return what a run has of the one around it, without content if that is not captured."""
-    if _INVOCATION.isdisjoint(around):
-        return {}
-    return {name: around[name] for name in semconv.INVOCATION[: None if captures else 1] if name in around}

@@ -19,7 +19,7 @@ from runspan.langchain.ending import RunEnder
 from runspan.langchain.history import forget_messages
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.prompts import note_prompt
-from runspan.langchain.run_kinds import CHAIN, RunKind, StartEvent
+from runspan.langchain.run_kinds import CHAIN, TOOL, RunKind, StartEvent
 from runspan.langchain.start_reader import StartReader
 from runspan.langchain.trace_policy import AS_THEY_ARE, dispatch_as_recorded, transforms_of
 from runspan.listeners.dispatch import outbox_here
@@ -65,7 +65,7 @@ class RunStarter:
         Raises:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends then.
         """
-        if len(self._bridge.table.unseen) > 0 and attempt(self._is_part_of_unseen, caller, keywords, default=False):
+        if self._bridge.table.unseen != {} and attempt(self._is_part_of_unseen, caller, keywords, default=False):
             return
         event = StartEvent(kind, caller, serialized, content, keywords)
         try:
@@ -172,7 +172,8 @@ class RunStarter:
         if run.start_attributes.get(semconv.RUN_TYPE) == _PROMPT:
             note_prompt(run, event)
         _redact(run, bridge.redactors)
-        attributes, own = self._reader.attributes(run, event, self._reader.described(event))
+        attributes = self._reader.described(event).attributes
+        own = self._reader.add_origin(attributes, run, event)
         content = Writer(redactors=record.redactors).redacted(
             only_content(self._reader.with_surroundings(run, event, attributes, own))
         )
@@ -194,29 +195,33 @@ class RunStarter:
         proxy = tracing.prepare(event, here, record, self._alone, bridge.scope)
         run = proxy.run
         # Below a run that this handler found to be unseen no span is started: its ids would be in no other.
-        is_below_unseen = (
-            run.parent is not None
-            and run.parent.is_unseen
-            and run.span is run.parent.span  # and not a span of the user's
-            and run.parent.audience.speaker is bridge
-        )
+        is_below_unseen = self._is_below_unseen(run)
         if is_below_unseen or self._is_unseen_within(tracing, run.span):
             tracing.start(proxy, here, kind.run_type, kind.span_kind, _NOTHING, is_hidden=is_below_unseen)
             tracing.table.add_unseen(run)
             return run
         start = self._reader.described(event)
         attributes = self._reader.start_attributes(run, event, start)
-        links, is_hidden = links_to(run, event), self._is_hidden(event, start)
+        links = () if kind.is_chain else links_to(run, event)
+        is_hidden = self._is_hidden(event, start)
         tracing.start(proxy, here, start.name, kind.span_kind, attributes, links=links, is_hidden=is_hidden)
         if self._is_unseen_within(tracing, run.span):
             tracing.table.add_unseen(run)
             return run
-        attempt(link_run, run, event, default=None)
+        if run.parent is not None or event.graph is not None or kind is TOOL:
+            attempt(link_run, run, event, default=None)
         if kind.is_chain and attributes.get(semconv.RUN_TYPE) == _PROMPT:
             note_prompt(run, event)
         if bridge.captures:
             self._reader.record_content(run, event)
         return run
+
+    def _is_below_unseen(self, run: Run) -> bool:
+        """Return whether a run is below one that this handler found to be unseen, and below no span of the user's."""
+        around = run.parent
+        if around is None or not around.is_unseen:
+            return False
+        return run.span is around.span and around.audience.speaker is self._bridge
 
     def _is_unseen_within(self, tracing: Tracing, span: Span) -> bool:
         """Return whether nothing is recorded of a span and of what starts below it: no span, no metric, no event."""

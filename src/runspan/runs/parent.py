@@ -38,9 +38,10 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
     if type(base) is not RunSpanProxy:
         base = _without_handlers(base, proxy_in(here))
     if type(base) is RunSpanProxy:
-        innermost = _without_ended(base)
-        if named is not None and _is_nearest(named, innermost, site):
-            return named, named.span, innermost, None
+        if named is not None:
+            innermost = _without_ended(base) if base.run.is_over else base
+            if _is_nearest(named, innermost, site):
+                return named, named.span, innermost, None
         is_sibling = functools.partial(_is_sibling, table, site, named)
         current = find_current(base, table, is_sibling)
         base = _without_past(base, is_sibling)
