@@ -19,10 +19,16 @@ _MOST_TOKENS: Final = 2**32
 
 def without_content(attributes: Attributes) -> Attributes:
     """Return the attributes that may go anywhere."""
-    # Steps of CPython's, as all attributes of a run are looked at twice; most have none.
-    if CONTENT.isdisjoint(attributes) and PROMPT_VARIABLE not in "\n".join(attributes):
+    # Steps of CPython's, as all attributes of a run are looked at twice; few have variables of prompts.
+    if PROMPT_VARIABLE in "\n".join(attributes):
+        return {name: value for name, value in attributes.items() if not is_content(name)}
+    found = CONTENT.intersection(attributes)
+    if not found:
         return attributes
-    return {name: value for name, value in attributes.items() if not is_content(name)}
+    allowed = dict(attributes)
+    for name in found:
+        del allowed[name]
+    return allowed
 
 
 def only_content(attributes: Attributes) -> dict[str, AnyValue]:

@@ -1,6 +1,7 @@
 """The kinds of runs: the event that starts one, and how it becomes a span."""
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from runspan.runs.invocation_state import Prompt
 
 
-class RunKind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RunKind:
     """How the runs that one callback starts become spans."""
 
     callback: str

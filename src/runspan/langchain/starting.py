@@ -194,10 +194,10 @@ class RunStarter:
         )
         proxy = tracing.prepare(event, here, record, self._alone, bridge.scope)
         run = proxy.run
-        # Below a run that this handler found to be unseen no span is started: its ids would be in no other.
-        is_below_unseen = self._is_below_unseen(run)
-        if is_below_unseen or self._is_unseen_within(tracing, run.span):
-            tracing.start(proxy, here, kind.run_type, kind.span_kind, _NOTHING, is_hidden=is_below_unseen)
+        if self._is_unseen_before(tracing, run):
+            # Below one that this handler found to be unseen no span is started: its ids would be in no other.
+            is_hidden = run.parent is not None and self._is_unseen_here(run.parent)
+            tracing.start(proxy, here, kind.run_type, kind.span_kind, _NOTHING, is_hidden=is_hidden)
             tracing.table.add_unseen(run)
             return run
         start = self._reader.described(event)
@@ -216,12 +216,16 @@ class RunStarter:
             self._reader.record_content(run, event)
         return run
 
-    def _is_below_unseen(self, run: Run) -> bool:
-        """Return whether a run is below one that this handler found to be unseen, and below no span of the user's."""
+    def _is_unseen_before(self, tracing: Tracing, run: Run) -> bool:
+        """Return whether it is certain before the span of a run starts that nothing will be recorded of it."""
         around = run.parent
-        if around is None or not around.is_unseen:
-            return False
-        return run.span is around.span and around.audience.speaker is self._bridge
+        if around is None or run.span is not around.span:  # a span of the user's
+            return self._is_unseen_within(tracing, run.span)
+        return around.is_unseen and (self._is_unseen_here(around) or self._is_unseen_within(tracing, run.span))
+
+    def _is_unseen_here(self, run: Run) -> bool:
+        """Return whether this handler found a run to be unseen."""
+        return run.is_unseen and run.audience.speaker is self._bridge
 
     def _is_unseen_within(self, tracing: Tracing, span: Span) -> bool:
         """Return whether nothing is recorded of a span and of what starts below it: no span, no metric, no event."""

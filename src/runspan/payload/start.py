@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
@@ -29,7 +30,8 @@ class Kind(enum.StrEnum):
     RETRIEVER = "retriever"
 
 
-class Start(NamedTuple):
+@dataclass(slots=True)
+class Start:
     """The beginning of a span."""
 
     kind: Kind
