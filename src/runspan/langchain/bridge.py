@@ -80,7 +80,8 @@ class Bridge:
 
     def open_runs(self) -> int:
         """Return how many runs of this handler have begun and not ended."""
-        return sum(1 + len(run.parts or ()) for run in self.table.open_runs() if self in run.audience.handlers)
+        own = [run for run in self.table.open_runs() if self in run.audience.handlers]
+        return sum(1 + (len(run.parts) if run.is_unseen else 0) for run in own)
 
     def span_of(self, run_id: UUID) -> SpanContext | None:
         """Return the span of a run that is open or started not long ago; None if it has no ids."""

@@ -46,7 +46,9 @@ class RunEnder:
         Raises:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends all the same.
         """
-        self._notify_and_end(callback, result, kwargs, partial(self._end, describe, result, kwargs, time.time_ns()))
+        if not self._is_part_of_unseen(kwargs):
+            end = partial(self._end, describe, result, kwargs, time.time_ns())
+            self._notify_and_end(callback, result, kwargs, end)
 
     def fail(self, callback: str, error: Any, kwargs: dict[str, Any]) -> None:
         """End the run of an event without a result; of a model, ``response`` is what had come until then.
@@ -59,7 +61,8 @@ class RunEnder:
         Raises:
             Exception: as ``end`` does.
         """
-        self._notify_and_end(callback, error, kwargs, partial(self._fail, error, kwargs, time.time_ns()))
+        if not self._is_part_of_unseen(kwargs):
+            self._notify_and_end(callback, error, kwargs, partial(self._fail, error, kwargs, time.time_ns()))
 
     def end_failed_start(self, start: StartEvent, error: BaseException) -> None:
         """End the run whose start let an exception out: LangChain gives up before it begins, and will not end it."""
@@ -80,11 +83,13 @@ class RunEnder:
         attributes = run_ends.describe_partial_response(run, write) if run.is_model else _NOTHING
         return self._complete(run, attributes, _NOTHING, at_ns, span_writer(run, self._bridge))
 
+    def _is_part_of_unseen(self, kwargs: dict[str, Any]) -> bool:
+        """Return whether an unseen run stood for the run that ends, of which there is nothing else."""
+        table = self._bridge.table
+        return table.unseen != {} and attempt(table.end_part, kwargs.get("run_id"), default=False)
+
     def _notify_and_end(self, callback: str, value: object, kwargs: dict[str, Any], end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
-        table, run_id = self._bridge.table, kwargs.get("run_id")
-        if len(table.unseen) > 0 and attempt(table.end_part, run_id, default=False):
-            return
         run, is_taken = None, False
         try:
             try:  # at once: the outer one does not protect the instruction that begins the inner
@@ -100,7 +105,7 @@ class RunEnder:
                         run.table.finish(run, kwargs)
         except BaseException as error:
             if run is None:  # unless it was interrupted before that was noted
-                run = attempt(table.find, run_id, default=None)
+                run = attempt(self._bridge.table.find, kwargs.get("run_id"), default=None)
             if run is not None:
                 run.table.finish(run, kwargs, {semconv.ERROR_TYPE: type(error).__name__})
             raise

@@ -65,7 +65,7 @@ class RunStarter:
         Raises:
             Exception: what a sync callback handler with ``raise_error`` raised; the run ends then.
         """
-        if self._bridge.table.unseen != {} and attempt(self._is_part_of_unseen, caller, keywords, default=False):
+        if self._bridge.table.unseen != {} and attempt(self._is_part_of_unseen, kind, caller, keywords, default=False):
             return
         event = StartEvent(kind, caller, serialized, content, keywords)
         try:
@@ -91,19 +91,16 @@ class RunStarter:
                 tracing.table.close(interrupted)
             raise
 
-    def _is_part_of_unseen(self, caller: FrameType, keywords: Mapping[str, Any]) -> bool:
+    def _is_part_of_unseen(self, kind: RunKind, caller: FrameType, keywords: Mapping[str, Any]) -> bool:
         """Return whether an unseen run stands for the run that starts: who asks for that finds the same by either."""
         table, run_id = self._bridge.table, keywords.get("run_id")
         run = table.find_unseen(keywords.get("parent_run_id"))
-        if run is None or run_id is None:
+        if run is None or run_id is None or not self._is_unseen_here(run) or run.audience.scope is not NOBODY:
             return False
-        if run.audience.speaker is not self._bridge or run.audience.scope is not NOBODY:
+        if not is_part(run, otel.get_current()) or len(run.parts) >= _MOST_PARTS or table.find(run_id):
             return False
-        starter, _ = start_frame(caller)
         # LangGraph reports interrupts of a graph, which is linked to by whoever resumes it.
-        if starts_graph(starter) or len(run.parts or ()) >= _MOST_PARTS or table.find(run_id) is not None:
-            return False
-        if not is_part(run, starter, otel.get_current()):
+        if kind is CHAIN and starts_graph(start_frame(caller)[0]):
             return False
         table.add_part(run, run_id)
         return True

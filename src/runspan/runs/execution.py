@@ -136,11 +136,10 @@ class ExecutionSite(KnownFrame):
 
     def is_current_task(self) -> bool:
         """Return whether this is the thread, the greenlet and the task that the run started in."""
-        return (
-            self.thread_id == _thread_id()
-            and self._started_in_greenlet() is _current_greenlet()
-            and self._started_in() is _current_task()
-        )
+        if self.thread_id != _thread_id() or self._started_in() is not _current_task():
+            return False
+        greenlet = _current_greenlet()
+        return greenlet is None or self._started_in_greenlet() is greenlet
 
     def is_same_task(self, other: "ExecutionSite") -> bool:
         """Return whether two runs started in the same task, or outside of tasks in the same thread or greenlet."""

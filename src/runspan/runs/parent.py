@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Final
 from uuid import UUID
 
@@ -59,12 +58,13 @@ def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSi
     return named, named.span, base, current
 
 
-def is_part(run: Run, starter: FrameType, here: Context) -> bool:
-    """Return whether a run that a frame starts here is certain to be within another and to end no later."""
-    if not run.is_chain or run.site.style is not ORDINARY or run.site.frame_id == id(starter) or run.is_over:
+def is_part(run: Run, here: Context) -> bool:
+    """Return whether what starts here, with a run as its parent, is certain to be within that and to end no later."""
+    if not run.is_chain or run.site.style is not ORDINARY or run.is_over:
         return False
     innermost = current_in(here)
-    innermost = _without_ended(innermost) if type(innermost) is RunSpanProxy else None
+    while type(innermost) is RunSpanProxy and innermost.run.is_over:
+        innermost = innermost.base
     return type(innermost) is RunSpanProxy and innermost.run is run and run.site.is_current_task()
 
 

@@ -130,8 +130,8 @@ class Run:
     """Whether its span has ended, too, and all is let go."""
     is_unseen: bool
     """Whether nothing is recorded anywhere of it and of what starts within it: no span, no metric, no event."""
-    parts: "set[object] | None"
-    """The numbers of the ids of those that it stands for, if it is unseen."""
+    parts: set[object]
+    """The numbers of the ids of the runs that it stands for; there only if it is unseen."""
     is_inherited: bool
     """Whether it began before this process was forked: then its parent process ends it."""
 
@@ -153,7 +153,6 @@ class Run:
         self.stream: Stream | None = None
         """What it streams, once it does."""
         self.record = record
-        self.parts = None
         self.is_over = self.is_ended = self.is_unseen = self.is_inherited = False
         self._proxy: ref[object] | None = None
 

@@ -123,17 +123,16 @@ class RunTable:
 
     def add_unseen(self, run: Run) -> None:
         """Note that an open run is unseen."""
-        run.is_unseen = True
+        run.parts, run.is_unseen = set(), True
         self.unseen[_number(run.run_id)] = run
 
     def find_unseen(self, run_id: UUID | None) -> Run | None:
         """Return the open unseen run with an id, or the one that stands for it."""
-        return self.unseen.get(_number(run_id))
+        return self.unseen.get(run_id.int if type(run_id) is UUID else run_id)
 
     def add_part(self, run: Run, part_id: UUID) -> None:
         """Have an unseen run stand for one that starts within it, of which nothing else is made."""
         number = _number(part_id)
-        run.parts = run.parts or set()
         run.parts.add(number)
         self.unseen[number] = run
         self._started.append((part_id, run.span.get_span_context()))
@@ -144,7 +143,7 @@ class RunTable:
         """End a run that an unseen one stands for; return whether it is such."""
         number = _number(run_id)
         run = self.unseen.get(number)
-        if run is None or run.parts is None or number not in run.parts:
+        if run is None or number not in run.parts:
             return False
         run.parts.discard(number)
         return self.unseen.pop(number, None) is not None
@@ -192,7 +191,7 @@ class RunTable:
         """
         run.is_over = True
         if run.is_unseen:
-            for number in (_number(run.run_id), *(run.parts or ())):
+            for number in (_number(run.run_id), *run.parts):
                 self.unseen.pop(number, None)
         if not run.is_chain:
             self.detached_models.discard(run)
