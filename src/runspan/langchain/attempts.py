@@ -60,16 +60,18 @@ class _Position(NamedTuple):
     before: Failed | None = None
 
 
-_FIRST: Final = _Position()
-
-
 def number_attempt(run: Run, parent: Run, event: StartEvent) -> None:
     """Number a run that has begun, if it is an attempt, and link it to the one before."""
     if (key := _attempt_key(run, parent, event)) is not None:
         run.relate().attempt_key = key
-    position = _position(run, parent, event)
-    if position is _FIRST:
-        return
+    repeating, site = _repeating_frames(run, parent, event.starter), parent.site
+    tagged = attempt_of(event.tags) if event.tags else 0
+    # Most are none: their start takes no more than this.
+    if repeating or tagged or parent.relations.failed or site.module == _FALLBACKS or site.style is OWN_TASK:
+        _number(run, _position(run, parent, tagged, repeating))
+
+
+def _number(run: Run, position: _Position) -> None:
     if position.attempt:
         run.span.set_attribute(semconv.ATTEMPT, position.attempt)
     if position.fallback:
@@ -92,16 +94,13 @@ def note_failure(run: Run, attributes: Attributes) -> None:
         parent.relate().add_failed(failed)
 
 
-def _position(run: Run, parent: Run, event: StartEvent) -> _Position:
+def _position(run: Run, parent: Run, tagged: int, repeating: Sequence[tuple[FrameType, str]]) -> _Position:
     failed: Sequence[Failed] = parent.relations.failed or ()
     last = failed[-1] if failed else None
     if _has_fallbacks(parent):
         return _Position(fallback=len(failed), before=last)
-    if event.tags and (number := attempt_of(event.tags)):
-        return _Position(attempt=number, before=last)
-    repeating = _repeating_frames(run, parent, event.starter)
-    if not (failed or repeating):
-        return _FIRST
+    if tagged:
+        return _Position(attempt=tagged, before=last)
     attempt, fallback = _position_among(repeating)
     before = [each for each in failed if each.site.is_same_task(run.site)]
     key = run.relations.attempt_key
@@ -141,7 +140,7 @@ def _attempt_key(run: Run, parent: Run, event: StartEvent) -> object:
     """Return what attempts at the same have in common: a call of a tool, a graph's task, the messages to a model."""
     if run.is_model:
         return event.content if _is_model_node(parent) else None
-    if (call_id := run.start_attributes.get(semconv.TOOL_CALL_ID)) is not None:
+    if not run.is_chain and (call_id := run.start_attributes.get(semconv.TOOL_CALL_ID)) is not None:
         return call_id
     if (namespace := run.start_attributes.get(semconv.CHECKPOINT_NAMESPACE)) is None:
         return None

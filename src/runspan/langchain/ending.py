@@ -93,7 +93,7 @@ class RunEnder:
         run, is_taken = None, False
         try:
             try:  # at once: the outer one does not protect the instruction that begins the inner
-                run, is_taken, recipients = attempt(self._take, run_id, kwargs, default=_NOBODY)
+                run, is_taken, recipients = attempt(self._take, kwargs.get("run_id"), kwargs, default=_NOBODY)
                 # The span ends last: what an exporter prints comes after what handlers print.
                 if recipients is not None:
                     transform = run.record.transform_outputs if run is not None else None

@@ -88,7 +88,8 @@ class StartEvent:
         self.parent_run_id: UUID | None = get("parent_run_id")
         self.name: str | None = get("name")
         self.metadata: Mapping[str, Any] | None = get("metadata")
-        self.tags: list[Any] | None = stored_items(get("tags"))
+        tags = get("tags")
+        self.tags: list[Any] | None = tags if type(tags) is list else stored_items(tags)
 
     @property
     def run_type(self) -> str | None:

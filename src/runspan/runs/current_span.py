@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, final
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
+from opentelemetry.trace import Span, SpanContext
 
 from runspan.runs import reaper
 from runspan.runs.baggage import with_baggage
@@ -236,12 +236,6 @@ def open_runs_in(context: Context) -> Iterator[Run]:
         if not proxy.run.is_over:
             yield proxy.run
         proxy = proxy.base
-
-
-def idle_in(here: Context) -> Span | None:
-    """Return the current span of a context if it records nothing, as that of a handler which is switched off."""
-    current = here.get(_SPAN_KEY)
-    return current if type(current) is NonRecordingSpan else None
 
 
 def attach(proxy: RunSpanProxy, here: Context) -> None:

@@ -91,16 +91,24 @@ class ExecutionSite(KnownFrame):
     )
 
     def __init__(self, starter: FrameType, manager: object | None, on_gone: Callable[[object], None]) -> None:
-        frame, style, module = starter, _style(starter), starter.f_globals.get("__name__")
-        if style is GENERATOR:
-            if (reader := _reader_until_the_end(frame)) is not None:
-                frame, style = reader, ORDINARY
-            elif module == _STREAMS:
-                garbage_collection.watch()
+        frame, module, flags = starter, starter.f_globals.get("__name__"), starter.f_code.co_flags
+        style = ORDINARY
+        if flags & _GENERATOR_FLAGS:
+            reader = _reader_until_the_end(frame)
+            if reader is None:
+                style = GENERATOR
+                if module == _STREAMS:
+                    garbage_collection.watch()
+            else:
+                frame, flags = reader, reader.f_code.co_flags
+        elif frame.f_globals.get("__package__") == "asyncio":
+            style = OWN_TASK
+        elif flags & inspect.CO_NESTED:
+            style = NESTED
         self._remember(frame)
         self.module: object = module
         self.style = style
-        self._is_coroutine = manager is not None and bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
+        self._is_coroutine = manager is not None and bool(flags & inspect.CO_COROUTINE)
         self.thread_id = _thread_id()
         greenlet = _current_greenlet()
         self._greenlet = None if greenlet is None else weakref.ref(greenlet)
@@ -296,15 +304,6 @@ def present_stack() -> Iterator[FrameType]:
         while frame is not None:
             yield frame
             frame = frame.f_back
-
-
-def _style(frame: FrameType) -> Style:
-    flags = frame.f_code.co_flags
-    if flags & _GENERATOR_FLAGS:
-        return GENERATOR
-    if frame.f_globals.get("__package__") == "asyncio":
-        return OWN_TASK
-    return NESTED if flags & inspect.CO_NESTED else ORDINARY
 
 
 def _current_greenlet() -> _Greenlet | None:

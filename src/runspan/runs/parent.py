@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Iterator
 from typing import Final
-from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -25,15 +24,22 @@ The last is None in the usual case, in which that can't be nearer than the run t
 """
 
 
-def find_parent(table: RunTable, named_parent_id: UUID | None, site: ExecutionSite, here: Context) -> Parent:
+def find_parent(run: Run, table: RunTable, base: object, here: Context) -> Parent:
     """Find the parent of a run that starts here; nothing is changed.
 
     LangChain's word counts, refined by what is current: a run that executes within the named parent, or a span that
     the user opened within it, is nearer. Without a name that this table knows, what is current counts.
+
+    Args:
+        run: the run.
+        table: where its parent is looked for.
+        base: what is current here.
+        here: the context.
     """
-    # Of a part of an unseen run there is nothing else, and a thread that knows no context has only its name.
-    named = table.find(named_parent_id) or table.find_unseen(named_parent_id)
-    base = current_in(here)
+    named, site = table.find(run.named_parent_id), run.site
+    if named is None and table.unseen != {}:
+        # Of a part of an unseen run there is nothing else, and a thread that knows no context has only its name.
+        named = table.find_unseen(run.named_parent_id)
     if type(base) is not RunSpanProxy:
         base = _without_handlers(base, proxy_in(here))
     if type(base) is RunSpanProxy:

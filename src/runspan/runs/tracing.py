@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, ProxyTracerProvider, SpanContext, SpanKind, TracerProvider
+from opentelemetry.trace import Link, NonRecordingSpan, ProxyTracerProvider, SpanContext, SpanKind, TracerProvider
 
 from runspan._environment import is_sdk_disabled
 from runspan._forking import fork_safe_lock, in_forked_child
@@ -17,7 +17,7 @@ from runspan._version import __version__
 from runspan.attributes import Attributes
 from runspan.runs import reaper
 from runspan.runs.audience import Audience
-from runspan.runs.current_span import RunSpanProxy, attach, idle_in, starting
+from runspan.runs.current_span import RunSpanProxy, attach, current_in, starting
 from runspan.runs.interfaces import RunStart
 from runspan.runs.invocation_state import Invocation
 from runspan.runs.parent import Parent, drop_past, find_parent
@@ -76,9 +76,10 @@ class Tracing:
         if self._is_nowhere:
             _log_no_provider()
         run = Run(start, self.table, record)
-        found = find_parent(self.table, run.named_parent_id, run.site, here)
+        current = current_in(here)
+        found = find_parent(run, self.table, current, here)
         if found[-1] is not None:
-            found = self._without_past(found, run, here)
+            found = self._without_past(found, run, current, here)
         parent, run.span, base, _ = found
         run.parent = parent
         # What it shares with the runs around it.
@@ -92,7 +93,7 @@ class Tracing:
             run.audience = run.audience.with_listeners(self.table.router.scope_of(run.span.get_span_context()))
         if scope is not NOBODY:
             run.audience = run.audience.with_listeners(scope)
-        return RunSpanProxy(run, base, idle_in(here))
+        return RunSpanProxy(run, base, current if type(current) is NonRecordingSpan else None)
 
     def start(
         self,
@@ -135,13 +136,13 @@ class Tracing:
             raise
         attach(proxy, here)
 
-    def _without_past(self, found: Parent, run: Run, here: Context) -> Parent:
+    def _without_past(self, found: Parent, run: Run, around: object, here: Context) -> Parent:
         """End the runs that were abandoned where a run starts, note those that begin beside it; return its parent."""
         _, _, base, current = found
         if current is not None and current.abandoned:
             for abandoned in current.abandoned:
                 abandoned.table.abandon(abandoned)
-            found = _, _, base, current = find_parent(self.table, run.named_parent_id, run.site, here)
+            found = _, _, base, current = find_parent(run, self.table, around, here)
         if current is not None:
             for sibling in current.siblings:
                 if not sibling.is_chain:
