@@ -189,10 +189,11 @@ def test_what_may_not_be_written(mode):
         (reason,) = run(
             """
             if os.geteuid() == 0:
-                os.setuid(65534)
+                os.seteuid(65534)
             losses = Losses()
             assert len(folder(sys.argv[1], losses).put([Request(b"", 1)])) == 1
             print(*losses.reasons)
+            os.seteuid(os.getuid())
             """,
             path,
         )
