@@ -1,6 +1,6 @@
 """Forwards what happens in the midst of a run to callback handlers, after noting what its span needs of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +49,7 @@ class EventForwarder:
         if not handlers or handlers[0] is not self._bridge:
             return None
         if (stream := run.stream) is None:
-            run.stream = Stream(chunk)
+            run.stream = Stream(chunk, is_timed=attempt(_have_metrics, handlers, default=True))
         elif not run.is_unseen:
             stream.add(chunk)
         callbacks = audience.scope.callbacks
@@ -94,6 +94,11 @@ class EventForwarder:
         """Return who listens to a run that this handler speaks for, also to one that was abandoned."""
         recipients = self._bridge.table.recipients(run_id)
         return recipients if recipients is not None and recipients.speaker is self._bridge else None
+
+
+def _have_metrics(handlers: Iterable[Any]) -> bool:
+    """Return whether a handler records metrics; nothing else needs to know when each chunk came."""
+    return any(each.signals.metrics is not None for each in handlers)
 
 
 def _notify(recipients: Recipients | None, event: Event) -> None:

@@ -17,24 +17,29 @@ class Stream:
 
     Args:
         chunk: the first, which comes now.
+        is_timed: whether it is noted when each chunk comes.
     """
 
     __slots__ = ("chunk_ns", "chunks", "first_chunk_ns")
 
-    def __init__(self, chunk: object) -> None:
+    def __init__(self, chunk: object, *, is_timed: bool) -> None:
         self.first_chunk_ns = time.time_ns()
-        self.chunk_ns = [self.first_chunk_ns]
-        """When each chunk came."""
+        self.chunk_ns = [self.first_chunk_ns] if is_timed else None
         self.chunks = [chunk]
 
     def add(self, chunk: object) -> None:
         """Add a chunk that comes now."""
         self.chunks.append(chunk)
-        self.chunk_ns.append(time.time_ns())
+        if self.chunk_ns is not None:
+            self.chunk_ns.append(time.time_ns())
+
+    def seconds_since(self, started_ns: int) -> list[float]:
+        """Return how long after a moment each chunk came; the first alone if they are not timed."""
+        return [(each - started_ns) / 1e9 for each in self.chunk_ns or [self.first_chunk_ns]]
 
     def clear(self) -> None:
         """Let go of the chunks, but for when the first came."""
-        self.chunks, self.chunk_ns = [], []
+        self.chunks, self.chunk_ns = [], None
 
 
 class Record:

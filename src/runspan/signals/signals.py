@@ -90,7 +90,7 @@ class Signals:
             self.events.exception(run.span, error, without_content(span_attributes()), write)
         recorder = self.metrics
         if recorder is not None:
-            chunks = [(each - run.started_ns) / 1e9 for each in run.stream.chunk_ns] if run.stream is not None else []
+            chunks = run.stream.seconds_since(run.started_ns) if run.stream is not None else []
             usage = run.relations.agent_usage
             calls = usage.calls if usage is not None else None
             seconds = (at_ns - run.started_ns) / 1e9
