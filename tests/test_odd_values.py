@@ -261,3 +261,21 @@ def test_a_hostile_document_costs_no_other():
     found = [Document("one"), Document("two", metadata={"score": Panicking()}), (Document("three"), Panicking())]
     recorded = payload.documents(found)["gen_ai.retrieval.documents"]
     assert all(text in recorded for text in ("one", "two", "three"))
+
+
+def test_a_session_that_is_neither_true_nor_false_is_read_with_all_else(tracing):
+    """An id may be a value whose truth is an error, such as pandas' NA: it is described, and hides nothing beside it."""
+
+    class Unknown:
+        def __bool__(self):
+            raise TypeError("boolean value of NA is ambiguous")
+
+        def __repr__(self):
+            return "<NA>"
+
+    RunnableLambda(lambda x: x, name="odd").invoke(
+        1, {**tracing.config, "metadata": {"session_id": Unknown(), "user_id": "ada"}}
+    )
+    attributes = tracing.one("odd").attributes
+    assert "session.id" in attributes
+    assert attributes["user.id"] == "ada"

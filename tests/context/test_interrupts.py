@@ -13,7 +13,8 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry import trace
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import runspan
 from tests.fakes import Model
@@ -136,6 +137,21 @@ def test_an_interrupt_leaves_nothing_open(tracing, quiet, shape, packages, step)
     tracing.exporter.clear()
     CALLS["invoke"](tracing.config)
     assert tracing.text() == "agent\n  execute_tool asks\n    chat"
+
+
+@pytest.mark.parametrize("shape", ["invoke", "stream"])
+@in_a_thread
+def test_an_interrupt_leaves_nothing_of_what_is_not_sampled(tracing, quiet, shape):
+    """Wherever Ctrl-C strikes in a run that is sampled out, or in one within it, neither is remembered as open."""
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    handler = runspan.OpenTelemetryCallbackHandler(tracer_provider=provider)
+
+    def check(at):
+        handler.force_flush()
+        tracing.settle()
+        assert (handler.open_runs, handler._bridge.table.unseen) == (0, {}), at
+
+    assert interrupt_everywhere(lambda: CALLS[shape]({"callbacks": [handler]}), (OURS,), 1, check) > 50
 
 
 @in_a_thread

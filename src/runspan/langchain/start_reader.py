@@ -64,7 +64,9 @@ class StartReader:
         if event.metadata is None:
             return _NOTHING
         if event.parent_run_id is None:
-            event.metadata = with_configured(event.metadata, partial(configurable_at, event.starter))
+            find = partial(configurable_at, event.starter)
+            # A session may be of a type with a foreign __bool__, such as pandas' NA: the rest is read nevertheless.
+            event.metadata = attempt(with_configured, event.metadata, find, default=event.metadata)
         own = _NOTHING
         if payload.names_invocation(event.metadata):
             if semconv.OPERATION in attributes:

@@ -125,6 +125,8 @@ class RunTable:
         """Note that an open run is unseen."""
         run.parts, run.is_unseen = set(), True
         self.unseen[_number(run.run_id)] = run
+        if run.is_over:  # another thread has ended it meanwhile
+            self.unseen.pop(_number(run.run_id), None)
 
     def find_unseen(self, run_id: UUID | None) -> Run | None:
         """Return the open unseen run with an id, or the one that stands for it."""
@@ -145,8 +147,10 @@ class RunTable:
         run = self.unseen.get(number)
         if run is None or number not in run.parts:
             return False
+        # In this order: what is left of one that is interrupted in between, the run takes along when it ends.
+        was_there = self.unseen.pop(number, None) is not None
         run.parts.discard(number)
-        return self.unseen.pop(number, None) is not None
+        return was_there
 
     def take(self, run_id: UUID | None, by: object) -> Run | None:
         """Return an open run to the first who asks, who has to end it; one that is inherited ends here.
