@@ -90,22 +90,25 @@ class RunEnder:
 
     def _notify_and_end(self, callback: str, value: object, kwargs: dict[str, Any], end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""
-        run, is_taken = None, False
+        taken, is_taken = None, False
         try:
             try:  # at once: the outer one does not protect the instruction that begins the inner
-                run, is_taken, recipients = attempt(self._take, kwargs.get("run_id"), kwargs, default=_NOBODY)
+                taken = attempt(self._take, kwargs.get("run_id"), kwargs, default=_NOBODY)
+                run, is_taken, recipients = taken
                 # The span ends last: what an exporter prints comes after what handlers print.
                 if recipients is not None:
                     transform = run.record.transform_outputs if run is not None else None
                     notify(recipients, Event(callback, (value,), kwargs), transform)
             finally:
-                if run is not None and is_taken:
+                if is_taken and run is not None:
                     attempt(self._bridge.reading, end, run, default=None)
                     if not run.is_ended:
                         run.table.finish(run, kwargs)
         except BaseException as error:
-            if run is None:  # unless it was interrupted before that was noted
-                run = attempt(self._bridge.table.find, kwargs.get("run_id"), default=None)
+            # It may have been interrupted before it was noted whose end this is.
+            run = (
+                taken[0] if taken is not None else attempt(self._bridge.table.find, kwargs.get("run_id"), default=None)
+            )
             if run is not None:
                 run.table.finish(run, kwargs, {semconv.ERROR_TYPE: type(error).__name__})
             raise
