@@ -264,7 +264,7 @@ def test_a_hostile_document_costs_no_other():
 
 
 def test_a_session_that_is_neither_true_nor_false_is_read_with_all_else(tracing):
-    """An id may be a value whose truth is an error, such as pandas' NA: it is described, and hides nothing beside it."""
+    """An id may be a value whose truth is an error, such as pandas' NA: it is described, with all beside it."""
 
     class Unknown:
         def __bool__(self):
