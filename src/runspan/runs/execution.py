@@ -174,9 +174,12 @@ class ExecutionSite(KnownFrame):
         """
         if self._coroutine is not None and (coroutine := self._coroutine()) is not None:
             return coroutine.cr_frame is not None
-        if self._is_coroutine and self._task is not None and self._started_in() is not _current_task():
-            return self._is_awaited()
-        return self.is_below()
+        may_be_awaited = self._is_coroutine and self._task is not None
+        if (self._distance or not may_be_awaited) and self.is_below():
+            return True
+        if not may_be_awaited:
+            return False
+        return self._is_awaited() if self._started_in() is not _current_task() else self.is_below()
 
     def is_executing(self) -> bool:
         """Return whether the starting frame is executing, in whatever thread, greenlet or task it started."""
