@@ -2,7 +2,7 @@
 
 Such as the inputs of a chain, the arguments of a tool, a call of it, which has them in a dictionary within it, and a
 message of LangChain's with a text and calls. A walk through one comes to the same and takes some four times as long:
-``prompt | model`` executes 20,400 bytecodes of ours this way, 23,100 without it.
+``prompt | model`` executes 18,700 bytecodes this way, 21,700 without it.
 """
 
 from collections.abc import Callable
