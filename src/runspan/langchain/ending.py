@@ -118,7 +118,7 @@ class RunEnder:
         table = self._bridge.table
         run = table.find(run_id)
         if run is not None and table.claim(run, by):
-            return run, True, run.audience.recipients()
+            return run, True, run.audience.recipients
         return run, False, table.take_abandoned(run_id)
 
     def _end(self, describe: _Describe, result: object, kwargs: Mapping[str, Any], at_ns: int, run: Run) -> None:

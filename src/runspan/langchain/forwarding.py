@@ -45,17 +45,16 @@ class EventForwarder:
         if run is None:
             return attempt(self._recipients, run_id, default=None) if table.abandoned else None
         audience = run.audience
-        handlers = audience.handlers
-        if not handlers or handlers[0] is not self._bridge:
+        if audience.speaker is not self._bridge:
             return None
         if (stream := run.stream) is None:
-            run.stream = Stream(chunk, is_timed=attempt(_have_metrics, handlers, default=True))
+            run.stream = Stream(chunk, is_timed=attempt(_have_metrics, audience.handlers, default=True))
         elif not run.is_unseen:
             stream.add(chunk)
-        callbacks = audience.scope.callbacks
-        if not callbacks or not attempt(hears_chunks, callbacks, name, default=True):
+        recipients = audience.recipients
+        if recipients is None or not attempt(hears_chunks, recipients.callbacks, name, default=True):
             return None
-        return audience.recipients()
+        return recipients
 
     def forward_graph_event(self, name: str, event: Any, note: Callable[[Run, Any], None]) -> None:
         """Note that a graph was interrupted or resumed, and notify callback handlers of LangGraph's kind.
@@ -80,7 +79,7 @@ class EventForwarder:
             return None
         note(run, event)
         self._bridge.reading(self._emit, run, name, (event,))
-        return run.audience.recipients()
+        return run.audience.recipients
 
     def _emit(self, run: Run, name: str, args: tuple[Any, ...]) -> None:
         self._bridge.signals.emit_event(run, name, args, event_writer(run, self._bridge))

@@ -34,7 +34,7 @@ class Audience:
         outbox: where events for async handlers go; one for all runs of an invocation, None in sync runs.
     """
 
-    __slots__ = ("handlers", "outbox", "scope")
+    __slots__ = ("handlers", "outbox", "recipients", "scope", "speaker")
 
     def __init__(
         self, handlers: tuple[object, ...] = (), scope: Scope = NOBODY, outbox: "EventSink | None" = None
@@ -42,17 +42,10 @@ class Audience:
         self.handlers = handlers
         self.scope = scope
         self.outbox = outbox
-
-    @property
-    def speaker(self) -> object:
+        self.speaker = handlers[0] if handlers else None
         """The handler that speaks for the run, None if it has none."""
-        return self.handlers[0] if self.handlers else None
-
-    def recipients(self) -> Recipients | None:
-        """Return who gets the run's events, None if nobody listens."""
-        if not self.scope.callbacks:
-            return None
-        return Recipients(self.scope.callbacks, self.outbox, self.speaker)
+        self.recipients = Recipients(scope.callbacks, outbox, self.speaker) if scope.callbacks else None
+        """Who gets the run's events, None if nobody listens."""
 
     def within(self, handlers: tuple[object, ...]) -> "Audience":
         """Return that of a run within this one, which these handlers start."""

@@ -170,7 +170,7 @@ class RunTable:
         """Return who gets the events of a run, also of one that was abandoned: LangChain may still report some."""
         run = self.find(run_id)
         if run is not None:
-            return run.audience.recipients()
+            return run.audience.recipients
         past = self.abandoned.get(run_id)
         return past.recall() if past is not None else None
 
@@ -276,7 +276,7 @@ class RunTable:
             self.finish(run, me, outcome)
 
     def _remember(self, run: Run) -> None:
-        if recipients := run.audience.recipients():
+        if recipients := run.audience.recipients:
             run_id = run.run_id
             self.abandoned[run_id] = PastRecipients(recipients, lambda _: self.abandoned.pop(run_id, None))
             if len(self.abandoned) > _REMEMBERED_RUNS:
