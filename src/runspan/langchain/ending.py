@@ -86,7 +86,9 @@ class RunEnder:
     def _is_part_of_unseen(self, kwargs: dict[str, Any]) -> bool:
         """Return whether an unseen run stood for the run that ends, of which there is nothing else."""
         table = self._bridge.table
-        return table.unseen != {} and attempt(table.end_part, kwargs.get("run_id"), default=False)
+        if not table.unseen:
+            return False
+        return attempt(table.end_part, kwargs.get("run_id"), default=False)
 
     def _notify_and_end(self, callback: str, value: object, kwargs: dict[str, Any], end: Callable[[Run], None]) -> None:
         """Notify callback handlers of the end of a run and end it, also if an interrupt comes in between."""

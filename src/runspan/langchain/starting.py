@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 _HIDDEN_TAG: Final = "langsmith:hidden"
 _PROMPT: Final = str(Kind.PROMPT)
 _NOTHING: Final[Attributes] = {}
-# That an unseen run stands for at a time: one that is cancelled without a report counts until that one ends.
-_MOST_PARTS: Final = 1000
 
 
 class RunStarter:
@@ -95,15 +93,14 @@ class RunStarter:
         """Return whether an unseen run stands for the run that starts: who asks for that finds the same by either."""
         table, run_id = self._bridge.table, keywords.get("run_id")
         run = table.find_unseen(keywords.get("parent_run_id"))
-        if run is None or run_id is None or not self._is_unseen_here(run) or run.audience.scope is not NOBODY:
+        if run is None or run.audience.handlers is not self._alone or run.audience.scope is not NOBODY:
             return False
-        if not is_part(run, otel.get_current()) or len(run.parts) >= _MOST_PARTS or table.find(run_id):
+        if run_id is None or table.find(run_id) is not None or not is_part(run, otel.get_current()):
             return False
         # LangGraph reports interrupts of a graph, which is linked to by whoever resumes it.
         if kind is CHAIN and starts_graph(start_frame(caller)[0]):
             return False
-        table.add_part(run, run_id)
-        return True
+        return table.add_part(run, run_id)
 
     def _start_or_join(self, event: StartEvent) -> "tuple[Run, tuple[BaseCallbackHandler, ...]] | None":
         """Return the run and the callback handlers to notify of its start, None if there are none."""

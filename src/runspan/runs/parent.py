@@ -66,7 +66,7 @@ def find_parent(run: Run, table: RunTable, base: object, here: Context) -> Paren
 
 def is_part(run: Run, here: Context) -> bool:
     """Return whether what starts here, with a run as its parent, is certain to be within that and to end no later."""
-    if not run.is_chain or run.site.style is not ORDINARY or run.is_over:
+    if not run.is_chain or run.site.style is not ORDINARY:
         return False
     innermost = current_in(here)
     while type(innermost) is RunSpanProxy and innermost.run.is_over:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runspan.runs.interfaces import SpanRouter
 
 _REMEMBERED_RUNS: Final = 4096
+# That an unseen run stands for at a time: one that is cancelled without a report counts until that run ends.
+_MOST_PARTS: Final = 1000
 _NOTHING: Final[Attributes] = {}
 
 
@@ -130,16 +132,19 @@ class RunTable:
 
     def find_unseen(self, run_id: UUID | None) -> Run | None:
         """Return the open unseen run with an id, or the one that stands for it."""
-        return self.unseen.get(run_id.int if type(run_id) is UUID else run_id)
+        return self.unseen.get(_number(run_id))
 
-    def add_part(self, run: Run, part_id: UUID) -> None:
-        """Have an unseen run stand for one that starts within it, of which nothing else is made."""
+    def add_part(self, run: Run, part_id: UUID) -> bool:
+        """Have an unseen run stand for one that starts within it; return False if it does so for too many."""
+        if len(run.parts) >= _MOST_PARTS:
+            return False
         number = _number(part_id)
         run.parts.add(number)
         self.unseen[number] = run
         self._started.append((part_id, run.span.get_span_context()))
         if run.is_over:  # another thread has ended it meanwhile
             self.end_part(part_id)
+        return True
 
     def end_part(self, run_id: UUID | None) -> bool:
         """End a run that an unseen one stands for; return whether it is such."""
