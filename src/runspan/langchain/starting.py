@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
 
 _HIDDEN_TAG: Final = "langsmith:hidden"
-_PROMPT: Final = str(Kind.PROMPT)
+_PROMPT: Final = Kind.PROMPT
 _NOTHING: Final[Attributes] = {}
 
 
@@ -163,14 +163,13 @@ class RunStarter:
         record.captures, record.is_content_decided = bridge.captures, True
         if not bridge.captures or run.is_unseen:
             return
-        if run.start_attributes.get(semconv.RUN_TYPE) == _PROMPT:
+        start = self._reader.described(event)
+        if start.kind is _PROMPT:
             note_prompt(run, event)
         _redact(run, bridge.redactors)
-        attributes = self._reader.described(event).attributes
-        own = self._reader.add_origin(attributes, run, event)
-        content = Writer(redactors=record.redactors).redacted(
-            only_content(self._reader.with_surroundings(run, event, attributes, own))
-        )
+        own = self._reader.add_origin(start.attributes, run, event)
+        attributes = self._reader.with_surroundings(run, event, start.attributes, own)
+        content = Writer(redactors=record.redactors).redacted(only_content(attributes))
         if "span" in bridge.captures:
             run.start_attributes = {**run.start_attributes, **content}
         record.add(content)
@@ -204,7 +203,7 @@ class RunStarter:
             return run
         if run.parent is not None or event.graph is not None or kind is TOOL:
             attempt(link_run, run, event, default=None)
-        if kind.is_chain and attributes.get(semconv.RUN_TYPE) == _PROMPT:
+        if start.kind is _PROMPT:
             note_prompt(run, event)
         if bridge.captures:
             self._reader.record_content(run, event)
