@@ -44,7 +44,7 @@ class StartReader:
     def start_attributes(self, run: Run, event: StartEvent, start: Start) -> Attributes:
         """Return what the span of a run starts with, so that samplers see it."""
         attributes: Attributes = start.attributes
-        own = self.add_origin(start.attributes, run, event)
+        own = attempt(self.add_origin, start.attributes, run, event, default=_NOTHING)
         if self._bridge.redactors:
             attributes = self._redacted(attributes)
         if not self._is_on_span:
@@ -55,9 +55,6 @@ class StartReader:
 
     def add_origin(self, attributes: PlainAttributes, run: Run, event: StartEvent) -> Attributes:
         """Add where a run belongs to its attributes; return session, user and release, as its metadata names them."""
-        return attempt(self._add_origin, attributes, run, event, default=_NOTHING)
-
-    def _add_origin(self, attributes: PlainAttributes, run: Run, event: StartEvent) -> Attributes:
         attributes.update(payload.origin(run.run_id, event.metadata, event.tags))
         if self._has_legacy_names:
             attributes.update(legacy_names(attributes))

@@ -167,7 +167,7 @@ class RunStarter:
         if start.kind is _PROMPT:
             note_prompt(run, event)
         _redact(run, bridge.redactors)
-        own = self._reader.add_origin(start.attributes, run, event)
+        own = attempt(self._reader.add_origin, start.attributes, run, event, default=_NOTHING)
         attributes = self._reader.with_surroundings(run, event, start.attributes, own)
         content = Writer(redactors=record.redactors).redacted(only_content(attributes))
         if "span" in bridge.captures:
