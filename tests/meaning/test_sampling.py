@@ -2,6 +2,8 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
@@ -216,6 +218,28 @@ def test_a_span_of_the_user_within_a_dropped_run_is_the_parent_of_what_starts_in
 
     RunnableLambda(work).invoke(1, {"callbacks": [handler]})
     assert [span.name for span in exporter.get_finished_spans()] == ["within"]
+
+
+def test_a_thread_that_outlives_a_dropped_run_stays_in_its_trace():
+    """It began in the body of a run within that one, and has its context: no trace begins, none is sampled anew."""
+    handler, seen, is_over, threads = unseen_handler(), [], Event(), []
+
+    def late():
+        is_over.wait(10)
+        seen.append(trace_id())
+        RunnableLambda(lambda _: seen.append(trace_id())).invoke(1)
+
+    def work(_):
+        seen.append(trace_id())
+        threads.append(Thread(target=copy_context().run, args=(late,)))
+        threads[0].start()
+
+    (RunnableLambda(lambda x: x) | RunnableLambda(work)).invoke(1, {"callbacks": [handler]})
+    assert not trace.get_current_span().get_span_context().is_valid
+    is_over.set()
+    threads[0].join()
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
 
 
 def test_a_thread_that_knows_a_run_within_a_dropped_one_by_name_alone_stays_in_its_trace():

@@ -25,7 +25,8 @@ def span_of_ended(passed: Iterable[Run], abandoned: Sequence[Run]) -> Span | Non
     run_id = run_id_of_body()
     if run_id is None:
         return None
-    return next((run.span for run in passed if run.run_id == run_id and (run.is_over or run in abandoned)), None)
+    over = (run for run in passed if run.is_over or run in abandoned)
+    return next((run.span for run in over if run.run_id == run_id or run.stood_for(run_id)), None)
 
 
 def scope_of_body() -> Scope:

@@ -74,6 +74,9 @@ class Table(Protocol):
     def end(self, run: "Run", attributes: Attributes, error: str | None, at_ns: int) -> None:
         """End the span of a run that was taken."""
 
+    def span_of(self, run_id: UUID) -> SpanContext | None:
+        """Return the span of a run that is open, or was one of the last few thousand to start."""
+
     def finish(self, run: "Run", by: object, attributes: Attributes = _NOTHING) -> None:
         """End a run that this one had to end and was kept from."""
 
@@ -162,6 +165,10 @@ class Run:
         while run is not None and run is not ancestor:
             run = run.parent
         return run is not None
+
+    def stood_for(self, run_id: UUID) -> bool:
+        """Return whether this is an unseen run that stood for another, as long as that one is remembered."""
+        return self.is_unseen and self.table.span_of(run_id) == self.span.get_span_context()
 
     def lineage(self) -> "Iterator[Run]":
         """Yield the runs around this one, the nearest first."""
