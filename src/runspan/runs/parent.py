@@ -65,9 +65,7 @@ def find_parent(run: Run, table: RunTable, base: object, here: Context) -> Paren
 
 
 def is_part(run: Run, here: Context) -> bool:
-    """Return whether what starts here, with a run as its parent, is certain to be within that and to end no later."""
-    if not run.is_chain or run.site.style is not ORDINARY:
-        return False
+    """Return whether what starts here is certain to be within its parent, an ordinary chain, and to end no later."""
     innermost = current_in(here)
     while type(innermost) is RunSpanProxy and innermost.run.is_over:
         innermost = innermost.base

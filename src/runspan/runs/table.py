@@ -87,7 +87,7 @@ class RunTable:
         self.claims: dict[Run, object] = {}
         """Who ends a run that is about to end; one dictionary for all, since few runs are at the same time."""
         self.unseen: dict[object, Run] = {}
-        """The open runs that are unseen, by the numbers of their ids, and of the ids of those that they stand for."""
+        """The open unseen runs that can stand for others, by the numbers of their ids and of the ids of those."""
         self.detached_models = DetachedModels()
         self.router: SpanRouter | None = None
         """Notifies span processors of the spans in their scope; None until somebody brings one."""
@@ -124,8 +124,10 @@ class RunTable:
             self.by_span[span.span_id] = run
 
     def add_unseen(self, run: Run) -> None:
-        """Note that an open run is unseen."""
+        """Note that an open run is unseen; a chain that is no generator can stand for what starts within it."""
         run.parts, run.is_unseen = set(), True
+        if not run.is_chain or run.site.style is not ORDINARY:
+            return
         self.unseen[_number(run.run_id)] = run
         if run.is_over:  # another thread has ended it meanwhile
             self.unseen.pop(_number(run.run_id), None)
