@@ -1,7 +1,9 @@
 """The current span far above the function that started a run: found near who asks, and by nothing that may be wrong."""
 
 import bdb
+import gc
 import sys
+import weakref
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -25,6 +27,15 @@ def through_generators(depth, ask):
     else:
         yield ask()
         yield ask()
+
+
+@pytest.fixture(autouse=True)
+def untraced():
+    """Trace nothing meanwhile: where a debugger is, or a measurement of coverage like one, frames are left to it."""
+    before = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(before)
 
 
 class EndIsLost(BaseCallbackHandler):
@@ -186,3 +197,28 @@ def test_a_debugger_steps_out_into_every_frame(tracing):
     call(tracing, traced)
     assert names == ["chat"] * 3
     assert stepping.functions.count("end of below") == DEPTH + 1
+
+
+def test_what_functions_hold_goes_with_them(tracing):
+    """Asking for the current span far above a model, or near it, keeps no data of the functions in between."""
+
+    class Data:
+        pass
+
+    def holding(depth, ask):
+        data = Data()
+        held.append(weakref.ref(data))
+        return holding(depth - 1, ask) if depth else ask()
+
+    def ask():
+        names.extend([holding(DEPTH, current_name), current_name(), holding(DEPTH, current_name)])
+
+    held, names = [], []
+    gc.collect()
+    gc.disable()
+    try:
+        call(tracing, lambda: holding(DEPTH, ask))
+        assert [each() for each in held] == [None] * 3 * (DEPTH + 1)
+    finally:
+        gc.enable()
+    assert names == ["chat"] * 3

@@ -44,7 +44,8 @@ class KnownFrame:
 
     def _remember(self, frame: FrameType) -> None:
         self.frame_id = id(frame)
-        self._distance = 0
+        # Not 0, who asks: a variable of a frame that is the frame itself keeps all of the stack until it is collected.
+        self._distance = 1
         """How far below it was found the last time: who asks again often does so from the same place."""
         self._mark = _NO_MARK
 
