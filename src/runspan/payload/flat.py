@@ -109,7 +109,8 @@ def _message_copy(message: BaseMessage, longest: int, levels: int) -> dict[str, 
     if type(kind) is not str or content is None:
         return None
     copy = {"type": kind, "content": content}
-    for name, found in zip(_BESIDE_CONTENT, map(fields.get, _BESIDE_CONTENT), strict=True):
+    for name in _BESIDE_CONTENT:
+        found = fields.get(name)
         if found is None:
             continue
         if type(found) is not str and type(found) is not list:

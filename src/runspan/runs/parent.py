@@ -37,7 +37,7 @@ def find_parent(run: Run, table: RunTable, base: object, here: Context) -> Paren
         here: the context.
     """
     named, site = table.find(run.named_parent_id), run.site
-    if named is None and table.unseen != {}:
+    if named is None and table.unseen:
         # Of a part of an unseen run there is nothing else, and a thread that knows no context has only its name.
         named = table.find_unseen(run.named_parent_id)
     if type(base) is not RunSpanProxy:

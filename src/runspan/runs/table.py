@@ -104,7 +104,7 @@ class RunTable:
 
     def find(self, run_id: UUID | None) -> Run | None:
         """Return the open run with an id, else None."""
-        return self.open.get(run_id.int if type(run_id) is UUID else run_id)
+        return self.open.get(_number(run_id))
 
     def open_runs(self) -> Iterator[Run]:
         """Yield the runs that are open now and of this process, the oldest first."""
