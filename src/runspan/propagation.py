@@ -1,9 +1,9 @@
 """Traces across processes, by the headers of W3C Trace Context and W3C Baggage, whatever carries them."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from opentelemetry import context as otel
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -13,6 +13,16 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from runspan.arguments import shown
 
 _Carrier = TypeVar("_Carrier", bound=MutableMapping[str, Any])
+
+
+@runtime_checkable
+class Headers(Protocol):
+    """Names and values: a mapping, or what has items like one, such as the headers of Flask and of ``http.server``."""
+
+    def items(self) -> Iterable[tuple[Any, Any]]:
+        """Return the names with their values."""
+        ...
+
 
 _PROPAGATOR: Final = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
 _HEADERS: Final = ("traceparent", "tracestate", "baggage")
@@ -45,20 +55,21 @@ def inject(carrier: _Carrier) -> _Carrier:
 
 
 @contextmanager
-def extract(carrier: Mapping[str, Any] | None) -> Iterator[None]:
+def extract(carrier: Headers | None) -> Iterator[None]:
     """Continue, within a block, the trace that a request or a message came with.
 
     What starts in the block is below the span that ``inject`` found. Without usable headers, nothing changes.
     Instrumented HTTP servers do it by themselves.
 
     Args:
-        carrier: headers, their names in any case, their values texts, bytes or lists of these. None is no headers.
+        carrier: headers, as a dictionary or as any web framework has them, their names in any case, their values texts,
+            bytes or lists of these. None is no headers.
 
     Returns:
         A context manager.
 
     Raises:
-        TypeError: if it is no mapping, when the block begins.
+        TypeError: if it has no items, when the block begins.
 
     Example:
         >>> with runspan.extract(message["headers"]):
@@ -78,7 +89,7 @@ def extract(carrier: Mapping[str, Any] | None) -> Iterator[None]:
 
 
 def _headers_in(carrier: object) -> dict[str, str]:
-    if not isinstance(carrier, Mapping):
+    if not isinstance(carrier, Headers) or isinstance(carrier, type):
         raise TypeError(f"carrier is {shown(carrier)}; give a mapping, such as the headers of a request.")
     texts = {str(name).lower(): _text(value) for name, value in carrier.items()}
     return {name: texts[name] for name in _HEADERS if texts.get(name)}

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+from email.message import Message
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel
+from starlette.datastructures import Headers as StarletteHeaders
 
 import runspan
 from tests.fakes import body
@@ -72,6 +75,63 @@ def test_what_is_injected_can_be_extracted():
         assert runspan.inject({}) == HEADERS
 
 
+def message_of(headers):
+    """Return headers as ``http.server`` and mail have them."""
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    return message
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        message_of(HEADERS),
+        StarletteHeaders(HEADERS),
+        httpx.Headers(HEADERS),
+    ],
+    ids=lambda headers: type(headers).__name__,
+)
+def test_headers_of_any_framework(headers):
+    """The headers of a request are extracted as its framework has them, also where that is no mapping."""
+    with runspan.extract(headers):
+        assert runspan.inject({}) == HEADERS
+
+
+@pytest.mark.newest
+def test_headers_of_flask():
+    """A view of Flask extracts the headers of its request as they are."""
+    import flask  # not among the lowest packages
+
+    app = flask.Flask(__name__)
+
+    @app.get("/")
+    def view():
+        with runspan.extract(flask.request.headers):
+            return runspan.inject({})
+
+    assert app.test_client().get("/", headers=HEADERS).json == HEADERS
+
+
+@pytest.mark.newest
+def test_fastapi_has_extracted_already(tracing):
+    """FastAPI continues the trace of a request by itself, so a run is below its spans with nothing written."""
+    from fastapi import FastAPI  # not among the lowest packages
+    from fastapi.testclient import TestClient
+
+    app = FastAPI(telemetry={"tracer_provider": tracing.provider})
+
+    @app.get("/")
+    async def view():
+        await body(tracing, "one", lambda x: x).ainvoke(1, tracing.config)
+
+    TestClient(app).get("/", headers=HEADERS)
+    request, endpoint = tracing.one("GET /"), tracing.one("fastapi.endpoint")
+    assert (request.parent.span_id, request.parent.is_remote) == (0xDEF, True)
+    assert endpoint.parent.span_id == request.context.span_id
+    assert tracing.one("one").parent.span_id == endpoint.context.span_id
+
+
 @pytest.mark.parametrize("headers", [None, {}, {"traceparent": "00-0-0-00"}, {"traceparent": 5, "other": b"x"}])
 def test_unusable_headers_change_nothing(tracing, headers):
     """Without usable headers the block is as the code around it."""
@@ -95,7 +155,7 @@ def test_hostile_headers(headers):
     assert dict(otel.get_current()) == dict(before)
 
 
-@pytest.mark.parametrize("carrier", ["traceparent", 5, [("traceparent", TRACEPARENT)]])
+@pytest.mark.parametrize("carrier", ["traceparent", 5, dict, [("traceparent", TRACEPARENT)]])
 def test_a_carrier_that_is_none(carrier):
     """A carrier of another kind is an error that says what to give."""
     with pytest.raises(TypeError, match=r"carrier is .*; give a dictionary"):

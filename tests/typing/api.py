@@ -1,6 +1,7 @@
 """Every public name as users write it, with the type that they get: ``make lint`` checks it, nothing runs it."""
 
 from collections.abc import Iterable
+from email.message import Message
 from pathlib import Path
 from typing import Any, Literal, assert_type
 from uuid import UUID
@@ -14,6 +15,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
+from werkzeug import Request
 
 import runspan
 from runspan import testing
@@ -193,10 +195,10 @@ def zero_code(tracers: AnyTracerProvider, meters: MeterProvider, loggers: Logger
     runspan.RunspanInstrumentor().instrument()
 
 
-def across_processes(headers: dict[str, str]) -> None:
+def across_processes(headers: dict[str, str], message: Message, request: Request) -> None:
     """Headers out, headers in."""
     assert_type(runspan.inject(headers), dict[str, str])
-    with runspan.extract(headers):
+    with runspan.extract(headers), runspan.extract(message), runspan.extract(request.headers):
         pass
     with runspan.extract(None):
         pass
