@@ -48,24 +48,13 @@ class StartEvent:
         keywords: the other arguments, as LangChain gave them, for callback handlers.
     """
 
-    __slots__ = (
-        "caller",
-        "content",
-        "graph",
-        "keywords",
-        "kind",
-        "manager",
-        "metadata",
-        "name",
-        "parent_run_id",
-        "prompt",
-        "run_id",
-        "serialized",
-        "starter",
-        "tags",
-        "transform_inputs",
-        "transform_outputs",
-    )
+    graph: object = None
+    """The compiled graph that starts, if it is one."""
+    prompt: "Prompt | None" = None
+    """The prompt that a model is asked by, once that was looked for."""
+    transform_inputs: Transform | None = None
+    """How a chain's inputs are to be recorded; None as they are."""
+    transform_outputs: Transform | None = None
 
     def __init__(
         self, kind: RunKind, caller: "FrameType", serialized: Any, content: Any, keywords: dict[str, Any]
@@ -76,13 +65,6 @@ class StartEvent:
         self.serialized = serialized
         self.content = content
         self.keywords = keywords
-        self.graph: object = None
-        """The compiled graph that starts, if it is one."""
-        self.prompt: Prompt | None = None
-        """The prompt that a model is asked by, once that was looked for."""
-        self.transform_inputs: Transform | None = None
-        """How a chain's inputs are to be recorded; None as they are."""
-        self.transform_outputs: Transform | None = None
         get: Callable[[str], Any] = keywords.get
         self.run_id: UUID = get("run_id")
         self.parent_run_id: UUID | None = get("parent_run_id")

@@ -55,7 +55,9 @@ class StartReader:
 
     def add_origin(self, attributes: PlainAttributes, run: Run, event: StartEvent) -> Attributes:
         """Add where a run belongs to its attributes; return session, user and release, as its metadata names them."""
-        attributes.update(payload.origin(run.run_id, event.metadata, event.tags))
+        # Tags are content, so they are read where some is recorded.
+        tags = event.tags if self._bridge.captures else None
+        attributes.update(payload.origin(run.run_id, event.metadata, tags))
         if self._has_legacy_names:
             attributes.update(legacy_names(attributes))
         if event.metadata is None:

@@ -144,7 +144,7 @@ def find_current(
     while type(span) is RunSpanProxy:
         run = span.run
         if table is None or run.table is table:
-            state = run.state(from_stacks=not run.is_chain)
+            state = RunState.OVER if run.is_over else run.state(from_stacks=not run.is_chain)
             if state is RunState.OVER or state is RunState.COLLECTED:
                 pass
             elif is_sibling is not None and is_sibling(run):

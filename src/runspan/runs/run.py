@@ -27,6 +27,11 @@ _NOTHING: Final[Attributes] = {}
 _OF_ONE_FRAME: Final = (ORDINARY, GENERATOR)
 
 
+def run_number(run_id: UUID | None) -> object:
+    """Return what a run is found by; who calls handlers by hand may give ids of any type."""
+    return run_id.int if type(run_id) is UUID else run_id
+
+
 class RunState(enum.Enum):
     """What is known of a run where somebody looks at it."""
 
@@ -103,6 +108,7 @@ class Run:
         "is_over",
         "is_unseen",
         "named_parent_id",
+        "number",
         "owns_span",
         "parent",
         "parts",
@@ -141,6 +147,8 @@ class Run:
     def __init__(self, start: "RunStart", table: Table, record: Record) -> None:
         kind = start.kind
         self.run_id = start.run_id
+        self.number = run_number(start.run_id)
+        """What tables find it by."""
         self.named_parent_id = start.parent_run_id
         self.table = table
         self.is_chain = kind.is_chain

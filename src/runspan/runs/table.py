@@ -18,7 +18,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.runs.audience import PastRecipients, Recipients
 from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite
-from runspan.runs.run import Run, RunState
+from runspan.runs.run import Run, RunState, run_number
 
 if TYPE_CHECKING:
     from runspan.runs.interfaces import SpanRouter
@@ -104,7 +104,7 @@ class RunTable:
 
     def find(self, run_id: UUID | None) -> Run | None:
         """Return the open run with an id, else None."""
-        return self.open.get(_number(run_id))
+        return self.open.get(run_number(run_id))
 
     def open_runs(self) -> Iterator[Run]:
         """Yield the runs that are open now and of this process, the oldest first."""
@@ -113,7 +113,7 @@ class RunTable:
 
     def add(self, run: Run) -> None:
         """Enter a run that has its span and its parent."""
-        self.open[_number(run.run_id)] = run
+        self.open[run.number] = run
         if run.parent is not None:
             run.parent.children[run] = None
         if not run.is_chain and run.site.style is not ORDINARY:
@@ -128,19 +128,19 @@ class RunTable:
         run.parts, run.is_unseen = set(), True
         if not run.is_chain or run.site.style is not ORDINARY:
             return
-        self.unseen[_number(run.run_id)] = run
+        self.unseen[run.number] = run
         if run.is_over:  # another thread has ended it meanwhile
-            self.unseen.pop(_number(run.run_id), None)
+            self.unseen.pop(run.number, None)
 
     def find_unseen(self, run_id: UUID | None) -> Run | None:
         """Return the open unseen run with an id, or the one that stands for it."""
-        return self.unseen.get(_number(run_id))
+        return self.unseen.get(run_number(run_id))
 
     def add_part(self, run: Run, part_id: UUID) -> bool:
         """Have an unseen run stand for one that starts within it; return False if it does so for too many."""
         if len(run.parts) >= _MOST_PARTS:
             return False
-        number = _number(part_id)
+        number = run_number(part_id)
         run.parts.add(number)
         self.unseen[number] = run
         self._started.append((part_id, run.span.get_span_context()))
@@ -150,7 +150,7 @@ class RunTable:
 
     def end_part(self, run_id: UUID | None) -> bool:
         """End a run that an unseen one stands for; return whether it is such."""
-        number = _number(run_id)
+        number = run_number(run_id)
         run = self.unseen.get(number)
         if run is None or number not in run.parts:
             return False
@@ -202,7 +202,7 @@ class RunTable:
         """
         run.is_over = True
         if run.is_unseen:
-            for number in (_number(run.run_id), *run.parts):
+            for number in (run.number, *run.parts):
                 self.unseen.pop(number, None)
         if not run.is_chain:
             self.detached_models.discard(run)
@@ -212,9 +212,8 @@ class RunTable:
         if run.parent is not None:
             run.parent.children.pop(run, None)
         run.end_span(attributes, error, at_ns)
-        number = _number(run.run_id)
-        if self.open.get(number) is run:
-            self.open.pop(number, None)
+        if self.open.get(run.number) is run:
+            self.open.pop(run.number, None)
         if run.owns_span:
             self.by_span.pop(run.span.get_span_context().span_id, None)
         run.close()
@@ -288,8 +287,3 @@ class RunTable:
             self.abandoned[run_id] = PastRecipients(recipients, lambda _: self.abandoned.pop(run_id, None))
             if len(self.abandoned) > _REMEMBERED_RUNS:
                 self.abandoned.popitem(last=False)
-
-
-def _number(run_id: UUID | None) -> object:
-    """Return what a run is found by; who calls handlers by hand may give ids of any type."""
-    return run_id.int if type(run_id) is UUID else run_id
