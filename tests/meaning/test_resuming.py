@@ -1,16 +1,19 @@
 """Graphs that wait for their user: no failure, and the run that goes on links to the one that waited."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.callbacks import GraphCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
 import runspan
+import runspan.testing
 from runspan import OpenTelemetryCallbackHandler
 from tests.fakes import ASKED, AgentModel, straight_graph, tool
 from tests.otlp_receivers import HttpReceiver
@@ -49,6 +52,38 @@ async def test_a_graph_that_is_resumed(tracing, way):
     ]
     assert waited.attributes["gen_ai.conversation.id"] == resumed.attributes["gen_ai.conversation.id"] == "t1"
     assert [span.attributes.get("langchain.run.outcome") for span in tracing.named("ask")] == ["interrupted", None]
+
+
+@contextlib.contextmanager
+def instrumented(tracing):
+    runspan.instrument(tracer_provider=tracing.provider)
+    try:
+        yield tracing
+    finally:
+        runspan.uninstrument()
+
+
+@contextlib.contextmanager
+def traced(tracing):
+    with runspan.testing.Trace(tracer_provider=tracing.provider):
+        yield tracing
+
+
+@pytest.mark.parametrize("beside", [None, [BaseCallbackHandler()]], ids=["alone", "beside another"])
+@pytest.mark.parametrize("added", [instrumented, traced])
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_a_handler_that_is_not_passed(tracing, way, added, beside):
+    """The same holds where LangChain adds the handler to runs; the callbacks that were passed stay as they are."""
+    graph = approval(InMemorySaver())
+    config = {"callbacks": beside, "configurable": {"thread_id": "t1"}}
+    with added(tracing):
+        for given in ({"values": ["a"]}, Command(resume="yes")):
+            graph.invoke(given, config) if way == "sync" else await graph.ainvoke(given, config)
+    assert tracing.trace.tree(links=True) == (
+        "invoke_workflow approval [interrupted]\n  ask [interrupted]\n"
+        "invoke_workflow approval -> invoke_workflow approval\n  ask"
+    )
+    assert beside is None or len(beside) == 1
 
 
 def test_two_threads_at_once(tracing):

@@ -54,6 +54,8 @@ class Bridge:
         self.redactors = settings.redactors
         self.decides_content = True
         """Whether its settings count for content where other handlers of a run have theirs."""
+        self.added: BaseCallbackHandler | None = None
+        """The handler itself, where LangChain adds it to runs that it is not passed to."""
         self.is_shut_down = False
         self.attribute_bytes = _attribute_bytes(settings)
         """The most that an attribute of content takes."""

@@ -3,8 +3,11 @@
 import functools
 import logging
 import sys
+from types import FrameType
 from typing import Any, Protocol
 from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
 
 from runspan import semconv
 from runspan.langchain import checkpoints
@@ -39,6 +42,23 @@ def receive_graph_events(kind: Any) -> None:
             error,
             kind.__name__,
         )
+
+
+def put_into_config(handler: BaseCallbackHandler, starter: FrameType) -> None:
+    """Put a handler that LangChain added to the run of a graph into the config of the run.
+
+    LangGraph notifies of interrupts none but the handlers that are there.
+
+    Args:
+        handler: what was not passed to the run.
+        starter: the frame of LangGraph's that starts the run, with the config that it made for it.
+    """
+    config = starter.f_locals.get("config")
+    if not isinstance(config, dict):
+        return
+    given = config.get("callbacks") or []
+    if isinstance(given, list) and all(each is not handler for each in given):
+        config["callbacks"] = [*given, handler]
 
 
 def receives_graph_events(handler: object) -> bool:

@@ -17,6 +17,7 @@ from runspan.langchain.bridge import Bridge
 from runspan.langchain.content import takes_attributes
 from runspan.langchain.ending import RunEnder
 from runspan.langchain.history import forget_messages
+from runspan.langchain.langgraph import put_into_config
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.prompts import note_prompt
 from runspan.langchain.run_kinds import CHAIN, TOOL, RunKind, StartEvent
@@ -125,6 +126,8 @@ class RunStarter:
         if starts_graph(event.starter):
             event.graph = starting
             attempt(self._receive_graph_events, default=None)
+            if self._bridge.added is not None:
+                attempt(put_into_config, self._bridge.added, event.starter, default=None)
         transforms = attempt(transforms_of, starting, default=AS_THEY_ARE)
         event.transform_inputs, event.transform_outputs = transforms
 

@@ -32,8 +32,16 @@ class _Present:
 _present: Final = _Present()
 
 
-class _HandlerOfAll(OpenTelemetryCallbackHandler):
-    """A handler that nobody passed to a run.
+class AddedHandler(OpenTelemetryCallbackHandler):
+    """A handler that nobody passes to a run; LangChain adds it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._bridge.added = self
+
+
+class _HandlerOfAll(AddedHandler):
+    """The handler of every run of the process.
 
     Unless somebody decided about content, it records none, and leaves the decision to the handlers that are passed.
     """

@@ -10,7 +10,7 @@ from opentelemetry.trace import TracerProvider
 
 from runspan._environment import is_sdk_disabled
 from runspan.langchain.block import Block
-from runspan.langchain.handler import OpenTelemetryCallbackHandler
+from runspan.langchain.zero_code import AddedHandler
 from runspan.runs.tracing import end_finished_runs
 from runspan.settings import Settings
 from runspan.testing.recorded_span import RecordedSpan, trees_of
@@ -19,6 +19,8 @@ from runspan.testing.recorder import Recorder
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from runspan.langchain.handler import OpenTelemetryCallbackHandler
 
 _SETTLING_SECONDS: Final = 10.0
 
@@ -60,7 +62,7 @@ class Trace(RecordedTrace):
                 " look at their trace; without an exporter nothing is sent."
             )
         self._recorder = Recorder()
-        self.handler = OpenTelemetryCallbackHandler(
+        self.handler: OpenTelemetryCallbackHandler = AddedHandler(
             span_processors=[self._recorder],
             tracer_provider=tracer_provider,
             settings=settings or Settings(capture_content="span"),
