@@ -8,6 +8,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -102,6 +103,22 @@ def test_a_root_with_messages_shows_the_last_ones_as_text(form):
 
     Model().invoke("what", tracing.config)
     assert values_of(tracing.named("chat")[-1]) == ("what", "text/plain", "three", "text/plain")
+
+
+class TwoChoices(Model):
+    """A model that gives two answers, of which LangChain returns the first."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text)) for text in ("first", "second")])
+
+
+@pytest.mark.parametrize("form", ["json", pytest.param("structured", marks=pytest.mark.newest)])
+def test_a_root_of_several_choices_shows_the_first(form):
+    """The answer at the top is what the model returned, not another choice that is recorded beside it."""
+    tracing = Tracing(Settings(content_form=form))
+    answer = TwoChoices().invoke("what", tracing.config).content
+    assert values_of(tracing.one("chat")) == ("what", "text/plain", answer, "text/plain")
+    assert "second" in str(tracing.one("chat").attributes["gen_ai.output.messages"])
 
 
 def test_a_root_that_is_left_early_shows_the_text_so_far(tracing):

@@ -1,10 +1,18 @@
 """What answers of models say about themselves, as the packages of providers build them."""
 
+import enum
+
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, LLMResult
 
 from runspan.payload import response_attributes
+
+
+class BlockReason(enum.StrEnum):
+    """A text that is a constant, as Google's package has it."""
+
+    SAFETY = "SAFETY"
 
 
 def chat(message, llm_output=None, **generation_info):
@@ -308,6 +316,34 @@ def test_a_version_that_is_said_twice(told, model):
             ),
             {"gen_ai.response.finish_reasons": ["stop", "error"]},
             id="one-reason-missing",
+        ),
+        pytest.param(
+            LLMResult(generations=[[Generation(text="3")]], llm_output={"stop_reason": "length", "thinking": {}}),
+            {"gen_ai.response.finish_reasons": ["length"]},
+            id="bedrock-completion",
+        ),
+        pytest.param(
+            LLMResult(
+                generations=[
+                    [Generation(text="a"), Generation(text="b", generation_info={"completionReason": "FINISH"})]
+                ],
+                llm_output={"stop_reason": "length"},
+            ),
+            {"gen_ai.response.finish_reasons": ["error", "FINISH"]},
+            id="bedrock-titan-stream",
+        ),
+        pytest.param(
+            chat(
+                AIMessage("", response_metadata={"prompt_feedback": {"block_reason": BlockReason.SAFETY}}),
+                {"prompt_feedback": {"block_reason": BlockReason.SAFETY}},
+            ),
+            {"gen_ai.response.finish_reasons": ["SAFETY"]},
+            id="google-blocked-prompt",
+        ),
+        pytest.param(
+            chat(AIMessage("3", response_metadata={"prompt_feedback": {"block_reason": 0}}), finish_reason="STOP"),
+            {"gen_ai.response.finish_reasons": ["STOP"]},
+            id="google-feedback-without-reason",
         ),
         pytest.param(chat(AIMessage("3"), {"token_usage": {}, "model_name": ""}), {}, id="nothing-known"),
         pytest.param(LLMResult(generations=[[]]), {}, id="no-generation"),

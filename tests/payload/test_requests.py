@@ -201,6 +201,16 @@ def test_the_metadata_tells_what_the_parameters_do_not():
     }
 
 
+@pytest.mark.parametrize("key", ["stop", "stop_sequences"])
+def test_stop_sequences_of_a_call_go_before_the_model_s(key):
+    """OpenAI's package hands over its constructor's among the parameters, though a call of its own is sent."""
+    assert model_parameters({key: ["c"]}, {"ls_stop": ["d"]}, {"stop": ["d"]}, {"stop": ["c"]}) == {
+        "gen_ai.request.stop_sequences": ["d"]
+    }
+    for none in (None, [], 5, [""]):
+        assert model_parameters({key: ["c"]}, None, {"stop": none}) == {"gen_ai.request.stop_sequences": ["c"]}
+
+
 def test_structured_output_is_json():
     """LangChain tells of structured output beside the parameters, also where a tool stands for it."""
     options = {"stop": None, "ls_structured_output_format": {"kwargs": {"method": "function_calling"}, "schema": {}}}

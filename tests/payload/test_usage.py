@@ -270,6 +270,20 @@ def test_raw_usage(raw, told):
             {"in": 4, "out": 69},
             id="cohere",
         ),
+        pytest.param(
+            {
+                "completionReason": "LENGTH",
+                "amazon-bedrock-invocationMetrics": {
+                    "inputTokenCount": 14,
+                    "outputTokenCount": 9,
+                    "cacheReadInputTokenCount": 300,
+                    "cacheWriteInputTokenCount": 700,
+                    "invocationLatency": 20,
+                },
+            },
+            {"in": 1014, "out": 9, "read": 300, "write": 700, "creation": 700},
+            id="bedrock-streams",
+        ),
         pytest.param({"token_count": {"input_tokens": 4.5, "output_tokens": float("inf")}}, {}, id="no-whole-numbers"),
         pytest.param({"usage_metadata": {}, "eval_count": 3}, {"out": 3}, id="an-empty-one-before"),
         pytest.param({"usage_metadata": None, "token_count": 5}, {}, id="nothing"),

@@ -24,15 +24,20 @@ def model_parameters(
         invocation_params: of the model; they go before the metadata.
         metadata: of the run, with LangChain's own ``ls_temperature``, ``ls_max_tokens``, ``ls_stop``; it goes before
             what the model was constructed with.
-        options: of the call, with ``ls_structured_output_format`` where structured output is requested.
+        options: of the call, with the stop sequences of that call alone, and with ``ls_structured_output_format``
+            where structured output is requested.
         constructed: the arguments of the model's constructor.
     """
     attributes: PlainAttributes = {}
     _read(constructed, _OF_PARAMETERS, attributes)
     _read(metadata, _OF_METADATA, attributes)
     _read(invocation_params, _OF_PARAMETERS, attributes)
-    if isinstance(options, dict) and options.get("ls_structured_output_format") is not None:
-        attributes[semconv.OUTPUT_TYPE] = "json"
+    if isinstance(options, dict):
+        # Among the parameters of some packages the constructor's stand in their stead.
+        if (stop := options.get("stop")) is not None and (texts := _texts(stop)):
+            attributes[semconv.STOP_SEQUENCES] = texts
+        if options.get("ls_structured_output_format") is not None:
+            attributes[semconv.OUTPUT_TYPE] = "json"
     return attributes
 
 

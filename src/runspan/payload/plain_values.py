@@ -8,18 +8,17 @@ from runspan import semconv
 from runspan.attributes import Attributes, PlainAttributes
 from runspan.payload.writer import UNLIMITED, Writer
 
-_SIDES: Final = (
-    (semconv.INPUT_MESSAGES, semconv.INPUTS, semconv.INPUTS_TYPE),
-    (semconv.OUTPUT_MESSAGES, semconv.OUTPUTS, semconv.OUTPUTS_TYPE),
-)
 _START_OF_MESSAGE: Final = '{"role":'
 
 
 def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttributes:
-    """Return the text of the last message in and out, as far as attributes of ours have messages with text."""
+    """Return the text of the last message in and of the answer, as far as attributes of ours have messages with text.
+
+    Of several choices the first is the answer: a model returns that one.
+    """
     values: PlainAttributes = {}
-    for messages, name, type_name in _SIDES:
-        if (found := attributes.get(messages)) and (text := _last_text(found)):
+    for messages, read, name, type_name in _SIDES:
+        if (found := attributes.get(messages)) and (text := _text(read(found))):
             values |= _typed(write.again(name, text), type_name, "text/plain")
     return values
 
@@ -41,16 +40,28 @@ def _typed(written: PlainAttributes, name: str, media_type: str) -> PlainAttribu
     return written | {name: media_type} if written else {}
 
 
-def _last_text(messages: Any) -> str:
-    last = _last_message(messages) if isinstance(messages, str) else messages[-1]
-    parts = last.get("parts", ())  # of a message that was cut there may be none
+def _text(message: Any) -> str:
+    parts = message.get("parts", ())  # of a message that was cut there may be none
     return "".join(part.get("content", "") for part in parts if part["type"] == "text")
 
 
-def _last_message(messages: str) -> Any:
-    """Return the last of messages that are JSON; the others of a conversation, which may be long, are not read."""
+def _first_message(messages: Any) -> Any:
+    found = orjson.loads(messages) if isinstance(messages, str) else messages
+    return found[0] if found else {}
+
+
+def _last_message(messages: Any) -> Any:
+    """Return the last of messages; of JSON the others of a conversation, which may be long, are not read."""
+    if not isinstance(messages, str):
+        return messages[-1]
     try:
         return orjson.loads(messages[messages.rfind(_START_OF_MESSAGE) : -1])
     except orjson.JSONDecodeError:  # it was the start of something within the last message
         found = orjson.loads(messages)
         return found[-1] if found else {}
+
+
+_SIDES: Final = (
+    (semconv.INPUT_MESSAGES, _last_message, semconv.INPUTS, semconv.INPUTS_TYPE),
+    (semconv.OUTPUT_MESSAGES, _first_message, semconv.OUTPUTS, semconv.OUTPUTS_TYPE),
+)

@@ -15,7 +15,7 @@ from runspan.payload.usage import is_from_cache, usage
 # Ids that LangChain makes from the run's id where the provider gave none.
 _OWN_IDS: Final = ("run-", "lc_")
 _MODEL_KEYS: Final = ("model_name", "model")
-_FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason", "completionReason")
 # To the name of the model that served LangChain adds the version that an Azure model was constructed with.
 _VERSION_TWICE: Final = re.compile(r"(-\d{4}(?:-\d{2}-\d{2})?)\1$")
 _OF_STATUS: Final = {"completed": "stop", "failed": "error"}
@@ -34,6 +34,8 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     if model := name_at(metadata, *_MODEL_KEYS) or name_at(output, *_MODEL_KEYS) or name_at(info, *_MODEL_KEYS):
         attributes[semconv.RESPONSE_MODEL] = _VERSION_TWICE.sub(r"\1", model)
     reasons = list(map(finish_reason, generations))
+    if reasons == [None]:
+        reasons = [name_at(output, *_FINISH_KEYS)]  # Bedrock's completion models have it there alone
     if any(reasons):
         # One for each, in order; where one is missing among others the conventions want "error".
         attributes[semconv.FINISH_REASONS] = [reason or "error" for reason in reasons]
@@ -54,8 +56,9 @@ def finish_reason(generation: Generation) -> str | None:
         return None
     metadata = message.response_metadata
     reason = name_at(metadata, *_FINISH_KEYS) or name_at(metadata.get("incomplete_details"), "reason")
-    # OpenAI's Responses API gives a reason for what is not complete alone.
-    return reason or _OF_STATUS.get(name_at(metadata, "status") or "")
+    # OpenAI's Responses API gives a reason for what is not complete alone; Google blocks prompts without an answer.
+    reason = reason or _OF_STATUS.get(name_at(metadata, "status") or "")
+    return reason or name_at(metadata.get("prompt_feedback"), "block_reason")
 
 
 def came_before_failure(response: LLMResult) -> LLMResult | None:

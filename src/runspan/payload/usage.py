@@ -28,7 +28,7 @@ OUTPUT_MODALITIES: Final = {
     "video": semconv.VIDEO_OUTPUT_TOKENS,
 }
 _NOTHING: Final[_Counts] = {}
-_USAGE_KEYS: Final = ("token_usage", "usage", "usage_metadata", "token_count")
+_USAGE_KEYS: Final = ("token_usage", "usage", "usage_metadata", "token_count", "amazon-bedrock-invocationMetrics")
 _OLLAMAS: Final = "eval_count"
 _COUNTED: Final = frozenset((*_USAGE_KEYS, _OLLAMAS))
 _PARTS: Final = ("input_token_details", "output_token_details")
@@ -145,8 +145,7 @@ def _names(details: _Counts) -> Iterator[str]:
 
 def _standard(raw: _Counts) -> _Counts:
     """Return the counts of a provider as LangChain names them."""
-    read = _first(raw, "cache_read_input_tokens", "cacheReadInputTokens")
-    written = _first(raw, "cache_creation_input_tokens", "cache_write_input_tokens", "cacheWriteInputTokens")
+    read, written = _first(raw, *_READ), _first(raw, *_WRITTEN)
     input_details = _details(raw, "prompt_tokens_details") or _details(raw, "input_tokens_details")
     output_details = _details(raw, "completion_tokens_details") or _details(raw, "output_tokens_details")
     output = next((count for key in _OUTPUTS if (count := _whole(raw.get(key))) is not None), None)
@@ -168,9 +167,30 @@ def _standard(raw: _Counts) -> _Counts:
     }
 
 
-# Names of OpenAI and many others, Anthropic and Cohere, Bedrock, Google, Ollama.
-_INPUTS: Final = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_token_count", "prompt_eval_count")
-_OUTPUTS: Final = ("completion_tokens", "output_tokens", "outputTokens", "candidates_token_count", "eval_count")
+# Names of OpenAI and many others, Anthropic and Cohere, Bedrock, Google, Ollama, Bedrock's streams.
+_INPUTS: Final = (
+    "prompt_tokens",
+    "input_tokens",
+    "inputTokens",
+    "prompt_token_count",
+    "prompt_eval_count",
+    "inputTokenCount",
+)
+_OUTPUTS: Final = (
+    "completion_tokens",
+    "output_tokens",
+    "outputTokens",
+    "candidates_token_count",
+    "eval_count",
+    "outputTokenCount",
+)
+_READ: Final = ("cache_read_input_tokens", "cacheReadInputTokens", "cacheReadInputTokenCount")
+_WRITTEN: Final = (
+    "cache_creation_input_tokens",
+    "cache_write_input_tokens",
+    "cacheWriteInputTokens",
+    "cacheWriteInputTokenCount",
+)
 
 
 def _details(counts: _Counts, name: str) -> _Counts:
