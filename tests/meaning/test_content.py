@@ -225,6 +225,24 @@ def test_the_output_is_the_last_message():
     assert [message["role"] for message in told] == ["assistant"]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"finish_reason": "length"}, "length"),
+        ({"stop_reason": "max_tokens"}, "max_tokens"),
+        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "content_filter"),
+        ({"finish_reason": None}, "stop"),
+        ({"finish_reason": 5, "status": []}, "stop"),
+        ({}, "stop"),
+    ],
+)
+def test_the_output_ended_as_its_last_message(metadata, reason):
+    """The answer of an agent ended for the reason that its model gave, and at its end where none did."""
+    state = {"messages": [HumanMessage("hi"), AIMessage("there", response_metadata=metadata)]}
+    (told,) = json.loads(payload.state_outputs(state)["gen_ai.output.messages"])
+    assert told["finish_reason"] == reason
+
+
 @pytest.mark.parametrize("messages", [[], 5, [5], None, [{"kind": "news"}], {}, [HumanMessage("hi"), 5]], ids=str)
 def test_a_state_with_other_things_under_that_name(messages, caplog):
     """What is no list of messages is recorded as the state that it is, without a word in the log."""

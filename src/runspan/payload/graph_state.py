@@ -5,10 +5,12 @@ from typing import Any
 from langchain_core.messages import BaseMessage, convert_to_messages
 
 from runspan import semconv
+from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.inputs_outputs import inputs, outputs
 from runspan.payload.message_types import MessageDict
 from runspan.payload.messages import input_messages, message_dict
+from runspan.payload.response import message_finish_reason
 from runspan.payload.writer import UNLIMITED, Writer
 
 # LangGraph's own name for the key of the messages.
@@ -26,7 +28,11 @@ def state_outputs(state: object, write: Writer = UNLIMITED) -> PlainAttributes:
     messages = _messages(state)
     if not messages:
         return outputs(state, write)
-    return write.json(semconv.OUTPUT_MESSAGES, [{**_message_dict(messages[-1]), "finish_reason": "stop"}])
+    last = _message(messages[-1])
+    reason = attempt(message_finish_reason, last, default=None) if last is not None else None
+    # Phoenix drops a message without one.
+    answer = {**_message_dict(messages[-1]), "finish_reason": reason or "stop"}
+    return write.json(semconv.OUTPUT_MESSAGES, [answer])
 
 
 def _messages(state: object) -> list[Any]:

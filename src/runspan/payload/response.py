@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from runspan import semconv
@@ -52,8 +52,11 @@ def finish_reason(generation: Generation) -> str | None:
     if reason := name_at(generation.generation_info, *_FINISH_KEYS):
         return reason
     message = _message(generation)
-    if message is None:
-        return None
+    return message_finish_reason(message) if message is not None else None
+
+
+def message_finish_reason(message: BaseMessage) -> str | None:
+    """Return why a model ended its message, as far as the message has that; that of nobody else has none."""
     metadata = message.response_metadata
     reason = name_at(metadata, *_FINISH_KEYS) or name_at(metadata.get("incomplete_details"), "reason")
     # OpenAI's Responses API gives a reason for what is not complete alone; Google blocks prompts without an answer.
