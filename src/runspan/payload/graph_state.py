@@ -43,6 +43,8 @@ def _messages(state: object) -> list[Any]:
     found = state.get(_KEY) if isinstance(state, dict) else getattr(state, _KEY, None)
     if found is None and isinstance(state, list) and state and isinstance(state[-1], BaseMessage):
         found = state
+    if found is None:
+        return []
     messages = found if isinstance(found, list) else [found]
     return messages if messages and _message(messages[-1]) is not None else []
 
