@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.traces import agent_trace, expect_chosen
-from tests.recorded import model_call, recorded, text
+from tests.recorded import TRACE_ID, model_call, recorded, text
 
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 
@@ -145,16 +145,22 @@ def test_light_and_dark_can_be_chosen(opened):
 
 @pytest.mark.parametrize(("width", "height"), [(400, 800), (1280, 800), (3840, 2160)])
 def test_nothing_overlaps_at_any_width(opened, width, height):
-    """From 400 pixels to 4K the page scrolls in no direction, and no chip or cell of a row covers its neighbour."""
+    """From 400 pixels to 4K the page scrolls in no direction, and no text or cell covers another or leaves its box."""
     failed = recorded(8, 1, error="broke", attributes={"user.id": "ada"})
-    page = opened([*agent_trace(resource={"service.name": "a-service"}), failed], width=width, height=height)
+    usage = {"gen_ai.usage.input_tokens": 999_499, "gen_ai.usage.output_tokens": 99_949}
+    long = recorded(
+        9, 1, "chat", end=3_599_000, scope="a.library", attributes={"gen_ai.operation.name": "chat", **usage}
+    )
+    other = recorded(10, trace_id=TRACE_ID + 1, end=3_599_000, attributes=long.attributes)
+    spans = [*agent_trace(resource={"service.name": "a-service"}), failed, long, other]
+    page = opened(spans, f"#/trace/{TRACE_ID:032x}", width=width, height=height)
     page.keyboard.press("]")
     page.wait_for_function("document.activeElement.matches('.row')")
     overlaps = """selector => [...document.querySelectorAll(selector)].flatMap(parent => {
         const box = child => {
             const range = new Range();
             range.selectNodeContents(child);
-            return (child.matches(".chip") ? range : child).getBoundingClientRect();
+            return (child.matches(".chip, .number") ? range : child).getBoundingClientRect();
         };
         const boxes = [...parent.children].map(box).filter(box => box.width);
         const covers = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
@@ -169,3 +175,12 @@ def test_nothing_overlaps_at_any_width(opened, width, height):
             f"[document.documentElement.scroll{side}, document.documentElement.client{side}]"
         )
         assert scrolled <= client
+    leaving = """() => [...document.querySelectorAll(".detail *")].filter(each => each.clientWidth
+        && getComputedStyle(each).overflowX === "visible" && each.scrollWidth > each.clientWidth + 1
+    ).map(each => each.textContent)"""
+    page.locator(".row", has_text="59 min 59 s").last.click()
+    page.locator(".hint").wait_for()
+    assert page.evaluate(leaving) == []
+    page.goto(page.url.partition("#")[0])
+    page.locator(".traces").wait_for()
+    assert page.evaluate(overlaps, ".traces .measures") == []

@@ -110,10 +110,15 @@ function money(amount, currency) {
 }
 
 /** Input and output tokens: "1,204 → 87". */
-function tokens(counts) {
+function tokens(counts, number = whole) {
   if (counts.input === undefined && counts.output === undefined) return "";
-  return `${whole(counts.input ?? 0)} → ${whole(counts.output ?? 0)}`;
+  return `${number(counts.input ?? 0)} → ${number(counts.output ?? 0)}`;
 }
+
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
+/** A number for a narrow column: "9,999", "12.3K". */
+const brief = (number) => (number < 10000 ? whole(number) : COMPACT.format(number));
 
 function plural(number, one, many = `${one}s`) {
   return `${whole(number)} ${number === 1 ? one : many}`;

@@ -80,7 +80,7 @@ function traceRow(trace) {
     h("div.answer.cut", { dir: "auto" }, unmarked(trace.answer) || (trace.question ? "no answer recorded" : "no content recorded")),
     h("div.measures", {},
       h("span.number", {}, ended),
-      h("span.number", { title: "tokens in → out" }, tokens(total) && `${tokens(total)} tokens`),
+      h("span.number", { title: `tokens in → out: ${tokens(total)}` }, tokens(total) && `${tokens(total, brief)} tokens`),
       h("span.number", {}, total.cost === undefined ? "" : money(total.cost, trace.currency))),
     h("div.about", {},
       total.errors ? h("span.badge.error", {}, `✕ ${plural(total.errors, "error")}`) : null,

@@ -162,7 +162,7 @@ function treeRow(trace, index, { scale, children, places, roots }) {
   return h(`div.row${span.is_critical ? ".critical" : ""}`,
     { role: "treeitem", "aria-level": span.depth + 1, "aria-posinset": places[index], "aria-setsize": span.parent === null ? roots : children[span.parent], "data-index": index },
     h("span.title", { "--depth": Math.min(span.depth, 14) }, h("span.fold", { "aria-hidden": "true" }), kindLabel(span.kind), h("span.name.cut", { title: span.name }, span.label), modelName, badges(span)),
-    h(`span.number.tokens${span.kind === "model" ? ".own" : ""}`, { title: span.kind === "model" ? "tokens in → out" : "tokens of all below, in → out" }, tokens(counts)),
+    h(`span.number.tokens${span.kind === "model" ? ".own" : ""}`, { title: `tokens ${span.kind === "model" ? "" : "of all below, "}in → out: ${tokens(counts)}` }, tokens(counts, brief)),
     h("span.number.own", {}, length),
     h("span.track", { "aria-hidden": "true" }, scale.gaps.map(([from, to]) => h("u", { "--from": percent(from), "--long": percent(to - from) })),
       h(`i.${span.kind}${state}`, { "--from": percent(Math.min(start, 0.995)), "--long": percent(Math.max(end - start, 0)) })));
