@@ -151,7 +151,8 @@ def test_nothing_overlaps_at_any_width(opened, width, height):
     long = recorded(
         9, 1, "chat", end=3_599_000, scope="a.library", attributes={"gen_ai.operation.name": "chat", **usage}
     )
-    other = recorded(10, trace_id=TRACE_ID + 1, end=3_599_000, attributes=long.attributes)
+    named = {**long.attributes, "session.id": "f" * 80}
+    other = recorded(10, trace_id=TRACE_ID + 1, end=3_599_000, attributes=named)
     spans = [*agent_trace(resource={"service.name": "a-service"}), failed, long, other]
     page = opened(spans, f"#/trace/{TRACE_ID:032x}", width=width, height=height)
     page.keyboard.press("]")
@@ -175,12 +176,13 @@ def test_nothing_overlaps_at_any_width(opened, width, height):
             f"[document.documentElement.scroll{side}, document.documentElement.client{side}]"
         )
         assert scrolled <= client
-    leaving = """() => [...document.querySelectorAll(".detail *")].filter(each => each.clientWidth
+    leaving = """selector => [...document.querySelectorAll(`${selector} *`)].filter(each => each.clientWidth
         && getComputedStyle(each).overflowX === "visible" && each.scrollWidth > each.clientWidth + 1
     ).map(each => each.textContent)"""
     page.locator(".row", has_text="59 min 59 s").last.click()
     page.locator(".hint").wait_for()
-    assert page.evaluate(leaving) == []
+    assert page.evaluate(leaving, ".detail") == []
     page.goto(page.url.partition("#")[0])
     page.locator(".traces").wait_for()
     assert page.evaluate(overlaps, ".traces .measures") == []
+    assert page.evaluate(leaving, ".traces") == []

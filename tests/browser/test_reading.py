@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from runspan.recording.otlp_file import read_recording
 from runspan.viewer.page import static_page
-from tests.browser.traces import agent_trace, expect_chosen
+from tests.browser.traces import QUESTION, agent_trace, expect_chosen
 from tests.recorded import link, model_call, recorded, text
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -236,6 +236,22 @@ def test_content_that_is_not_there_is_explained(opened):
     said = page.locator(".detail").inner_text()
     assert "RUNSPAN_CAPTURE_CONTENT" in said
     assert "it had 5,000,000 bytes" in said
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"gen_ai.operation.name": "retrieval", "gen_ai.retrieval.query.text": "asked"}, "No document was recorded"),
+        ({**model_call([QUESTION], []), "gen_ai.operation.name": "invoke_agent"}, "No answer was recorded"),
+        (model_call([QUESTION], []), "No answer was recorded"),
+    ],
+    ids=["retriever", "agent", "model"],
+)
+def test_what_failed_has_what_it_was_given(opened, attributes, said):
+    """Of a run that failed, what it was given is shown; only what is missing is said to be."""
+    detail = opened([recorded(1, error="broke", attributes=attributes)]).locator(".detail")
+    expect(detail.get_by_text(said)).to_be_visible()
+    expect(detail.locator(".hint")).to_have_count(0)
 
 
 def test_the_spans_can_be_taken_out_again(shown, tmp_path):

@@ -83,10 +83,18 @@ function modelBody(view) {
   }
   const fresh = span.input.slice(known);
   parts.push(...messageList(view, fresh));
-  parts.push(h("div.divide", {}, span.output.length ? "Answer" : "No answer was recorded"));
-  parts.push(...span.output.map((each) => message(view, each, true)));
+  parts.push(...answer(view));
   if (span.tools.length) parts.push(folded("details.group", `${plural(span.tools.length, "tool")} could be called`, () => span.tools.map((each) => definition(trace, trace.tools[each]))));
   return parts;
+}
+
+function answer(view) {
+  const { output } = view.span;
+  return output.length ? [h("div.divide", {}, "Answer"), ...output.map((each) => message(view, each, true))] : [noAnswer("No answer was recorded")];
+}
+
+function noAnswer(text) {
+  return h("div.divide", {}, text);
 }
 
 /** The last of the messages is open, and so are short ones; of very many the earlier ones are folded together. */
@@ -113,7 +121,7 @@ function agentBody(view) {
     return [...graph, h("p.part", {}, "The whole conversation"), ...messageList(view, own)];
   }
   if (span.input.length || span.output.length) {
-    return [...graph, ...messageList(view, span.input), h("div.divide", {}, "Answer"), ...span.output.map((each) => message(view, each, true))];
+    return [...graph, ...messageList(view, span.input), ...answer(view)];
   }
   return [...graph, ...inAndOut(view, "In", "Out")];
 }
@@ -134,7 +142,8 @@ function retrieverBody(view) {
   const { received, returned } = view.span;
   const documents = Array.isArray(returned) ? returned : null;
   const parts = received === null ? [] : [h("p.part", {}, "Query"), content(received)];
-  if (!documents) return [...parts, ...(returned === null ? [noContent(view.span)] : [h("p.part", {}, "Documents"), content(returned)])];
+  if (returned === null) return parts.length ? [...parts, noAnswer("No document was recorded")] : [noContent(view.span)];
+  if (!documents) return [...parts, h("p.part", {}, "Documents"), content(returned)];
   return [...parts, h("p.part", {}, plural(documents.length, "document")), ...documents.map((each, at) => {
     const { content: text, page_content: page, ...rest } = each ?? {};
     const name = rest.id ?? `document ${at + 1}`;
