@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
+from langchain_core.documents.base import Blob as DocumentBlob
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -36,6 +37,7 @@ from tests.test_evaluations import Logs
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
 DATA = base64.b64encode(PNG).decode()
+LINES = "\r\n".join(DATA[at : at + 76] for at in range(0, len(DATA), 76))
 URL = f"data:image/png;base64,{DATA}"
 DIGEST = hashlib.sha256(PNG).hexdigest()
 IN_WORDS = f"<image/png, {len(PNG)} bytes, sha256:{DIGEST}>"
@@ -115,7 +117,10 @@ def test_every_block_in_every_place(block, place):
         (f"Look: ![a]({URL}) and ![b]({URL}).", f"Look: ![a]({IN_WORDS}) and ![b]({IN_WORDS})."),
         (f"<img src='{URL}'>", f"<img src='{IN_WORDS}'>"),
         (f'{{"picture": "{DATA}", "n": 1}}', f'{{"picture": "{IN_WORDS}", "n": 1}}'),
-        ("\r\n".join(DATA[at : at + 76] for at in range(0, len(DATA), 76)), IN_WORDS),
+        (LINES, IN_WORDS),
+        (json.dumps({"picture": LINES}), json.dumps({"picture": IN_WORDS})),
+        (json.dumps([json.dumps({"picture": LINES + "\r\n"})]), json.dumps([json.dumps({"picture": IN_WORDS})])),
+        (str({"picture": LINES.replace("\r", "")}), f"{{'picture': '{IN_WORDS}'}}"),
         (base64.urlsafe_b64encode(PNG).decode(), IN_WORDS),
         (URL.replace("=", "%3D").replace("+", "%2B"), IN_WORDS),
         (URL.replace("image/png;", "image/png;name=a.png;"), IN_WORDS),
@@ -280,6 +285,7 @@ def test_a_field_that_says_its_type():
     assert json.loads(to_json({"mimeType": "audio/pcm", "data": data})) == {"mimeType": "audio/pcm", "data": words}
     assert json.loads(to_json({"mimeType": "text/plain", "data": text})) == {"mimeType": "text/plain", "data": text}
     assert json.loads(to_json({"data": data})) == {"data": data}
+    assert json.loads(to_json(DocumentBlob(data=pcm, mimetype="audio/pcm")))["data"] == words
 
 
 def test_data_that_can_not_be_decoded():

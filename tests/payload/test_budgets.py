@@ -3,11 +3,13 @@
 import collections
 import json
 from array import array
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.types import Send
 
 from runspan import payload
 from runspan.payload import to_json
@@ -133,8 +135,12 @@ def test_no_more_is_looked_at_than_is_kept(make):
         lambda items: dict.fromkeys(range(len(items)), items[0]).items(),
         collections.UserList,
         lambda items: collections.ChainMap(dict.fromkeys(range(len(items)), items[0])),
+        lambda items: [Send("node", {"values": items})],
+        lambda items: [SimpleNamespace(values=items)],
+        lambda items: [ValueError("no", items)],
+        lambda items: [ExceptionGroup("no", [ValueError(items)])],
     ],
-    ids=["values", "items", "UserList", "ChainMap"],
+    ids=["values", "items", "UserList", "ChainMap", "Send", "SimpleNamespace", "error", "errors"],
 )
 def test_other_collections_are_read_as_lists_are(make):
     """Views of dictionaries and the like, whose repr has all that is in them, cost no more, and are JSON."""

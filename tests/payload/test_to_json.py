@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue
+from langgraph.types import Send
 from pydantic import (
     BaseModel,
     Field,
@@ -83,6 +84,21 @@ class Level(enum.StrEnum):
     LOW = "low"
 
 
+class Spent(Exception):  # noqa: N818  named for what it says
+    """An error whose author leaves out what it holds."""
+
+    def __repr__(self):
+        return "<spent>"
+
+
+class Purse(types.SimpleNamespace):
+    """A namespace whose author leaves out what it holds."""
+
+    def __repr__(self):
+        return "<purse>"
+
+
+SENT = '{"node":"next","arg":{"messages":[{"type":"ai","content":"hi"}]}}'
 Point = collections.namedtuple("Point", "x y")  # noqa: PYI024  the untyped form is met too
 
 
@@ -108,6 +124,11 @@ Point = collections.namedtuple("Point", "x y")  # noqa: PYI024  the untyped form
         ([dt.datetime(2026, 1, 2, tzinfo=dt.UTC), dt.date(2026, 1, 2)], '["2026-01-02T00:00:00+00:00","2026-01-02"]'),
         (dt.datetime(2026, 1, 2, tzinfo=NoOffset()), '"<unprintable datetime>"'),
         (ValueError("no"), "\"ValueError('no')\""),
+        (ValueError({"a": 1}), '{"ValueError":[{"a":1}]}'),
+        (Spent({"key": "k-1"}), '"<spent>"'),
+        (Purse(key="k-1"), '"<purse>"'),
+        (types.SimpleNamespace(a=(1,)), '{"a":[1]}'),
+        (Send("next", {"messages": [AIMessage("hi")]}), SENT),
         (Person, "\"<class 'test_to_json.Person'>\""),
         (Box([Box(1)]), '{"inside":[{"inside":1,"unset":null}],"unset":null}'),
         (

@@ -16,7 +16,7 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan._version import __version__
 from runspan.arguments import check_provider, shown
-from runspan.payload import failure
+from runspan.payload import error_message, failure
 from runspan.payload.constructed import server
 from runspan.payload.providers import embeddings_provider
 from runspan.payload.text import name_in
@@ -168,18 +168,18 @@ class _EmbeddingSpan:
             return
         self._attributes[semconv.ERROR_TYPE] = described.error_type
         self._span.set_attribute(semconv.ERROR_TYPE, described.error_type)
-        self._span.set_status(StatusCode.ERROR, _shown(described.message, self._settings))
+        self._span.set_status(StatusCode.ERROR, _shown(error, self._settings))
 
     def _record(self, seconds: float) -> None:
         self._metrics.record(self._attributes, seconds, span=self._span)
 
 
-def _shown(message: str, settings: Settings) -> str | None:
+def _shown(error: BaseException, settings: Settings) -> str | None:
     """Return what may be seen of the text of an error."""
     if "span" not in settings.content_destinations:
         return None
     write = Writer(attribute_bytes=settings.max_attribute_bytes, redactors=settings.redactors)
-    return str(write.message(message).get(semconv.EXCEPTION_MESSAGE, ""))
+    return str(write.message(error_message(error)).get(semconv.EXCEPTION_MESSAGE, ""))
 
 
 def _describe(embeddings: Embeddings, texts: Sequence[str]) -> dict[str, AnyValue]:

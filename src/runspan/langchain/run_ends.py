@@ -20,7 +20,7 @@ from runspan.runs.run import Run
 
 _NOTHING: Final[Attributes] = {}
 _WITH_STATE: Final = (Kind.AGENT, Kind.GRAPH)
-_UNKNOWN_FAILURE: Final = Failure("error", "_OTHER", "")
+_UNKNOWN_FAILURE: Final = Failure("error", "_OTHER")
 
 
 def describe_result(
@@ -60,13 +60,13 @@ def describe_failure(
     if described.outcome != "error":
         handoff = _handoff(run, error) if described.outcome == "handed_off" else _NOTHING
         return {**so_far, semconv.RUN_OUTCOME: described.outcome, **handoff}, None
-    return {**so_far, semconv.ERROR_TYPE: described.error_type}, _message(run, described.message, write)
+    return {**so_far, semconv.ERROR_TYPE: described.error_type}, _message(run, error, write)
 
 
-def _message(run: Run, message: str, write: Writer | None) -> str:
+def _message(run: Run, error: BaseException, write: Writer | None) -> str:
     if write is None or "span" not in run.record.captures:
         return ""
-    return str(write.message(message).get(semconv.EXCEPTION_MESSAGE, ""))
+    return str(write.message(payload.error_message(error)).get(semconv.EXCEPTION_MESSAGE, ""))
 
 
 def describe_partial_response(run: Run, write: Writer | None) -> Attributes:

@@ -1,7 +1,7 @@
 """What LangChain hands to callbacks, as names and attributes of spans."""
 
 from runspan.payload.commands import handoff, transfer
-from runspan.payload.errors import Failure, failure
+from runspan.payload.errors import Failure, error_message, failure
 from runspan.payload.graph_state import state_inputs, state_outputs
 from runspan.payload.inputs_outputs import documents, inputs, outputs, query, tool_arguments, tool_result
 from runspan.payload.messages import has_all_messages, input_messages, input_prompts, message_hash, output_messages
@@ -31,6 +31,7 @@ __all__ = [
     "clean",
     "conversation",
     "documents",
+    "error_message",
     "failure",
     "handoff",
     "has_all_messages",

@@ -21,7 +21,7 @@ from runspan.payload.text import text_in
 SHORTEST_BLOB: Final = 40  # characters; the smallest GIF takes 48
 DATA_KEYS: Final = frozenset(("base64", "blob", "bytes", "data"))
 """Where dictionaries that say their media type have the data: LangChain's and providers' blocks, MCP's resources."""
-_TYPE_KEYS: Final = ("mime_type", "mimeType", "media_type", "format")
+_TYPE_KEYS: Final = ("mime_type", "mimeType", "mimetype", "media_type", "format")
 _SEARCHED: Final = 1_000_000  # characters
 _LONGEST_LINE: Final = 100  # of base64 in lines there are 76 in each
 _SAMPLE: Final = 500  # characters at both ends that have to be base64
@@ -33,7 +33,8 @@ _HEAD: Final = r"(?ai)data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0
 _DATA_URL: Final = _HEAD + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}"
 # A value within a text that is JSON, in which it may be a text of JSON again, or that is a repr.
 _QUOTED_HEAD: Final = rf"""["'](?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})"""
-_QUOTED: Final = r"""["'](?:[A-Za-z0-9+/_-]++|\\+/)*+=*+(?=\\*["'])"""
+_LINE_END: Final = r"\\+[nr]"  # base64 may be in lines
+_QUOTED: Final = rf"""["'](?:[A-Za-z0-9+/_-]++|\\+/|{_LINE_END})*+=*+(?:{_LINE_END})*+(?=\\*["'])"""
 # Bytes within a repr, of which ``ast.literal_eval`` can read all that this allows.
 _BYTES_HEAD: Final = rf"""b["'](?:{"|".join(map(re.escape, sorted(FIRST_OF_REPRS)))})"""
 _ESCAPE: Final = r"\\(?:x[0-9a-f]{2}|[nrt'\\])"
@@ -221,7 +222,7 @@ def _of_repr(literal: str) -> str | None:
 
 def _of_value(quoted: str) -> str | None:
     """Return what stands for a value in JSON, or in a repr, given with the quotation mark before it."""
-    data = quoted[1:].replace("\\", "")
+    data = _compiled(_LINE_END).sub("\n", quoted[1:]).replace("\\", "")
     blob = blob_of(data) if len(data) >= SHORTEST_BLOB else None
     return quoted[0] + blob.in_words() if blob is not None else None
 

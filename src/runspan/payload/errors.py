@@ -14,13 +14,16 @@ class Failure(NamedTuple):
 
     outcome: Outcome
     error_type: str
-    message: str
-    """Of any length."""
 
 
 def failure(error: BaseException) -> Failure:
     """Return how a run ended: an error, a cancellation, a generator that was left, or LangGraph's control flow."""
-    return Failure(_outcome(error), _error_type(type(error)), clean(described(error)))
+    return Failure(_outcome(error), _error_type(type(error)))
+
+
+def error_message(error: BaseException) -> str:
+    """Return the text of an error, of any length; only where it is recorded, as it may hold a whole state."""
+    return clean(described(error))
 
 
 def _outcome(error: BaseException) -> Outcome:

@@ -13,7 +13,7 @@ import uuid
 from array import array
 from collections import ChainMap, UserDict, UserList, UserString
 from collections.abc import ItemsView, Iterable, KeysView, ValuesView
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final
 
 from langchain_core.messages import BaseMessage
@@ -22,6 +22,7 @@ from pydantic import BaseModel, PlainSerializer, WrapSerializer
 from pydantic.fields import FieldInfo
 
 from runspan.payload.blobs import blob_of
+from runspan.payload.commands import is_of_langgraph
 from runspan.payload.text import LONGEST_DESCRIPTION, Excerpt, describe, described
 
 # Of an array or a mapping of a foreign kind, which has to be copied whole.
@@ -46,7 +47,18 @@ def _simpler(value: Any) -> object:
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
     if _is_array(value):
         return value.tolist()
+    if is_of_langgraph(type(value), "langgraph.types", "Send"):  # its repr would have a whole state
+        return {"node": value.node, "arg": value.arg}
+    return _in_words(value)
+
+
+def _in_words(value: object) -> Excerpt:
     return Excerpt(described(value, repr), LONGEST_DESCRIPTION)
+
+
+def _has_repr_of(kind: Any, value: object) -> bool:
+    """Return whether the repr of a value is that of a built-in kind, with all that is in it, and not its author's."""
+    return type(value).__repr__ is kind.__repr__
 
 
 def _is_array(value: Any) -> bool:
@@ -100,6 +112,19 @@ def _(wrapper: "UserDict[Any, Any] | UserList[Any] | UserString") -> object:
 @_simpler.register(ChainMap)
 def _(chained: "ChainMap[Any, Any]") -> object:
     return chained.maps
+
+
+@_simpler.register
+def _(values: SimpleNamespace) -> object:
+    return vars(values) if _has_repr_of(SimpleNamespace, values) else _in_words(values)
+
+
+@_simpler.register
+def _(error: BaseException) -> object:
+    is_short = all(isinstance(each, str | int | float | None) for each in error.args)
+    if is_short or not _has_repr_of(BaseException, error):
+        return _in_words(error)
+    return {type(error).__name__: error.args}
 
 
 # Their repr would have all that is in them.

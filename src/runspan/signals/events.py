@@ -15,7 +15,7 @@ from runspan._guard import attempt, frames_of
 from runspan._version import __version__
 from runspan.arguments import shown
 from runspan.attributes import Attributes, is_int64
-from runspan.payload import clean, failure, to_json
+from runspan.payload import clean, error_message, failure, to_json
 from runspan.payload.structure import MAX_STRUCTURE_DEPTH
 from runspan.payload.text import describe, is_text, name_in
 from runspan.payload.writer import Writer
@@ -181,7 +181,7 @@ def _exception(error: BaseException, write: Writer | None) -> Attributes:
         stacktrace = _last_of(f"{frames_of(error)}{description.error_type}")
         return attributes | {semconv.EXCEPTION_STACKTRACE: stacktrace}
     stacktrace = "".join(traceback.format_exception(error))
-    message = write.message(description.message)
+    message = write.message(error_message(error))
     return attributes | message | write.end_of_text(semconv.EXCEPTION_STACKTRACE, stacktrace, _LONGEST_STACKTRACE)
 
 
