@@ -8,8 +8,9 @@ from uuid import UUID
 
 from runspan.runs.checkpoint_writes import is_checkpoint_write_on_stack
 from runspan.runs.child_config import run_id_of_body
-from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite, run_ids_on_stack
+from runspan.runs.execution import GENERATOR, ORDINARY, ExecutionSite, present_stack
 from runspan.runs.run import Run, RunState
+from runspan.runs.run_managers import run_id_given_to, takes_run_manager
 from runspan.runs.starting_frame import GRAPH_MODULE
 
 
@@ -55,7 +56,7 @@ def _is_executing_here(run: Run, state: RunState) -> bool:
             return True
         if run.stream is None and not site.is_current_task() and site.is_executing_elsewhere():
             return True
-    return any(run_id == run.run_id for _, run_id in run_ids_on_stack())
+    return any(run_id_given_to(frame) == run.run_id for frame in present_stack())
 
 
 def _run_by_config(run: Run, passed: Sequence[Run]) -> Run | None:
@@ -93,10 +94,12 @@ def _detached_on_stack(run: Run) -> Run | None:
     detached_models = run.table.detached_models
     if not detached_models.by_id or detached_models.is_only(run):
         return None
-    for frame_id, run_id in run_ids_on_stack():
-        found = detached_models.find(frame_id, run_id)
-        if found is not None and not found.site.is_collected() and not run.is_within(found):
-            return found
-        if frame_id == run.site.frame_id:
+    by_frame, outermost = detached_models.by_frame, run.site.frame_id
+    for frame in present_stack():
+        if (frame_id := id(frame)) in by_frame or takes_run_manager(frame.f_code):
+            found = detached_models.find(frame_id, run_id_given_to(frame))
+            if found is not None and not found.site.is_collected() and not run.is_within(found):
+                return found
+        if frame_id == outermost:
             return None
     return None

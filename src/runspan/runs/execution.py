@@ -11,15 +11,13 @@ executes, the others are suspended. A greenlet returns to its parent, so what th
 
 import asyncio
 import enum
-import functools
 import inspect
 import itertools
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from types import CodeType, CoroutineType, FrameType, GeneratorType
+from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, Final, Protocol
-from uuid import UUID
 
 from runspan._threads import get_ident as _thread_id
 from runspan.runs import garbage_collection
@@ -291,15 +289,6 @@ def _reader_until_the_end(generator: FrameType) -> FrameType | None:
     return reader
 
 
-def run_ids_on_stack() -> Iterator[tuple[int, UUID | None]]:
-    """Yield, innermost first, each frame's identity and the run id of its argument ``run_manager``, if it has one."""
-    for frame in present_stack():
-        if _takes_run_manager(frame.f_code):
-            yield id(frame), getattr(frame.f_locals.get("run_manager"), "run_id", None)
-        else:
-            yield id(frame), None
-
-
 def present_stack() -> Iterator[FrameType]:
     """Yield the frames of the caller's stack, then those that wait for it, the innermost first."""
     for innermost in itertools.chain([_frame_at(1)], _stacks_around()):
@@ -339,8 +328,3 @@ def _current_task() -> "asyncio.Task[Any] | None":
         return asyncio.current_task()
     except RuntimeError:  # the loop of another library
         return None
-
-
-@functools.lru_cache(maxsize=4096)
-def _takes_run_manager(code: CodeType) -> bool:
-    return "run_manager" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

@@ -51,6 +51,7 @@ class Detached(Protocol):
     """Runs by which frame works for them."""
 
     by_id: "dict[UUID, Run]"
+    by_frame: "dict[int, Run]"
 
     def is_only(self, run: "Run") -> bool:
         """Return whether a run, one started by a generator, is the only one."""

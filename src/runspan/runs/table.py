@@ -48,31 +48,31 @@ class DetachedModels:
 
     def __init__(self) -> None:
         self.by_id: dict[UUID, Run] = {}
-        self._by_frame: dict[int, Run] = {}
+        self.by_frame: dict[int, Run] = {}
         """Those started by a generator, by the identity of its frame."""
 
     def is_only(self, run: Run) -> bool:
         """Return whether a run, one started by a generator, is the only one."""
-        return len(self.by_id) == 1 and self._by_frame.get(run.site.frame_id) is run
+        return len(self.by_id) == 1 and self.by_frame.get(run.site.frame_id) is run
 
     def add(self, run: Run) -> None:
         """Add an open run."""
         self.by_id[run.run_id] = run
         if run.site.style is GENERATOR:
-            self._by_frame[run.site.frame_id] = run
+            self.by_frame[run.site.frame_id] = run
 
     def discard(self, run: Run) -> None:
         """Leave out a run that ends, if it is one of them."""
         if not self.by_id:
             return
         self.by_id.pop(run.run_id, None)
-        if self._by_frame.get(run.site.frame_id) is run:
-            del self._by_frame[run.site.frame_id]
+        if self.by_frame.get(run.site.frame_id) is run:
+            del self.by_frame[run.site.frame_id]
 
     def find(self, frame_id: int, run_id: UUID | None) -> Run | None:
         """Return the run that a frame works for: by the run id that it was given, or because it started the run."""
         found = self.by_id.get(run_id) if run_id is not None else None
-        return found or self._by_frame.get(frame_id)
+        return found or self.by_frame.get(frame_id)
 
 
 class RunTable:
