@@ -76,6 +76,15 @@ def test_the_file_is_rotated_and_bounded(path):
     assert len(names) > 5
 
 
+def test_what_otlp_can_t_express_is_repaired(path):
+    """Half a character, and a number that is too large, are replaced; the span and all else of it are written."""
+    with tracer_into(path).start_as_current_span("half \ud83d") as span:
+        span.set_attributes({"text": "\ud83d", "number": 2**63, "other": "stays"})
+    (found,) = read_recording(path)
+    assert found.name == "half \ufffd"
+    assert dict(found.attributes) == {"text": "\ufffd", "number": "9223372036854775808", "other": "stays"}
+
+
 def test_threads_and_processes_share_a_file(path):
     """Spans of many threads and of another process are all there, each a whole line."""
     tracer = tracer_into(path)

@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "runspan"
 # What everything stands on: knows nothing of runs, spans or payloads.
 BASE = {
     "_file_lock",
+    "_encoding",
     "_environment",
     "_forking",
     "_guard",

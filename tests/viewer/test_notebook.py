@@ -57,6 +57,13 @@ def test_show_takes_files_and_spans(tmp_path):
         runspan.show(tmp_path / "none")
 
 
+def test_show_repairs_what_is_no_utf_8(tracing):
+    """A span of the SDK whose texts are no UTF-8 is shown all the same."""
+    with tracing.span("half \ud83d") as span:
+        span.set_attribute("text", "\ud83d")
+    assert "<iframe" in runspan.show(tracing.spans)._repr_html_()
+
+
 def test_a_provider_that_takes_no_processors_is_named():
     """Where nothing can be added to the provider, the error says what to do."""
     code = """

@@ -10,10 +10,10 @@ from weakref import WeakSet
 
 import orjson
 from google.protobuf.json_format import MessageToDict
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from runspan._encoding import encode_repaired
 from runspan._file_lock import close_locked, open_locked
 from runspan._forking import in_forked_child
 from runspan._threads import PatientLock, SimpleQueue
@@ -124,7 +124,8 @@ def rotated(path: Path) -> Path:
 
 
 def _line(span: ReadableSpan) -> bytes:
-    return orjson.dumps(_with_hex_ids(MessageToDict(encode_spans((span,)), use_integers_for_enums=True))) + b"\n"
+    message, _ = encode_repaired((span,))
+    return orjson.dumps(_with_hex_ids(MessageToDict(message, use_integers_for_enums=True))) + b"\n"
 
 
 def _with_hex_ids(request: dict[str, Any]) -> dict[str, Any]:

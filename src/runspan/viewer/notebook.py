@@ -7,6 +7,7 @@ from html import escape
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from runspan._encoding import encode_repaired
 from runspan.recording.otlp_file import read_recording
 from runspan.recording.recorded_span import RecordedSpan
 from runspan.viewer.page import static_page
@@ -62,7 +63,7 @@ def show(recording: str | os.PathLike[str] | Iterable[object]) -> ShownTraces:
     """
     if isinstance(recording, str | os.PathLike):
         return ShownTraces(read_source(recording))
-    return ShownTraces(read_recording(recording))
+    return ShownTraces(_read(recording))
 
 
 class CellSpans(SpanProcessor):
@@ -79,4 +80,18 @@ class CellSpans(SpanProcessor):
     def take(self) -> ShownTraces:
         """Return what has ended since the last time."""
         taken, self._spans = self._spans, []
-        return ShownTraces(read_recording(taken))
+        return ShownTraces(_read(taken))
+
+
+def _read(spans: Iterable[object]) -> list[RecordedSpan]:
+    if isinstance(spans, Iterable) and not isinstance(spans, bytes | bytearray):
+        spans = map(_encoded, spans)
+    return read_recording(spans)
+
+
+def _encoded(item: object) -> object:
+    """Return a span of the SDK as it would be sent: a page is UTF-8, and what a span holds may be none."""
+    if not isinstance(item, ReadableSpan):
+        return item
+    message, reasons = encode_repaired([item])
+    return item if reasons else message
