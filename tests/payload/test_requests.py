@@ -211,6 +211,20 @@ def test_stop_sequences_of_a_call_go_before_the_model_s(key):
         assert model_parameters({key: ["c"]}, None, {"stop": none}) == {"gen_ai.request.stop_sequences": ["c"]}
 
 
+@pytest.mark.parametrize(("kind", "told"), [(Kind.COMPLETION, (0.6, 10, ["d"])), (Kind.CHAT, (0.5, 9, ["d"]))])
+def test_parameters_of_a_call_of_a_completion_model(kind, told):
+    """LangChain has them in the metadata, and those of the constructor among the parameters."""
+    start = model_start(
+        kind,
+        invocation_params={"temperature": 0.5, "max_tokens": 9, "top_p": 0.7, "stop": ["d"]},
+        metadata={"ls_temperature": 0.6, "ls_max_tokens": 10, "ls_stop": ["d"], "ls_model_name": "m"},
+        options={"stop": ["d"]},
+    )
+    names = ("temperature", "max_tokens", "stop_sequences")
+    assert tuple(start.attributes.get(f"gen_ai.request.{name}") for name in names) == told
+    assert start.attributes["gen_ai.request.top_p"] == 0.7
+
+
 def test_structured_output_is_json():
     """LangChain tells of structured output beside the parameters, also where a tool stands for it."""
     options = {"stop": None, "ls_structured_output_format": {"kwargs": {"method": "function_calling"}, "schema": {}}}

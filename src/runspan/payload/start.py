@@ -133,6 +133,9 @@ def model_start(
     """Start a call of a chat model or of a completion model; ``constructed`` has its constructor's arguments."""
     attributes = _attributes(kind, name_in(run_name) or _serialized_name(serialized))
     attributes.update(model_parameters(invocation_params, metadata, options, constructed))
+    if kind is Kind.COMPLETION:
+        # Of these the parameters are the constructor's; what a call was given instead the metadata alone has.
+        attributes.update(model_parameters(None, metadata))
     attributes.update(server(invocation_params, constructed))
     if name := provider(metadata, serialized, invocation_params):
         attributes[semconv.PROVIDER] = name
