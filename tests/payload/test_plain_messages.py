@@ -12,8 +12,8 @@ from langchain_core.prompt_values import ChatPromptValue
 
 from runspan import payload
 from runspan.payload import messages as of_messages
-from runspan.payload.plain_messages import plain_messages
-from runspan.payload.serialize import _Walk, to_json
+from runspan.payload.plain_messages import plain_message
+from runspan.payload.serialize import to_json
 from runspan.payload.writer import UNLIMITED, Writer
 from tests.payload.test_hostile_payloads import calls, junk, messages, responses
 
@@ -33,12 +33,21 @@ REDACT = Writer(redactors=[lambda text, _: text.replace("a", "****")])
 
 def walked(describe, *given):
     """Return what comes of a walk through all messages, none of which is taken for plain."""
-    with mock.patch.object(of_messages, "plain_messages", none), mock.patch.object(of_messages, "plain_answers", none):
+    with (
+        mock.patch.object(of_messages, "plain_message", none),
+        mock.patch.object(of_messages, "plain_answer", none),
+        one_by_one(),
+    ):
         return describe(*given)
 
 
-def none(values, redact=None):
-    return [None] * len(values)
+def none(value, redact=None):
+    return None
+
+
+def one_by_one():
+    """Write no messages at once."""
+    return mock.patch.object(of_messages, "plain_texts", return_value=(b"", 0))
 
 
 @given(st.lists(PLAIN | messages, max_size=20))
@@ -58,8 +67,45 @@ def test_both_ways_come_to_the_same(conversation):
 def test_as_many_as_fit_are_taken_at_once(conversation, room):
     """What is written of a conversation for which there is no room is what comes of it message by message."""
     written = payload.input_messages(conversation, Writer(attribute_bytes=room))
-    with mock.patch.object(_Walk, "_take_first", return_value=0):
+    with one_by_one():
         assert written == payload.input_messages(conversation, Writer(attribute_bytes=room))
+
+
+class Derived(HumanMessage):
+    """A message of a user's own class."""
+
+
+# What stands for the text of JSON between two messages while they are written; media; halves of characters.
+ODD = st.sampled_from(
+    ("\x7f^~|`@#$&%", "\x7f", "^~", "\ud83d", "\n" * 50, '"}]},{"role":"', "é", "蛍" * 30, "x='1'; 64,")
+)
+LONG = st.text(st.sampled_from('ab "\\\n'), max_size=500)
+ALONE = (
+    st.builds(HumanMessage, LONG | ODD | TEXTS, name=st.none() | st.sampled_from(("ann", "a^b~", "\ud83d", "J" * 50)))
+    | st.builds(AIMessage, LONG | ODD, name=NAMES, additional_kwargs=BESIDE)
+    | st.builds(SystemMessage, LONG)
+)
+OTHERS = (
+    PLAIN
+    | messages
+    | st.builds(Derived, LONG)
+    | st.sampled_from((HumanMessage, AIMessage)).map(lambda kind: kind.__new__(kind))
+    | st.builds(HumanMessage, st.just("data:image/png;base64," + "iVBORw0KGgo" * 9))
+)
+
+
+@given(st.lists(ALONE, max_size=40), st.lists(ALONE | OTHERS, max_size=40), st.integers(1, 4), st.integers(500, 60_000))
+@example([HumanMessage("\x7f" * 40)] * 40, [AIMessage("^" * 40)] * 40, 2, 60_000)
+@example([HumanMessage("蛍" * 100)] * 40, [AIMessage("蛍" * 100)] * 40, 2, 20_000)
+@example([HumanMessage("a" * 90)] * 40, [HumanMessage("a" * 900)] * 4, 4, 20_000)
+@example([HumanMessage("a"), AIMessage("b", name="\x7f")] * 20, [HumanMessage("\x7f", name="^")], 1, 20_000)
+@example([HumanMessage("a", name=f"name {number}") for number in range(40)], [], 1, 20_000)
+def test_a_long_conversation_is_the_same_at_once(texts, others, times, room):
+    """What is written at once of a long conversation, whatever is among it, is what comes of it message by message."""
+    for conversation in ((texts + others) * times, (others + texts) * times):
+        written = payload.input_messages(conversation, Writer(attribute_bytes=room))
+        with one_by_one():
+            assert written == payload.input_messages(conversation, Writer(attribute_bytes=room))
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=3), st.none() | TEXTS)
@@ -128,9 +174,7 @@ def test_room_is_kept(conversation, room):
 )
 def test_which_are_plain(message):
     """The messages of an ordinary conversation with tools are written the short way."""
-    assert plain_messages([message]) == [
-        walked(payload.input_messages, [message])["gen_ai.input.messages"][1:-1].encode()
-    ]
+    assert plain_message(message) == walked(payload.input_messages, [message])["gen_ai.input.messages"][1:-1].encode()
 
 
 def without_late_name(message):

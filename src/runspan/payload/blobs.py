@@ -41,7 +41,8 @@ _ESCAPE: Final = r"\\(?:x[0-9a-f]{2}|[nrt'\\])"
 _BYTES: Final = rf"""b'(?:[ -&(-\[\]-~]|{_ESCAPE})*+'|b"(?:[ !#-\[\]-~]|{_ESCAPE})*+\""""
 _compiled = functools.cache(re.compile)
 _JSON: Final = "{[("
-_BEGINNINGS: Final = _JSON + "".join({each[0] for each in FIRST_CHARACTERS})
+BEGINNINGS: Final = frozenset(_JSON).union(each[0] for each in FIRST_CHARACTERS)
+"""The first characters of texts that may be a medium, or JSON."""
 
 BlobKey: TypeAlias = tuple[type, int, int]
 
@@ -130,7 +131,7 @@ def may_hold_blobs(text: str) -> bool:
     """Return False if there is certainly no medium in a text; so it is with almost all texts."""
     if len(text) < SHORTEST_BLOB:
         return False
-    if text[0] in _BEGINNINGS and (text[:2] in FIRST_CHARACTERS or text[0] in _JSON):
+    if text[0] in BEGINNINGS and (text[:2] in FIRST_CHARACTERS or text[0] in _JSON):
         return True
     # To look for one character that is rare costs a tenth of the rest.
     return (

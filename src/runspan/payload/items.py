@@ -9,8 +9,9 @@ from runspan._guard import attempt
 from runspan.payload.redacting import Redact
 from runspan.payload.text import unprintable
 
-BUNCH: Final = 8
-"""Items that are written at once."""
+LEAST_FOR_ITEM: Final = 512  # bytes
+"""An item that is made has so much room or is left out: a message has its role, its type and some of its text."""
+_FEW: Final = 8
 
 
 @dataclass(slots=True)
@@ -25,8 +26,10 @@ class Items:
     """Whether the last are kept if there is no room for all, after the last the first, which may be the system's."""
     note: Callable[[str], object] = str
     """Makes the item that says how many were left out, of 80 bytes at most beside that text."""
-    write: Callable[[list[Any], Redact | None], list[bytes | None]] | None = None
-    """Returns the JSON of each of some that are in the list, None where one has to be made; it runs no code of theirs.
+    write: Callable[[Any, Redact | None], bytes | None] | None = None
+    """Returns the JSON of one that is in the list, None if it has to be made; it runs no code of it."""
+    write_run: Callable[[list[Any], int, int], tuple[bytes, int]] | None = None
+    """Returns the JSON of the last before an index, given the room, and how many they are; none is the first of all.
     """
 
     def item(self, index: int) -> object:
@@ -46,11 +49,16 @@ class Items:
 
     def whole(self, most: int) -> bytes | None:
         """Return the JSON of a few items that are all JSON as they are, if it takes no more than so many bytes."""
-        values = self.values
-        if self.write is None or type(values) is not list or len(values) > BUNCH:
+        if self.write is None or type(self.values) is not list or len(self.values) > _FEW:
             return None
-        written = self.write(values, None)
+        written = [self.write(each, None) for each in self.values]
         if None in written:
             return None
         joined = b"[%b]" % b",".join(written)  # type: ignore[arg-type]  # it doesn't know that there is no None now
         return joined if len(joined) <= most else None
+
+    def written(self, index: int, redact: Redact | None) -> bytes | None:
+        """Return the JSON of an item that is JSON as it is, None of another."""
+        if self.write is None or type(self.values) is not list:
+            return None
+        return self.write(self.values[index], redact)

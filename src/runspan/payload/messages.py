@@ -25,7 +25,7 @@ from runspan.payload.beside import Beside, blocks_beside
 from runspan.payload.items import Items
 from runspan.payload.media import MODALITIES, media_part
 from runspan.payload.message_types import ContentBlock, MessageDict, MessagePart
-from runspan.payload.plain_messages import plain_answers, plain_messages
+from runspan.payload.plain_messages import plain_answer, plain_message, plain_texts
 from runspan.payload.response import finish_reason
 from runspan.payload.serialize import json_bytes
 from runspan.payload.server_tools import SERVER_PARTS
@@ -62,7 +62,7 @@ def input_messages(
         write: writes them.
         make: returns a message in the conventions' form; by default of LangChain's.
     """
-    items = Items(messages, make or message_dict, newest_first=True, note=_note, write=plain_messages)
+    items = Items(messages, make or message_dict, True, _note, plain_message, plain_texts)
     return write.json(semconv.INPUT_MESSAGES, items)
 
 
@@ -78,7 +78,7 @@ def message_hash(message: BaseMessage) -> int:
     kept = tuple(map(fields.get, _HASHED))
     if type(message) in _OF_TEXT and all(each is None or type(each) is str for each in kept):
         return hash(kept)  # nothing else is recorded of it; a text, however long, has its hash once it was computed
-    written = plain_messages([message])[0] if fields.get("name") is None else None
+    written = plain_message(message) if fields.get("name") is None else None
     return hash(written or json_bytes(Items([message], _without_late_name))[1:-1])
 
 
@@ -111,7 +111,7 @@ def output_messages(
         (generation, reason or ("error" if is_failed else _likely_reason(generation)))
         for generation, reason in zip(generations, reasons, strict=True)
     ]
-    return write.json(semconv.OUTPUT_MESSAGES, Items(answers, _answer, note=_note, write=plain_answers))
+    return write.json(semconv.OUTPUT_MESSAGES, Items(answers, _answer, note=_note, write=plain_answer))
 
 
 def _answer(answer: tuple[Generation, str]) -> MessageDict:

@@ -5,10 +5,9 @@ over, in the order in which it came to them; what no room is left for is counted
 the walk costs what is kept, not what there is.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -17,7 +16,7 @@ from langchain_core.messages import BaseMessage
 from runspan._guard import attempt, attempt_quietly
 from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
 from runspan.payload.flat import DEPTH_OF_FLAT, KINDS, flat_json
-from runspan.payload.items import BUNCH, Items
+from runspan.payload.items import LEAST_FOR_ITEM, Items
 from runspan.payload.notes import CutText, in_ascii, left_out
 from runspan.payload.redacting import Redact, beside_key
 from runspan.payload.simplify import simplified
@@ -35,12 +34,10 @@ _LARGEST_INT: Final = 2**64 - 1
 _SHARES_OF_FLAT: Final = 3
 # A text of so many bytes is not cut: names, ids and roles stay, and a note would take as much.
 _SHORT: Final = 96
-# A message or a part of one that is made has its role, its type and some of its text, or is left out.
-_LEAST_FOR_ITEM: Final = 512
 # The last part of all room is not shared: an item that it has no room for as a whole is left out, not cut.
 _LAST_PART: Final = 32
 _BRACKETS: Final = 3  # with a comma
-_GROWTH: Final = 4  # of bunches, at the most, after one of which all was taken at once
+_APART: Final = 8  # items, after which it is looked whether others can be written at once
 # What a note takes of how many items or keys were left out; any list may come to need one.
 _NOTE: Final = 44
 _NOTE_AS_ITEM: Final = _NOTE + 80
@@ -248,7 +245,7 @@ class _Walk:
         copies: list[object] = []
         for item in stored_items(value, self._room) or ():
             before = self._room
-            if copies and note is not str and before < _LEAST_FOR_ITEM:
+            if copies and note is not str and before < LEAST_FOR_ITEM:
                 break
             try:
                 copies.append(self.copy(item, depth))
@@ -268,43 +265,28 @@ class _Walk:
             return self._list(items.values, count, depth, items.note)
         self._spend(_BRACKETS + _NOTE_AS_ITEM)
         kept: list[object] = []
-        order, bunch = items.order(count), BUNCH if self._redact is None else 1  # a redactor may take long
+        left, order = count, items.order(count)
+        values: Any = items.values
+        write_run = items.write_run if self._redact is None and type(values) is list else None
         with suppress(_FullError, IndexError):  # another thread may take some out
-            while indexes := list(islice(order, bunch)):
-                written, before = self._written(items, indexes), self._room
-                taken = self._take_first(written, kept)
-                for index, each in zip(indexes[taken:], written[taken:], strict=True):
-                    kept.append(self._item(items, index, each, depth, is_first=not kept))
-                if taken == bunch > 1:
-                    bunch = min(bunch * _GROWTH, bunch * self._room // (before - self._room) + 1)
+            for index in order:
+                written = items.written(index, self._redact)
+                kept.append(self._item(items, index, written, depth, is_first=not kept))
+                left -= 1
+                if write_run is not None and len(kept) % _APART == 2:  # noqa: PLR2004  the last and the first
+                    run, taken = write_run(values, index or count - 1, self._room)
+                    if taken:
+                        kept.append(run)
+                        self._room -= len(run) + 1
+                        left -= len(list(islice(order, taken)))
         note: list[object] = []
-        if count > len(kept):
-            note.append(in_ascii(items.note(left_out(count - len(kept)))))
+        if left:
+            note.append(in_ascii(items.note(left_out(left))))
         else:
             self._room += _NOTE_AS_ITEM
         if items.newest_first:  # the last, the first, and what is between them from its end
             return _joined([*kept[1:2], *note, *kept[:1:-1], *kept[:1]])
         return _joined(kept + note)
-
-    def _written(self, items: Items, indexes: list[int]) -> list[bytes | None]:
-        """Return the JSON of those of some items that are JSON as they are."""
-        if items.write is None or type(items.values) is not list:
-            return [None] * len(indexes)
-        return items.write(list(map(items.values.__getitem__, indexes)), self._redact)
-
-    def _take_first(self, written: list[bytes | None], kept: list[object]) -> int:
-        """Keep the first of some items at once, and return how many.
-
-        Those that are JSON as they are, as far as each of them takes no more than half of what is left then.
-        """
-        plain: list[Any] = written[: written.index(None)] if None in written else written
-        sizes = list(map(len, plain))
-        ends = list(accumulate(sizes, initial=0))
-        most = self._room - len(plain) - max(2 * max(sizes, default=0), _LEAST_FOR_ITEM)
-        count = max(bisect_right(ends, most) - 1, 0)
-        self._room -= ends[count] + count
-        kept += plain[:count]
-        return count
 
     def _item(self, items: Items, index: int, written: bytes | None, depth: int, *, is_first: bool) -> object:
         """Return an item as JSON, or a copy of it, which is no bytes.
@@ -313,7 +295,7 @@ class _Walk:
             _FullError: if there is no room for it.
         """
         room = self._room
-        if room < _LEAST_FOR_ITEM and not is_first:
+        if room < LEAST_FOR_ITEM and not is_first:
             raise _FullError
         is_last = room < self._last_part and not is_first
         if written is not None and len(written) < (room if is_last else room // 2):
