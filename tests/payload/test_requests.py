@@ -211,6 +211,16 @@ def test_stop_sequences_of_a_call_go_before_the_model_s(key):
         assert model_parameters({key: ["c"]}, None, {"stop": none}) == {"gen_ai.request.stop_sequences": ["c"]}
 
 
+def test_options_of_ollama_replace_all_parameters():
+    """Of a call with options nothing else is sent, whatever the model was constructed with."""
+    constructed = {"temperature": 0.1, "seed": 4, "stop": ["c"], "num_predict": 9}
+    metadata = {"ls_temperature": 0.1, "ls_max_tokens": 9}
+    assert model_parameters({"options": {"temperature": 0.9}}, metadata, None, constructed) == {
+        "gen_ai.request.temperature": 0.9
+    }
+    assert model_parameters({"options": None}, metadata, None, constructed)["gen_ai.request.seed"] == 4
+
+
 @pytest.mark.parametrize(("kind", "told"), [(Kind.COMPLETION, (0.6, 10, ["d"])), (Kind.CHAT, (0.5, 9, ["d"]))])
 def test_parameters_of_a_call_of_a_completion_model(kind, told):
     """LangChain has them in the metadata, and those of the constructor among the parameters."""

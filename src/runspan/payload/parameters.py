@@ -29,8 +29,9 @@ def model_parameters(
         constructed: the arguments of the model's constructor.
     """
     attributes: PlainAttributes = {}
-    _read(constructed, _OF_PARAMETERS, attributes)
-    _read(metadata, _OF_METADATA, attributes)
+    if not _replaces_constructor(invocation_params):
+        _read(constructed, _OF_PARAMETERS, attributes)
+        _read(metadata, _OF_METADATA, attributes)
     _read(invocation_params, _OF_PARAMETERS, attributes)
     if isinstance(options, dict):
         # Among the parameters of some packages the constructor's stand in their stead.
@@ -39,6 +40,11 @@ def model_parameters(
         if options.get("ls_structured_output_format") is not None:
             attributes[semconv.OUTPUT_TYPE] = "json"
     return attributes
+
+
+def _replaces_constructor(invocation_params: _Mapping) -> bool:
+    """Return whether a call was given all parameters at once, as Ollama's options: nothing else is sent then."""
+    return isinstance(invocation_params, dict) and isinstance(invocation_params.get("options"), dict)
 
 
 def service_tier(invocation_params: _Mapping) -> str | None:
