@@ -77,6 +77,12 @@ def test_no_cookie_is_kept(client_of):
         (HttpAnswer(200), Success()),
         (HttpAnswer(202, b"accepted"), Success()),
         (HttpAnswer(204), Success()),
+        (HttpAnswer(200, b"", "text/html"), Success()),
+        (HttpAnswer(200, b"taken", "text/html; charset=utf-8"), Success()),
+        (
+            HttpAnswer(200, b"\n<!doctype html><title>Sign in</title>", "text/html; charset=utf-8"),
+            Rejected("HTTP 200 with a page of HTML, which no receiver of OTLP answers; check the endpoint"),
+        ),
         (HttpAnswer(200, b"x" * 200_000, PROTOBUF), Success()),
         (
             HttpAnswer(
@@ -132,7 +138,7 @@ def test_no_cookie_is_kept(client_of):
     ids=lambda value: str(value.status) if isinstance(value, HttpAnswer) else "",
 )
 def test_each_answer_means_what_otlp_says(client_of, answer, result):
-    """429, 502, 503 and 504 may be tried again, when they say; a request too large can be split; the rest is final."""
+    """429, 502, 503 and 504 may be tried again, when they say; what is too large can be split; a page is no success."""
     with HttpReceiver() as receiver:
         receiver.refuse(answer)
         assert client_of(receiver.endpoint).send(request_of("a", "b")) == result

@@ -2,13 +2,15 @@
 
 import platform
 import re
+import ssl
 from importlib.metadata import version
 
 import grpc
 import pytest
+import trustme
 
 import runspan
-from tests.otlp_receivers import GrpcReceiver, HttpReceiver, WireReceiver
+from tests.otlp_receivers import GrpcReceiver, HttpAnswer, HttpReceiver, WireReceiver
 from tests.programs import run_python
 from tests.ui import free_port
 from tests.viewer.test_commands import in_process
@@ -93,6 +95,42 @@ def test_a_port_of_something_else(greeting, protocol):
     assert code == 1
     assert lines[1].startswith("✕ it did not take the span")
     assert re.match("  → (what listens there speaks something else; check the port|check port and path)", lines[2])
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_no_tls_where_it_is_spoken(protocol):
+    """An endpoint with https:// for what speaks no TLS is named as that."""
+    with HttpReceiver() if protocol == "http/protobuf" else GrpcReceiver() as receiver:
+        address = receiver.endpoint.removeprefix("http://")
+        lines = examined("--endpoint", f"https://{address}", "--protocol", protocol)[1]
+    assert lines[2] == "  → if what listens there speaks no TLS, begin the endpoint with http://"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "remedy"),
+    [
+        ("http", "  → if it wants TLS, begin the endpoint with https://; otherwise check the port and the protocol"),
+        ("https", "  → set OTEL_EXPORTER_OTLP_CERTIFICATE to the file with the authority that issued the certificate"),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_tls_that_is_not_set_up(protocol, scheme, remedy):
+    """Of a receiver with TLS it is named that it wants it, or that its certificate is not trusted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with HttpReceiver(tls=context) as receiver:
+        address = receiver.endpoint.removeprefix("https://")
+        lines = examined("--endpoint", f"{scheme}://{address}", "--protocol", protocol)[1]
+    assert lines[2] == remedy
+
+
+def test_a_page_is_no_receiver():
+    """What answers with a page of its own has taken nothing, though its status says so."""
+    with HttpReceiver() as receiver:
+        receiver.refuse(HttpAnswer(200, b"<!doctype html>", "text/html"))
+        code, lines = examined("--endpoint", receiver.endpoint)
+    assert code == 1
+    assert lines[2].startswith("  → check port and path")
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])

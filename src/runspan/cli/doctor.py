@@ -48,8 +48,15 @@ _REMEDIES: Final = {
     ("http 401", "http 403", "unauthenticated", "permission_denied"): (
         "give the key that this backend wants: OTEL_EXPORTER_OTLP_HEADERS=name=value"
     ),
-    ("http 404", "http 405", "http 501"): (
+    ("http 404", "http 405", "http 501", "a redirect", "a page of html"): (
         "check port and path: the endpoint is the base URL of an OTLP receiver, to which /v1/traces is added"
+    ),
+    ("wrong_version_nu", "tls handshake failed"): (
+        "if what listens there speaks no TLS, begin the endpoint with http://"
+    ),
+    ("not trusted",): "set OTEL_EXPORTER_OTLP_CERTIFICATE to the file with the authority that issued the certificate",
+    ("remotedisconnected", "socket closed", "connection reset"): (
+        "if it wants TLS, begin the endpoint with https://; otherwise check the port and the protocol"
     ),
     ("badstatusline", "parsing http/2"): "what listens there speaks something else; check the port and the protocol",
     ("refused",): (
@@ -78,6 +85,7 @@ def examine(endpoint: str | None, protocol: OtlpProtocol | None, spool: Path | N
     """Yield what there is to say, one thing after the other, as it is found."""
     yield from _versions()
     yield from _variables()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the reason has what gRPC would print as well
     if spool is not None:
         yield _spool(spool)
     try:
