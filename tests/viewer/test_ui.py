@@ -13,15 +13,24 @@ from contextlib import closing
 
 import grpc
 import pytest
+from google.protobuf.json_format import MessageToJson, Parse
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from runspan.recording.otlp_json import otlp_line, otlp_request
 from tests.programs import run_python
 from tests.recorded import TRACE_ID, recorded
+from tests.test_zero_code import run as instrumented
 from tests.ui import Ui
 from tests.viewer.test_commands import in_process, run
 from tests.waiting import wait_until
@@ -74,6 +83,47 @@ def test_the_sdk_sends_its_spans(start, protocol):
     assert summary["name"] == "hello"
     status, trace = ui.ask("GET", f"/api/traces/{summary['id']}")
     assert (status, [span["name"] for span in json.loads(trace)["spans"]]) == (200, ["hello"])
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_metrics_and_logs_are_answered(empty, protocol):
+    """Programs that send all signals log no error: metrics and logs are answered, over both protocols, and not kept."""
+    port, name = (empty.port, "http/protobuf") if protocol == "http" else (empty.grpc_port, "grpc")
+    code = "from langchain_core.language_models import FakeListChatModel as Model\n"
+    code += "Model(responses=['said']).invoke('asked'); logging.getLogger('shop').error('it failed')"
+    exporters = dict.fromkeys(["OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"], "otlp")
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_PROTOCOL": name}
+    done = instrumented(code, OTEL_TRACES_EXPORTER="none", **exporters, **endpoint)
+    assert (done.stdout, done.stderr) == ("ERROR:shop:it failed\n", "")
+
+
+def points(number):
+    """Make a request with so many data points."""
+    gauge = Gauge(data_points=[NumberDataPoint(as_int=each) for each in range(number)])
+    metrics = [Metric(name="size", gauge=gauge), Metric(name="nothing")]
+    return ExportMetricsServiceRequest(
+        resource_metrics=[ResourceMetrics(scope_metrics=[ScopeMetrics(metrics=metrics)])]
+    )
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_not_kept_is_said(empty, as_json):
+    """Who sends metrics or logs is answered how many were not kept, and how to send none."""
+    logs = ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[ScopeLogs(log_records=[LogRecord()] * 3)])])
+    rejected = []
+    for path, request, response in (
+        ("/v1/metrics", points(2), ExportMetricsServiceResponse()),
+        ("/v1/logs", logs, ExportLogsServiceResponse()),
+    ):
+        body = MessageToJson(request) if as_json else request.SerializeToString()
+        content_type = "application/json" if as_json else "application/x-protobuf"
+        status, answer = empty.ask("POST", path, body, content_type=content_type)
+        found = (Parse(answer, response) if as_json else type(response).FromString(answer)).partial_success
+        assert (status, "OTEL_LOGS_EXPORTER=none" in found.error_message) == (200, True)
+        rejected.append(found.ListFields()[0][1])
+        assert empty.ask("POST", path, b"nonsense", content_type=content_type)[0] == 400
+    assert rejected == [2, 3]
+    assert empty.summaries() == []
 
 
 def test_a_kill_and_a_new_start_keep_the_traces(start):

@@ -4,12 +4,15 @@ import asyncio
 import logging
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
-from google.protobuf.message import DecodeError
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -26,6 +29,7 @@ from runspan.recording.otlp_file import read_recording
 from runspan.recording.recorded_span import RecordedSpan, spans_of_json
 from runspan.viewer.media import embed_media
 from runspan.viewer.page import live_page
+from runspan.viewer.server.not_kept import answer_logs, answer_metrics
 from runspan.viewer.store import TraceStore
 
 MAX_BODY_BYTES: Final = 64 * 1024**2
@@ -44,7 +48,9 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 # What JSON of another shape runs into.
-_WRONG_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError, RecursionError, DecodeError)
+_WRONG_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError, RecursionError, DecodeError, ParseError)
+_T = TypeVar("_T")
+_Request = TypeVar("_Request", ExportMetricsServiceRequest, ExportLogsServiceRequest)
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +71,8 @@ def make_app(store: TraceStore, hosts: Iterable[str] = ()) -> Starlette:
             Route("/api/traces/{id}/otlp", views.otlp),
             Route("/api/news", views.news),
             Route("/v1/traces", views.receive, methods=["POST"]),
+            Route("/v1/metrics", _not_kept(ExportMetricsServiceRequest, answer_metrics), methods=["POST"]),
+            Route("/v1/logs", _not_kept(ExportLogsServiceRequest, answer_logs), methods=["POST"]),
         ],
         middleware=[Middleware(_OwnPagesOnly, hosts=_LOCAL | {each.lower() for each in hosts})],
         exception_handlers={sqlite3.Error: _store_failed},
@@ -148,21 +156,40 @@ class _Views:
             yield b"data: " + orjson.dumps(changed) + b"\n\n" if changed else b":\n\n"
 
     async def receive(self, request: Request) -> Response:
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type not in _READERS:
-            return PlainTextResponse(f"Send OTLP as {' or '.join(_READERS)}.\n", 415)
-        try:
-            body = await _body(request)
-            spans = await run_in_threadpool(lambda: _READERS[content_type](body))
-        except _TooLargeError:
-            return PlainTextResponse(f"A request may have at most {MAX_BODY_BYTES} bytes.\n", 413)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except _WRONG_SHAPE as error:
-            return PlainTextResponse(f"That is no OTLP request of spans ({type(error).__name__}: {error}).\n", 400)
-        await run_in_threadpool(self._store.add, spans)
-        answer = b"{}" if content_type == "application/json" else ExportTraceServiceResponse().SerializeToString()
-        return Response(answer, media_type=content_type)
+        return await _answered(request, lambda body, content_type: _READERS[content_type](body), self._keep)
+
+    def _keep(self, spans: list[RecordedSpan]) -> Message:
+        self._store.add(spans)
+        return ExportTraceServiceResponse()
+
+
+def _not_kept(kind: type[_Request], answer: Callable[[_Request], Message]) -> Callable[[Request], Awaitable[Response]]:
+    def read(body: bytes, content_type: str) -> _Request:
+        if content_type == _PROTOBUF:
+            return kind.FromString(body)
+        return ParseDict(orjson.loads(body), kind(), ignore_unknown_fields=True)
+
+    async def receive(request: Request) -> Response:
+        return await _answered(request, read, answer)
+
+    return receive
+
+
+async def _answered(request: Request, read: Callable[[bytes, str], _T], answer: Callable[[_T], Message]) -> Response:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in _READERS:
+        return PlainTextResponse(f"Send OTLP as {' or '.join(_READERS)}.\n", 415)
+    try:
+        given = await run_in_threadpool(read, await _body(request), content_type)
+    except _TooLargeError:
+        return PlainTextResponse(f"A request may have at most {MAX_BODY_BYTES} bytes.\n", 413)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    except _WRONG_SHAPE as error:
+        return PlainTextResponse(f"That is no OTLP request ({type(error).__name__}: {error}).\n", 400)
+    message = await run_in_threadpool(answer, given)
+    is_protobuf = content_type == _PROTOBUF
+    return Response(message.SerializeToString() if is_protobuf else MessageToJson(message), media_type=content_type)
 
 
 class _TooLargeError(Exception):

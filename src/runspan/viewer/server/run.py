@@ -10,6 +10,8 @@ from typing import Final
 
 import grpc
 import uvicorn
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import add_LogsServiceServicer_to_server
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import add_MetricsServiceServicer_to_server
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -21,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 
 from runspan.recording.otlp_file import read_recording
 from runspan.viewer.server.app import MAX_BODY_BYTES, STORE_FAILED, make_app
+from runspan.viewer.server.not_kept import LogsReceiver, MetricsReceiver
 from runspan.viewer.server.port_owner import port_owner
 from runspan.viewer.store import TraceStore
 
@@ -89,6 +92,8 @@ def _grpc_server(store: TraceStore, address: str) -> grpc.Server:
     options = [("grpc.max_receive_message_length", MAX_BODY_BYTES), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(_GRPC_THREADS), options=options)
     add_TraceServiceServicer_to_server(_Receiver(store), server)  # type: ignore[no-untyped-call]  # it is generated
+    add_MetricsServiceServicer_to_server(MetricsReceiver(), server)  # type: ignore[no-untyped-call]  # likewise
+    add_LogsServiceServicer_to_server(LogsReceiver(), server)  # type: ignore[no-untyped-call]  # likewise
     server.add_insecure_port(address)
     server.start()
     return server
