@@ -148,8 +148,22 @@ async def test_ids_of_configurable(kind, way):
 
 @pytest.mark.newest  # older LangChain copies what is configurable into the metadata
 def test_metadata_go_before_configurable():
-    """A session that the metadata name is the session."""
+    """A session and a user that the metadata name are these; what they do not name is what is configurable."""
     tracing = Tracing()
-    config = {"configurable": {"session_id": "s1", "user_id": "u1"}, "metadata": {"thread_id": "t1"}}
-    Model().invoke("a", tracing.config | config)
-    assert belongings(tracing) == [{"session.id": "t1"}]
+    configurable = {"session_id": "s1", "user_id": "u1"}
+    for metadata in ({"thread_id": "t1"}, {"thread_id": "t1", "user_id": "u2"}, {"user_id": "u2"}):
+        Model().invoke("a", tracing.config | {"configurable": configurable, "metadata": metadata})
+    assert belongings(tracing) == [
+        {"session.id": "t1", "user.id": "u1"},
+        {"session.id": "t1", "user.id": "u2"},
+        {"session.id": "s1", "user.id": "u2"},
+    ]
+
+
+@pytest.mark.parametrize("key", ["thread_id", "session_id"])
+def test_user_of_a_graph_with_a_thread(key):
+    """LangGraph copies a thread into the metadata and no user: both are on every span of the graph."""
+    tracing = Tracing()
+    graph = straight_graph(first=lambda _: {"values": [Model().invoke("a").content]})
+    graph.invoke({"values": []}, tracing.config | {"configurable": {key: "t1", "user_id": "u1"}})
+    assert belongings(tracing) == [{"session.id": "t1", "user.id": "u1"}] * 3

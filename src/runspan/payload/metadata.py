@@ -16,8 +16,9 @@ from runspan.payload.text import describe, describe_all, is_text, name_at, text_
 
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
-_CONFIGURED_KEYS: Final = (*_SESSION_KEYS, "user_id")
-_CONTENT_KEYS: Final = {semconv.USER_ID: ("user_id",), semconv.RELEASE: ("release", "revision_id")}
+_USER_KEYS: Final = ("user_id",)
+_CONFIGURED_KEYS: Final = (*_SESSION_KEYS, *_USER_KEYS)
+_CONTENT_KEYS: Final = {semconv.USER_ID: _USER_KEYS, semconv.RELEASE: ("release", "revision_id")}
 _MOST_BYTES: Final = 20_000  # of a value of metadata
 _BELONGING_KEYS: Final = frozenset((*_CONFIGURED_KEYS, "release", "revision_id"))
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
@@ -57,16 +58,22 @@ def conversation(metadata: Mapping[str, Any] | None) -> PlainAttributes:
 def with_configured(
     metadata: Mapping[str, Any] | None, find_configurable: Callable[[], Mapping[str, object]]
 ) -> Mapping[str, Any] | None:
-    """Return metadata with the ids of ``configurable``, which LangChain once copied there, if it names no session.
+    """Return metadata with the ids of ``configurable`` that it lacks: LangChain once copied all there.
+
+    LangGraph still copies the thread, which is the session of the runs within as well; so a session that the metadata
+    name is not replaced.
 
     Args:
         metadata: the metadata of a run that nothing is around.
         find_configurable: returns what it was called with under ``configurable``.
     """
-    if metadata is None or any(map(metadata.get, _SESSION_KEYS)):
+    if metadata is None:
+        return metadata
+    keys = _USER_KEYS if any(map(metadata.get, _SESSION_KEYS)) else _CONFIGURED_KEYS
+    if all(key in metadata for key in keys):
         return metadata
     configurable = find_configurable()
-    return {**{key: configurable[key] for key in _CONFIGURED_KEYS if key in configurable}, **metadata}
+    return {**{key: configurable[key] for key in keys if key in configurable}, **metadata}
 
 
 def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | None) -> PlainAttributes:
