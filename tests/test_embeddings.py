@@ -2,12 +2,14 @@
 
 import asyncio
 import copy
+import pickle
 import threading
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.vectorstores import InMemoryVectorStore
 from opentelemetry import context as otel
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -210,10 +212,32 @@ def test_it_stands_for_the_object(tracing):
     assert traced.model == "text-embedding-3-small"
     assert traced.current is wrapped.current
     assert trace_embeddings(traced) is traced
-    copy.copy(traced).embed_query("a")
-    assert len(tracing.spans) == 1
+    for copied in (copy.copy(traced), copy.deepcopy(traced)):
+        copied.embed_query("a")
+        assert type(copied).__name__ == "OpenAIEmbeddings"
+    assert len(tracing.spans) == 2
     with pytest.raises(AttributeError, match="'OpenAIEmbeddings' object has no attribute 'nothing'"):
         _ = traced.nothing
+
+
+def test_the_copy_of_a_pydantic_model_is_traced(tracing):
+    """Such embeddings copy themselves, by a method that their traced ones must not take over; pickled, too."""
+    traced = trace_embeddings(DeterministicFakeEmbedding(size=2), tracer_provider=tracing.provider)
+    copied = copy.deepcopy(traced)
+    assert len(copied.embed_query("a")) == copied.size == 2
+    assert len(tracing.spans) == 1
+    stored = pickle.dumps(trace_embeddings(DeterministicFakeEmbedding(size=2)))
+    assert pickle.loads(stored).size == 2  # noqa: S301  it is our own
+
+
+def test_a_retriever_names_the_provider_of_traced_embeddings(tracing):
+    """LangChain tells the class of a retriever's embeddings, also as a tag: that of those that are traced."""
+    found = []
+    for embeddings in (OpenAIEmbeddings(), trace_embeddings(OpenAIEmbeddings(), tracer_provider=tracing.provider)):
+        InMemoryVectorStore(embeddings).as_retriever().invoke("a", tracing.config)
+        attributes = tracing.named("retrieval")[-1].attributes
+        found.append((attributes.get("gen_ai.provider.name"), attributes["langchain.tags"]))
+    assert found == [("openai", ("InMemoryVectorStore", "OpenAIEmbeddings"))] * 2
 
 
 @pytest.mark.parametrize("wrong", [None, "text-embedding-3-small", OpenAIEmbeddings], ids=repr)

@@ -1,5 +1,6 @@
 """Spans and metrics of embeddings: LangChain has no callbacks for them, so the object is wrapped."""
 
+import copy
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -66,12 +67,18 @@ def trace_embeddings(
         )
     check_provider("tracer_provider", tracer_provider, "get_tracer", "TracerProvider")
     check_provider("meter_provider", meter_provider, "get_meter", "MeterProvider")
-    return _TracedEmbeddings(
+    return _traced(
         embeddings,
         trace.get_tracer("runspan", __version__, tracer_provider),
         run_metrics(meter_provider or metrics.get_meter_provider()),
         checked_settings(settings),
     )
+
+
+def _traced(embeddings: Embeddings, tracer: Tracer, run_metrics: RunMetrics, settings: Settings) -> "_TracedEmbeddings":
+    # Retrievers tell their embeddings by the name of the class.
+    kind: type[_TracedEmbeddings] = type(type(embeddings).__name__, (_TracedEmbeddings,), {})
+    return kind(embeddings, tracer, run_metrics, settings)
 
 
 class _TracedEmbeddings(Embeddings):
@@ -84,10 +91,15 @@ class _TracedEmbeddings(Embeddings):
         self._settings = settings
 
     def __getattr__(self, name: str) -> Any:
-        # While it is being copied or unpickled there is nothing yet to ask.
-        if "_embeddings" not in self.__dict__:
-            raise AttributeError(name)
         return getattr(self._embeddings, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make it again: its class can't be imported."""
+        return _traced, (self._embeddings, self._tracer, self._metrics, self._settings)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a traced copy, whose spans start where those of this one do."""
+        return type(self)(copy.deepcopy(self._embeddings, memo), self._tracer, self._metrics, self._settings)
 
     def __repr__(self) -> str:
         return f"trace_embeddings({self._embeddings!r})"
