@@ -18,6 +18,7 @@ import runspan
 from runspan import OpenTelemetryCallbackHandler, RunspanInstrumentor, Settings
 from tests.fakes import ASKED, AgentModel, Model, straight_graph, tool
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
+from tests.programs import run_python
 from tests.tracing import Tracing
 
 MESSAGES = "gen_ai.input.messages"
@@ -218,6 +219,21 @@ async def test_a_graph_that_has_its_handler(tracing):
     async for _ in graph.astream({"values": []}, {"configurable": {"thread_id": "1"}}):
         pass
     assert tracing.text() == "\n".join(["invoke_workflow", "  first", "    body"] * 2)
+
+
+def test_the_instrumentor_says_what_it_needs():
+    """Without OpenTelemetry's package for instrumentors, the error says what to install, and what needs no package."""
+    code = """
+    import sys, runspan
+    sys.modules["opentelemetry.instrumentation"] = None
+    try:
+        runspan.RunspanInstrumentor()
+    except ModuleNotFoundError as error:
+        emit(str(error))
+    """
+    (said,) = run_python(code).emitted
+    assert "pip install opentelemetry-distro" in said
+    assert "runspan.instrument()" in said
 
 
 PROGRAM = """

@@ -3,7 +3,14 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # its file says that it is not to be checked
+try:
+    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # its file says that it is not to be checked
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"RunspanInstrumentor needs {error.name}. Install it: pip install opentelemetry-distro; or call"
+        " runspan.instrument(), which needs nothing else.",
+        name=error.name,
+    ) from None
 
 from runspan.langchain.zero_code import instrument, uninstrument
 

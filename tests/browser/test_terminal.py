@@ -167,3 +167,12 @@ def test_live_into_a_pipe_prints_trees_alone():
     assert "\x1b" not in done.stdout
     assert done.stdout.count("outer") == 1
     assert done.stderr == ""
+
+
+def test_live_in_a_terminal_that_is_no_utf_8(terminal, tmp_path):
+    """Where the terminal has no signs for it, each trace is printed when it has ended, and nothing fails."""
+    (tmp_path / "go").touch()
+    program = terminal([sys.executable, "-c", LIVE], 80, GO=str(tmp_path / "go"), PYTHONIOENCODING="ascii")
+    lines = program.wait_for("all is over")
+    assert any("outer" in line for line in lines)
+    assert not any("failed" in line for line in lines)

@@ -315,6 +315,24 @@ def test_without_the_extra_the_command_says_what_to_install(missing, command, sa
     assert (done.returncode, done.stderr) == (1, f"{said}\n")
 
 
+def test_output_that_is_no_utf_8(file, tmp_path):
+    """Into a pipe of another encoding texts go with question marks for what it lacks; JSON and pages are UTF-8."""
+    others = {"PYTHONIOENCODING": "cp1252"}
+    page = tmp_path / "page.html"
+    run("view", file, "--html", page)
+    store = TraceStore(tmp_path / "traces.sqlite3")
+    store.add([recorded(1, name="smile 😀")])
+    store.close()
+    shown, written = in_process("view", file, **others), in_process("view", file, "--html", "-", **others)
+    listed = in_process("traces", "--store", tmp_path / "traces.sqlite3", "--json", **others)
+    assert (
+        (shown.returncode, shown.stderr) == (written.returncode, written.stderr) == (listed.returncode, "") == (0, "")
+    )
+    assert "?? " in shown.stdout
+    assert written.stdout == page.read_text("utf-8")
+    assert json.loads(listed.stdout)["name"] == "smile 😀"
+
+
 def test_the_version_is_printed():
     """The version is that of the package."""
     assert run("--version") == (0, f"{runspan.__version__}\n")

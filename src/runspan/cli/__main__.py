@@ -1,5 +1,6 @@
 """``runspan`` on the command line, and ``python -m runspan.cli``."""
 
+import io
 import sys
 
 
@@ -11,6 +12,9 @@ def main() -> None:
         if (error.name or "").partition(".")[0] not in ("typer", "rich"):
             raise
         sys.exit(f"The command runspan needs {error.name}. Install it: pip install 'runspan[cli]'")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows is no UTF-8
+            stream.reconfigure(errors="replace")
     app()
 
 

@@ -168,7 +168,7 @@ def traces(
         )
     shown = [each for each in whole if each is not None]
     if as_json:
-        sys.stdout.writelines(orjson.dumps(each).decode() + "\n" for each in (shown if trace else found))
+        sys.stdout.buffer.write(b"".join(orjson.dumps(each) + b"\n" for each in (shown if trace else found)))
         return
     for whole_trace in reversed(shown):
         print_trace(_console, whole_trace)
@@ -232,11 +232,12 @@ def _loaded(name: str) -> Any:
 
 def _write_page(page: str, path: Path, *, opens: bool) -> None:
     if str(path) == "-":
-        sys.stdout.write(page)
+        sys.stdout.buffer.write(page.encode())
         return
     with _explained(path):
+        path.touch(0o600)  # it holds prompts
+        path.chmod(0o600)
         path.write_text(page, "utf-8")
-        path.chmod(0o600)  # it holds prompts
     _console.print(f"The page is {path}", soft_wrap=True)
     if opens:
         webbrowser.open(path.absolute().as_uri())

@@ -34,7 +34,7 @@ _SMALLEST_HEIGHT: Final = 3  # lines
 
 
 def live_console(trace_url: str | None) -> DirectSpanProcessor:
-    """Return what prints traces as they happen, or when they end if standard output is no terminal.
+    """Return what prints traces as they happen, or when they end if standard output is no terminal, or no UTF-8.
 
     Raises:
         ValueError: if rich is not installed.
@@ -44,7 +44,9 @@ def live_console(trace_url: str | None) -> DirectSpanProcessor:
     except ModuleNotFoundError:
         raise ValueError("console='live' needs rich. Install it: pip install 'runspan[cli]'") from None
     exporter = TreeSpanExporter(trace_url=trace_url)
-    return LiveConsoleSpanProcessor(exporter) if Console().is_terminal else DirectSpanProcessor(exporter)
+    console = Console()
+    is_live = console.is_terminal and not console.options.ascii_only
+    return LiveConsoleSpanProcessor(exporter) if is_live else DirectSpanProcessor(exporter)
 
 
 class LiveConsoleSpanProcessor(DirectSpanProcessor):
