@@ -12,7 +12,7 @@ from runspan._guard import attempt
 from runspan.attributes import Attributes
 from runspan.payload import Failure, Kind
 from runspan.payload.inputs_outputs import returned_tool_error
-from runspan.payload.response import came_before_failure
+from runspan.payload.response import came_before_failure, said_last
 from runspan.payload.usage import repeated_usage
 from runspan.payload.writer import Writer
 from runspan.runs.execution import GENERATOR
@@ -124,6 +124,9 @@ def _is_azure_completion(run: Run) -> bool:
 
 def _answer(run: Run, response: object, write: Writer | None) -> Attributes:
     answer = attempt(payload.response_attributes, response, default=_NOTHING)
+    if run.stream is not None and semconv.FINISH_REASONS in answer:
+        said = attempt(said_last, run.stream.chunks, answer[semconv.FINISH_REASONS], default=_NOTHING)
+        answer = {**answer, **said} if said else answer
     if write is not None:
         reasons = answer.get(semconv.FINISH_REASONS, ())
         answer = {**answer, **attempt(payload.output_messages, response, write, reasons, default=_NOTHING)}

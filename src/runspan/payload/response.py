@@ -1,7 +1,7 @@
 """The response of a model apart from its messages: its id, its model, why it ended, what it used."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -18,6 +18,12 @@ _MODEL_KEYS: Final = ("model_name", "model")
 _FINISH_KEYS: Final = ("finish_reason", "stop_reason", "stopReason", "done_reason", "completionReason")
 # To the name of the model that served LangChain adds the version that an Azure model was constructed with.
 _VERSION_TWICE: Final = re.compile(r"(-\d{4}(?:-\d{2}-\d{2})?)\1$")
+_JOINED: Final = (
+    semconv.FINISH_REASONS,
+    semconv.RESPONSE_MODEL,
+    semconv.OPENAI_RESPONSE_TIER,
+    semconv.OPENAI_FINGERPRINT,
+)
 _OF_STATUS: Final = {"completed": "stop", "failed": "error"}
 
 
@@ -45,6 +51,22 @@ def response_attributes(response: LLMResult) -> PlainAttributes:
     elif interface == "anthropic" and (tier := name_at((metadata or {}).get("usage"), "service_tier")):
         attributes[semconv.ANTHROPIC_RESPONSE_TIER] = tier
     return attributes
+
+
+def said_last(chunks: Sequence[object], reasons: object) -> PlainAttributes:
+    """Return what the last chunk says that ends a stream, if more than one does.
+
+    Some providers send two such chunks, and LangChain joins their words: ``stopstop``.
+
+    Args:
+        chunks: of the stream.
+        reasons: why it ended, as LangChain joins them.
+    """
+    last = next((each for each in reversed(chunks) if isinstance(each, Generation) and finish_reason(each)), None)
+    if last is None or reasons == [finish_reason(last)]:
+        return {}
+    found = response_attributes(LLMResult(generations=[[last]]))
+    return {name: found[name] for name in _JOINED if name in found}
 
 
 def finish_reason(generation: Generation) -> str | None:
