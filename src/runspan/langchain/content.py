@@ -22,7 +22,7 @@ class RunWriter(Writer):
         bridge: the handler that records it.
     """
 
-    __slots__ = ("_left", "_trace", "is_reserved", "is_root")
+    __slots__ = ("_left", "_plenty", "_plenty_for_all", "_trace", "is_reserved", "is_root")
 
     def __init__(self, run: Run, bridge: Bridge) -> None:
         super().__init__(bridge.attribute_bytes, run.record.redactors)
@@ -31,17 +31,19 @@ class RunWriter(Writer):
         self.is_root = is_root(run)
         self.is_reserved = run.is_model
         """Whether it gets some when its invocation has used up what is for all."""
+        self._plenty = 2 * self.attribute_bytes
+        self._plenty_for_all = self._plenty if self.is_root else self._plenty + self._trace.for_some
 
     def room(self) -> int:
         """Return how many bytes one attribute may take now: half of what is left at the most."""
-        most, trace = self.attribute_bytes, self._trace
-        left = trace.left
+        if self._left >= self._plenty and self._trace.left >= self._plenty_for_all:  # as nearly always
+            return self.attribute_bytes
+        left = self._trace.left
         if not self.is_root:
-            left -= trace.for_some
-            if left < 2 * most and self.is_reserved:
-                left = max(left, trace.share())
-        left = min(left, self._left)
-        return most if left >= 2 * most else max(left // 2, 0)
+            left -= self._trace.for_some
+            if self.is_reserved:
+                left = max(left, self._trace.share())
+        return min(self.attribute_bytes, max(min(left, self._left) // 2, 0))
 
     def take(self, size: int) -> None:
         """Note that so many bytes were written."""

@@ -108,21 +108,18 @@ class StartReader:
     def record_content(self, run: Run, event: StartEvent) -> None:
         """Record what a run is given, as far as that is recorded."""
         if (write := span_writer(run, self._bridge)) is not None:
-            content = self._bridge.reading(self._content, run, event, write)
-            run.record.add(self._bridge.formatted(content))
+            read = self._model_content if run.is_model else self._content
+            run.record.add(self._bridge.formatted(self._bridge.reading(read, run, event, write)))
 
-    def _content(self, run: Run, event: StartEvent, write: Writer) -> Attributes:
-        content = attempt(self._given, run, event, write, default=_NOTHING)
-        if not run.is_model:
-            return content
-        beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
-        variables = (
-            attempt(prompt_variables, event.prompt, write, default=_NOTHING) if event.prompt is not None else _NOTHING
-        )
-        return {**content, **beside, **variables}
+    def _content(self, _: Run, event: StartEvent, write: Writer) -> Attributes:
+        return attempt(event.kind.describe_content, event, write, default=_NOTHING)
 
-    def _given(self, run: Run, event: StartEvent, write: Writer) -> Attributes:
+    def _model_content(self, run: Run, event: StartEvent, write: Writer) -> Attributes:
         if event.kind is CHAT and self._settings.history == "new" and "span" in run.record.captures:
-            (messages,) = event.content
-            return new_messages(run, messages, write)
-        return event.kind.describe_content(event, write)
+            content = attempt(new_messages, run, event.content[0], write, default=_NOTHING)
+        else:
+            content = self._content(run, event, write)
+        beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
+        if event.prompt is None or not event.prompt.variables:
+            return {**content, **beside} if beside else content
+        return {**content, **beside, **attempt(prompt_variables, event.prompt, write, default=_NOTHING)}

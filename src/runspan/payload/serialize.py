@@ -73,7 +73,7 @@ def json_bytes(value: object, room: int = DEFAULT_ROOM, redact: Redact | None = 
     walk = _Walk(room, redact)
     copy = attempt(walk.run, value, default="<too deep>")  # only a RecursionError can come here
     walk.extend_texts()
-    return orjson.dumps(copy, default=CutText.shown)
+    return copy if type(copy) is bytes else orjson.dumps(copy, default=CutText.shown)
 
 
 def without_media(text: str) -> str:
@@ -264,7 +264,7 @@ class _Walk:
         if items.make is None and not items.newest_first:
             return self._list(items.values, count, depth, items.note)
         self._spend(_BRACKETS + _NOTE_AS_ITEM)
-        kept: list[object] = []
+        kept: list[Any] = []
         left, order = count, items.order(count)
         values: Any = items.values
         write_run = items.write_run if self._redact is None and type(values) is list else None
@@ -285,8 +285,13 @@ class _Walk:
         else:
             self._room += _NOTE_AS_ITEM
         if items.newest_first:  # the last, the first, and what is between them from its end
-            return _joined([*kept[1:2], *note, *kept[:1:-1], *kept[:1]])
-        return _joined(kept + note)
+            kept = [*kept[1:2], *note, *kept[:1:-1], *kept[:1]]
+        else:
+            kept += note
+        if set(map(type, kept)) != {bytes}:
+            return [orjson.Fragment(each) if type(each) is bytes else each for each in kept]
+        joined = b"".join((b"[", b",".join(kept), b"]"))
+        return joined if depth == 1 else orjson.Fragment(joined)  # all of the value is JSON already, or a part of it
 
     def _item(self, items: Items, index: int, written: bytes | None, depth: int, *, is_first: bool) -> object:
         """Return an item as JSON, or a copy of it, which is no bytes.
@@ -308,13 +313,6 @@ class _Walk:
         except _FullError:
             self._room = room
             raise
-
-
-def _joined(items: list[Any]) -> object:
-    """Return items as a list, those that are JSON as such."""
-    if set(map(type, items)) == {bytes}:
-        return orjson.Fragment(b"[%b]" % b",".join(items))
-    return [orjson.Fragment(each) if type(each) is bytes else each for each in items]
 
 
 def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:

@@ -129,7 +129,8 @@ class Writer:
             value = beside_key(name.removeprefix(PROMPT_VARIABLE), value, partial(self._redacted, name=name))
         room = self.room()
         if len(value) <= room and value.isascii() and not self.redactors:  # as nearly all are
-            return self._spend(name, value)
+            self.take(len(value))
+            return {name: value} if value else {}
         if len(value) > room and (parsed := _json_in(value, room)) is not None:
             return self.json(name, parsed)
         return self._spend(name, fitted(value, room, self._redact(name), _size))
