@@ -91,6 +91,7 @@ def test_the_exporter_variable_chooses():
             case("otlp", "otlp", {receiver.endpoint!r})
             case("console", "console", {receiver.endpoint!r})
             case("both", "otlp, Console", {receiver.endpoint!r})
+            case("with its protocol", "otlp_proto_http", {receiver.endpoint!r})
             case("argument adds", "none", {receiver.endpoint!r}, True)
             case("console alone", "", None, True)
             case("console and endpoint", "", {receiver.endpoint!r}, True)
@@ -99,7 +100,7 @@ def test_the_exporter_variable_chooses():
         )
         printed = [line.split("  ")[0] for line in ended.emitted if not line.startswith("trace ")]
         assert printed == ["console", "both", "argument adds", "console alone", "console and endpoint"]
-        assert names(receiver) == ["both", "console and endpoint", "otlp"]
+        assert names(receiver) == ["both", "console and endpoint", "otlp", "with its protocol"]
         assert ended.stderr == []
 
 

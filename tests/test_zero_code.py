@@ -288,11 +288,19 @@ CONFIGURE = "import runspan; runspan.configure({})"
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("kind", [HttpReceiver, GrpcReceiver])
-def test_configure_beside_it_sends_nothing_twice(kind):
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (HttpReceiver, "otlp"),
+        (GrpcReceiver, "otlp"),
+        (HttpReceiver, "otlp_proto_http"),
+        (GrpcReceiver, "otlp_proto_grpc"),
+    ],
+)
+def test_configure_beside_it_sends_nothing_twice(kind, name):
     """With ``configure()`` to the same endpoint each span arrives once, and a line says what was left out and why."""
     with kind() as receiver:
-        done = run(CONFIGURE.format(""), **towards(receiver))
+        done = run(CONFIGURE.format(""), OTEL_TRACES_EXPORTER=name, **towards(receiver))
         assert [span["name"] for span in receiver.received()] == ["asked"]
         assert "opentelemetry-instrument sends spans to" in done.stdout
         assert "OTEL_TRACES_EXPORTER=none" in done.stdout

@@ -18,7 +18,13 @@ from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
 from runspan.arguments import check_bool, check_number, shown
 from runspan.export.delivery import MAX_REQUEST_BYTES
-from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, endpoint_in_environment, resolve_target
+from runspan.export.otlp.target import (
+    OtlpProtocol,
+    OtlpTarget,
+    endpoint_in_environment,
+    exporters_in_environment,
+    resolve_target,
+)
 from runspan.export.processor import OtlpSpanProcessor
 from runspan.export.spool import Durability, Spool
 from runspan.listeners.router import TakesProcessors
@@ -220,7 +226,7 @@ def _is_sent_to_already(target: OtlpTarget) -> bool:
     if (
         _AUTO_INSTRUMENTATION not in sys.modules
         or not isinstance(trace.get_tracer_provider(), TracerProvider)
-        or "otlp" not in os.environ.get("OTEL_TRACES_EXPORTER", "").lower()
+        or "otlp" not in exporters_in_environment()
         or resolve_target().endpoint != target.endpoint
     ):
         return False
@@ -246,17 +252,17 @@ def _exporters(target: OtlpTarget, *, console: bool, is_local: bool, names_recei
     """Return which exporters are wanted; OTLP is there by default, but not for who asks for console or file alone."""
     if is_sdk_disabled():
         return set()
-    chosen = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    names = {name.strip() for name in chosen.split(",")} if chosen else {"otlp"}
+    chosen = exporters_in_environment()
+    names = chosen or {"otlp"}
     unknown = sorted(names.difference(_EXPORTERS))
     if unknown:
         raise ValueError(f"OTEL_TRACES_EXPORTER has {unknown[0]!r}; it must be a list of {', '.join(_EXPORTERS)}.")
     if is_local and not chosen and not names_receiver and not endpoint_in_environment():
-        names.clear()
+        names = set()
     if console:
-        names.add("console")
+        names = names | {"console"}
     if "otlp" in names and _is_sent_to_already(target):
-        names.remove("otlp")
+        names = names - {"otlp"}
     return names - {"none"}
 
 

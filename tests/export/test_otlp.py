@@ -69,6 +69,21 @@ def test_arguments_win_then_traces_then_all(environment, variables, arguments, t
 
 
 @pytest.mark.parametrize(
+    ("exporter", "protocol", "resolved"),
+    [
+        ("otlp_proto_grpc", None, ("grpc", "http://localhost:4317")),
+        ("console, OTLP_proto_http", None, ("http/protobuf", "http://localhost:4318/v1/traces")),
+        ("otlp_proto_grpc", "http/protobuf", ("http/protobuf", "http://localhost:4318/v1/traces")),
+    ],
+)
+def test_an_exporter_that_says_its_protocol(monkeypatch, exporter, protocol, resolved):
+    """The SDK's names of exporters choose the protocol, unless that is given."""
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", exporter)
+    target = resolve_target(protocol=protocol)
+    assert (target.protocol, target.endpoint) == resolved
+
+
+@pytest.mark.parametrize(
     ("variables", "arguments", "message"),
     [
         ({}, {"protocol": "http/json"}, "protocol is 'http/json'; it must be one of 'http/protobuf', 'grpc'."),

@@ -251,12 +251,13 @@ def test_replay_sends_what_waits_in_a_spool(tmp_path):
 
 
 def test_replay_says_why_spans_are_refused(file):
-    """A refusal is an error that names the endpoint and what it answered."""
+    """A refusal is an error that names the endpoint, what it answered, and who knows what to do."""
     with HttpReceiver() as receiver:
         receiver.refuse(401)
         code, output = run("replay", file, "--endpoint", receiver.endpoint)
     assert code == 1
     assert "401" in output
+    assert "runspan doctor" in output
 
 
 def test_replay_drives_a_handler(file, tmp_path, monkeypatch):

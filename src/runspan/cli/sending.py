@@ -53,4 +53,4 @@ def _deliver(client: Client, request: Request, destination: str) -> int:
         if not isinstance(result, Retryable) or attempt == _ATTEMPTS - 1:
             break
         time.sleep(2**attempt if result.after is None else min(result.after, 30))
-    raise ValueError(f"{destination} did not take the spans: {result.reason}")
+    raise ValueError(f"{destination} did not take the spans: {result.reason} (runspan doctor says what to do)")

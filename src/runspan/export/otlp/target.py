@@ -4,6 +4,7 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/ says what the variab
 """
 
 import math
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from runspan.export.otlp.credentials import Certificates, variable
 OtlpProtocol: TypeAlias = Literal["http/protobuf", "grpc"]
 HTTP: Final = "http/protobuf"
 GRPC: Final = "grpc"
+# Names in OTEL_TRACES_EXPORTER that OpenTelemetry's SDK for Python has beside "otlp".
+_PROTOCOL_OF_EXPORTER: Final = {"otlp_proto_http": HTTP, "otlp_proto_grpc": GRPC}
 _DEFAULT_ENDPOINT: Final = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
 _HTTP_PATH: Final = "/v1/traces"
 # Names and values that the libraries which send them take. To gRPC, a name that ends in -bin means bytes.
@@ -91,7 +94,7 @@ def resolve_target(
         ValueError: if an argument or a variable has a value that can't be used.
         TypeError: if the headers are no dictionary of texts.
     """
-    chosen = _choice("protocol", protocol, "PROTOCOL", HTTP, GRPC) or HTTP
+    chosen = _choice("protocol", protocol, "PROTOCOL", HTTP, GRPC) or _protocol_of_exporter() or HTTP
     return OtlpTarget(
         protocol=chosen,
         endpoint=_endpoint(endpoint, chosen),
@@ -106,6 +109,20 @@ def resolve_target(
 def endpoint_in_environment() -> bool:
     """Return whether the environment names an OTLP endpoint for traces."""
     return variable("ENDPOINT") is not None
+
+
+def exporters_in_environment() -> set[str]:
+    """Return the exporters that the environment names, ``otlp`` for each name of it; none if it names none."""
+    return {"otlp" if name in _PROTOCOL_OF_EXPORTER else name for name in _exporter_names()}
+
+
+def _exporter_names() -> list[str]:
+    names = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    return [name.strip() for name in names.split(",")] if names else []
+
+
+def _protocol_of_exporter() -> str | None:
+    return next((_PROTOCOL_OF_EXPORTER[name] for name in _exporter_names() if name in _PROTOCOL_OF_EXPORTER), None)
 
 
 def _choice(option: str, argument: str | None, name: str, *allowed: str) -> str | None:
