@@ -127,6 +127,34 @@ def test_a_name_is_kept_and_order_too():
         ),
         pytest.param(
             AIMessage(
+                [
+                    {
+                        "type": "server_tool_use",
+                        "id": "srv_1",
+                        "name": "web_search",
+                        "input": {},
+                        "partial_json": '{"query": "x"}',
+                        "index": 3,
+                    },
+                    {"type": "server_tool_use", "id": "srv_2", "name": "web_search", "partial_json": '{"qu'},
+                    {"type": "server_tool_use", "id": "srv_3", "name": "web_search", "input": {}, "partial_json": ""},
+                ]
+            ),
+            [
+                {
+                    "type": "server_tool_call",
+                    "id": f"srv_{number}",
+                    "name": "web_search",
+                    "server_tool_call": {"type": "web_search", **call},
+                }
+                for number, call in enumerate(
+                    [{"input": {"query": "x"}}, {"input": '{"qu'}, {"input": {}, "partial_json": ""}], 1
+                )
+            ],
+            id="anthropic-server-tools-streamed",
+        ),
+        pytest.param(
+            AIMessage(
                 "",
                 tool_calls=[WEATHER],
                 additional_kwargs={

@@ -70,10 +70,10 @@ def _legacy_call(found: Mapping[str, Any]) -> list[ContentBlock]:
     call = found.get("function_call")
     if not isinstance(call, dict):
         return []
-    return [{"type": "function_call", "name": call.get("name"), "arguments": _arguments(call.get("arguments"))}]
+    return [{"type": "function_call", "name": call.get("name"), "arguments": arguments(call.get("arguments"))}]
 
 
-def _arguments(text: object) -> object:
+def arguments(text: object) -> object:
     """Return arguments that are JSON as they are in tool calls; others stay as the model wrote them."""
     try:
         return orjson.loads(text) if is_text(text) else text

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
+from runspan.payload.beside import arguments
 from runspan.payload.message_types import ContentBlock, MessagePart
 from runspan.payload.stored import stored_pairs
 from runspan.payload.text import text_at
 
+_STREAMED_INPUT: Final = "partial_json"
 # Keys of a call or a result that are not its content.
 _ENVELOPE: Final = ("type", "id", "name", "tool_use_id", "tool_call_id", "call_id", "index", "caller")
 
@@ -15,8 +17,16 @@ def _server_call(block: ContentBlock) -> MessagePart:
     kind = block["type"].removesuffix("_call").removesuffix("_tool_use")
     name = text_at(block, "name") or kind
     # Of ``server_tool_use`` (Anthropic) and ``server_tool_call`` (LangChain) the name is the type of the tool.
-    call = {"type": name if kind.startswith("server") else kind, **_content(block)}
+    call = {"type": name if kind.startswith("server") else kind, **_with_input(_content(block))}
     return _part("server_tool_call", text_at(block, "id"), {"name": name, "server_tool_call": call})
+
+
+def _with_input(content: MessagePart) -> MessagePart:
+    """Return a call with what it is given, which is beside an empty input where it was streamed (Anthropic)."""
+    streamed = text_at(content, _STREAMED_INPUT)
+    if streamed is None or content.get("input"):
+        return content
+    return {key: value for key, value in content.items() if key != _STREAMED_INPUT} | {"input": arguments(streamed)}
 
 
 def _server_result(block: ContentBlock) -> MessagePart:
