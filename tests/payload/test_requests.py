@@ -4,10 +4,17 @@ import json
 import math
 
 import pytest
+from pydantic import BaseModel
 
 from runspan.payload import Kind, model_start, retriever_start
 from runspan.payload.parameters import model_parameters
 from runspan.payload.request_content import request_content
+
+
+class City(BaseModel):
+    """Where it rains."""
+
+    city: str
 
 
 class Answer:
@@ -282,6 +289,7 @@ CYCLE["schema"] = CYCLE
         ),
         pytest.param({"format": SCHEMA}, {}, SCHEMA, id="ollama"),
         pytest.param({"response_schema": SCHEMA}, {}, SCHEMA, id="google"),
+        pytest.param({"response_format": City}, {}, City.model_json_schema(), id="openai-a-class-of-pydantic"),
         pytest.param({"response_format": {"type": "json_object"}}, {}, None, id="json-without-schema"),
         pytest.param({"format": "json", "text": {"verbosity": "low"}}, {}, None, id="no-schema"),
         pytest.param({"format": CYCLE}, {}, None, id="cycle"),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
@@ -54,10 +56,10 @@ def _output_schema(invocation_params: Any, options: Any) -> Mapping[str, Any] | 
 
 
 def _schema_in(value: object) -> Mapping[str, Any] | None:
-    """Return the JSON schema in what packages wrap around one, None if there is none."""
+    """Return the JSON schema in what packages wrap around one, or of a class of pydantic; None if there is none."""
     for _ in range(_MAX_DEPTH):
         if not isinstance(value, dict):
-            return None
+            return value.model_json_schema() if isinstance(value, type) and issubclass(value, BaseModel) else None
         if any(key in value for key in _SCHEMA_KEYS):
             return value
         value = next((value[key] for key in _WITHIN if isinstance(value.get(key), dict)), None)
