@@ -11,13 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
-from runspan.payload import documents, input_messages, input_prompts, output_messages, tool_arguments
+from runspan.payload import (
+    documents,
+    input_messages,
+    input_prompts,
+    output_messages,
+    root_values,
+    state_inputs,
+    state_outputs,
+    tool_arguments,
+)
 from runspan.payload.media import MODALITIES
+from runspan.payload.request_content import request_content
 from runspan.payload.server_tools import SERVER_PARTS
 from runspan.payload.tools import tool_definitions
+from runspan.payload.writer import Writer
 from tests.payload import test_messages, test_tools
 
 SCHEMAS = json.loads((Path(__file__).parent / "data" / "genai_schemas.json").read_text())
@@ -118,6 +129,44 @@ def test_blocks_of_any_shape(kind, fields):
         told = input_messages([message.model_construct(content=[block], name=None)])
         ((only,),) = (json.loads(value) for value in told.values())
         assert all(isinstance(part["type"], str) for part in only["parts"])
+
+
+LONG = [
+    HumanMessage("x" * 500),
+    AIMessage(
+        [{"type": "reasoning", "reasoning": "r" * 200}], tool_calls=[{"name": "f", "args": {"a": "b"}, "id": "1"}]
+    ),
+    ToolMessage("t" * 300, tool_call_id="1", name="f"),
+    HumanMessage([{"type": "text", "text": "y" * 300}] * 3, name="bob"),
+]
+FOUND = [Document("x" * 200, id="1", metadata={"score": 0.5, "source": "s" * 100}), Document("y")] * 6
+TOOLS = {"tools": [{"type": "function", "function": {"name": f"tool_{number}"}} for number in range(9)]}
+STATE = {
+    "messages": [AIMessage("a" * 300, name="guide", tool_calls=[{"name": "f", "args": {"a": "b" * 99}, "id": "1"}])]
+}
+
+
+def written_within(write):
+    """Return what is written of what has more than there is room for."""
+    yield from (input_messages(LONG[:count], write) for count in range(1, 5))
+    yield input_prompts(["p" * 200, "q"], write)
+    for generation in (ChatGeneration(message=LONG[1]), Generation(text="g" * 200)):
+        yield output_messages(LLMResult(generations=[[generation] * 2]), write)
+    yield state_outputs(STATE, write)
+    yield state_inputs({"messages": [("user", "u" * 200), {"odd": 1}, AIMessage("x")]}, write)
+    yield documents(FOUND, write)
+    yield request_content({**TOOLS, "instructions": "i" * 500}, None, write)
+    yield tool_arguments({"a": "b" * 300}, "", write)
+
+
+@pytest.mark.parametrize("redactors", [(), (lambda text, _: text,)], ids=["as it is", "redacted"])
+def test_what_is_cut_fits_the_schemas(redactors):
+    """However little room there is, what there is of messages, tools and documents is whole, or is left out."""
+    for room in range(2, 1_500, 11):
+        for attributes in written_within(Writer(room, redactors)):
+            assert problems({name: each for name, each in attributes.items() if name in SCHEMAS["$defs"]}) == []
+            assert all(len(each.encode()) <= room for each in attributes.values())
+            root_values(attributes, Writer(room))
 
 
 def test_the_schemas_find_faults():

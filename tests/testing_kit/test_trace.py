@@ -1,6 +1,7 @@
 """The fixture ``trace`` and what it can be asked."""
 
 import asyncio
+import json
 import threading
 
 import pytest
@@ -332,6 +333,15 @@ def test_where_no_span_is_made_it_says_so(monkeypatch):
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     with pytest.raises(RuntimeError, match=r"OTEL_SDK_DISABLED is true, .*Unset it"):
         Trace()
+
+
+def test_messages_of_another_form_are_left_out(tracing):
+    """Messages that another library's span has in a form of its own are none, and the others are there."""
+    found = json.dumps(["hi", {"role": "user", "content": "hi"}, {"role": "user", "parts": ["a", {"type": "text"}]}])
+    with tracing.span("chat m") as span:
+        span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.input.messages": found})
+        span.set_attribute("gen_ai.output.messages", "no JSON")
+    assert tracing.trace.messages() == [Message("user", "<text>")]
 
 
 def test_deep_traces(trace):

@@ -8,8 +8,9 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.inputs_outputs import inputs, outputs
+from runspan.payload.items import Items
 from runspan.payload.message_types import MessageDict
-from runspan.payload.messages import input_messages, message_dict
+from runspan.payload.messages import input_messages, message_dict, note_of_messages, text_part
 from runspan.payload.response import message_finish_reason
 from runspan.payload.writer import UNLIMITED, Writer
 
@@ -32,7 +33,7 @@ def state_outputs(state: object, write: Writer = UNLIMITED) -> PlainAttributes:
     reason = attempt(message_finish_reason, last, default=None) if last is not None else None
     # Phoenix drops a message without one.
     answer = {**_message_dict(messages[-1]), "finish_reason": reason or "stop"}
-    return write.json(semconv.OUTPUT_MESSAGES, [answer])
+    return write.json(semconv.OUTPUT_MESSAGES, Items([answer], note=note_of_messages))
 
 
 def _messages(state: object) -> list[Any]:
@@ -54,7 +55,7 @@ def _message_dict(value: object) -> MessageDict:
     return (
         message_dict(message)
         if message is not None
-        else {"role": "unknown", "parts": [{"type": "unknown", "value": value}]}
+        else {"role": "unknown", "parts": Items([{"type": "unknown", "value": value}], note=text_part)}
     )
 
 

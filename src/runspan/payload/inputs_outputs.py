@@ -12,6 +12,7 @@ from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.commands import MOST_ITEMS, first_items, is_command
+from runspan.payload.items import Items
 from runspan.payload.serialize import without_media
 from runspan.payload.stored import stored_items, stored_length, stored_pairs
 from runspan.payload.text import Excerpt, is_text, unprintable
@@ -107,7 +108,11 @@ def documents(documents: Sequence[Document], write: Writer = UNLIMITED) -> Plain
     entries = [attempt(_document, each, default=unprintable(each)) for each in found]
     if (left_out := (stored_length(documents) or 0) - _MOST_DOCUMENTS) > 0:
         entries.append({"truncated": True, "left_out": left_out})
-    return write.json(semconv.DOCUMENTS, entries)
+    return write.json(semconv.DOCUMENTS, Items(entries, note=_note))
+
+
+def _note(text: str) -> dict[str, object]:
+    return {"content": text, "truncated": True}
 
 
 def _document(found: object) -> object:

@@ -62,7 +62,7 @@ def input_messages(
         write: writes them.
         make: returns a message in the conventions' form; by default of LangChain's.
     """
-    items = Items(messages, make or message_dict, True, _note, plain_message, plain_texts)
+    items = Items(messages, make or message_dict, True, note_of_messages, plain_message, plain_texts)
     return write.json(semconv.INPUT_MESSAGES, items)
 
 
@@ -111,7 +111,7 @@ def output_messages(
         (generation, reason or ("error" if is_failed else _likely_reason(generation)))
         for generation, reason in zip(generations, reasons, strict=True)
     ]
-    return write.json(semconv.OUTPUT_MESSAGES, Items(answers, _answer, note=_note, write=plain_answer))
+    return write.json(semconv.OUTPUT_MESSAGES, Items(answers, _answer, note=note_of_messages, write=plain_answer))
 
 
 def _answer(answer: tuple[Generation, str]) -> MessageDict:
@@ -119,22 +119,24 @@ def _answer(answer: tuple[Generation, str]) -> MessageDict:
     return {**_output_message(generation), "finish_reason": reason}
 
 
-def _note(text: str) -> MessageDict:
-    return {"role": _ROLE_OF_NOTE, "parts": [_text_part(text)]}
+def note_of_messages(text: str) -> MessageDict:
+    """Return what stands in a list of messages for those that were left out."""
+    return {"role": _ROLE_OF_NOTE, "parts": [text_part(text)]}
 
 
-def _text_part(text: str) -> MessagePart:
+def text_part(text: str) -> MessagePart:
+    """Return a part that is a text; among parts also what stands for those that were left out."""
     return {"type": "text", "content": text}
 
 
 def _prompt(prompt: str) -> MessageDict:
-    return {"role": "user", "parts": _content(prompt)}
+    return {"role": "user", "parts": Items(_content(prompt), note=text_part)}
 
 
 def _output_message(generation: Generation) -> MessageDict:
     if isinstance(generation, ChatGeneration):
         return message_dict(generation.message)
-    return {"role": "assistant", "parts": _content(generation.text)}
+    return {"role": "assistant", "parts": Items(_content(generation.text), note=text_part)}
 
 
 def _likely_reason(generation: Generation) -> str:
@@ -147,8 +149,8 @@ def message_dict(message: BaseMessage) -> MessageDict:
     # A ChatMessage has a role of its own; what users derive from BaseMessage has one or only a type.
     role = _ROLES.get(message.type) or getattr(message, "role", None) or message.type
     if message.name:
-        return {"role": role, "name": message.name, "parts": Items(_parts(message, role), note=_text_part)}
-    return {"role": role, "parts": Items(_parts(message, role), note=_text_part)}
+        return {"role": role, "name": message.name, "parts": Items(_parts(message, role), note=text_part)}
+    return {"role": role, "parts": Items(_parts(message, role), note=text_part)}
 
 
 def _parts(message: BaseMessage, role: str) -> list[MessagePart]:
@@ -178,7 +180,7 @@ def _content(content: str | Sequence[str | ContentBlock], leave_out: Sequence[st
     parts = (attempt(_part, block, leave_out, default={"type": "unknown", "value": block}) for block in blocks)
     found = [part for part in parts if part is not None]
     if (left_out := (stored_length(content) or 0) - _MOST_BLOCKS) > 0:
-        found.append(_text_part(f"… [{left_out:,} blocks left out]"))
+        found.append(text_part(f"… [{left_out:,} blocks left out]"))
     return found
 
 

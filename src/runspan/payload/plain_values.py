@@ -41,8 +41,8 @@ def _typed(written: PlainAttributes, name: str, media_type: str) -> PlainAttribu
 
 
 def _text(message: Any) -> str:
-    parts = message.get("parts", ())  # of a message that was cut there may be none
-    return "".join(part.get("content", "") for part in parts if part["type"] == "text")
+    parts = message.get("parts", ())  # where there was no room for a message there is none
+    return "".join(part["content"] for part in parts if part["type"] == "text")
 
 
 def _first_message(messages: Any) -> Any:

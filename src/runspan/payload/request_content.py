@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from runspan import semconv
 from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
+from runspan.payload.items import Items
+from runspan.payload.messages import text_part
 from runspan.payload.text import text_at
 from runspan.payload.tools import TOOL_KEYS, tool_definitions
 from runspan.payload.writer import UNLIMITED, Writer
@@ -36,7 +38,7 @@ def request_content(invocation_params: Any, options: Any = None, write: Writer =
     found = dict(attempt(tool_definitions, invocation_params, write, default={}))
     # OpenAI's Responses API; a system message is one of the messages.
     if instructions := text_at(invocation_params, "instructions"):
-        found |= write.json(semconv.SYSTEM_INSTRUCTIONS, [{"type": "text", "content": instructions}])
+        found |= write.json(semconv.SYSTEM_INSTRUCTIONS, Items([text_part(instructions)], note=text_part))
     if schema := attempt(_output_schema, invocation_params, options, default=None):
         found |= write.json(semconv.OUTPUT_SCHEMA, schema)
     return found

@@ -207,7 +207,9 @@ class _Walk:
     def _dictionary(self, value: Any, size: int, depth: int) -> dict[str, object]:
         self._spend(_BRACKETS + _NOTE)
         copies: dict[str, object] = {}
-        pairs = list(value.items()) if type(value) is dict and size <= self._room else stored_pairs(value, self._room)
+        pairs = (
+            list(value.items()) if type(value) is dict and size <= self._room else stored_pairs(value, self._room + 1)
+        )
         for key, each in pairs or ():
             before = self._room
             try:
@@ -231,7 +233,7 @@ class _Walk:
         text = described(key)
         if len(text) >= SHORTEST_BLOB:
             text = without_media(text)
-        name = first = fitted(text, self._room // 2, self._redact, size_in_json)
+        name = first = fitted(text, max(self._room // 2, _SHORT), self._redact, size_in_json)
         number = 1
         while name in others:
             number += 1
@@ -245,10 +247,8 @@ class _Walk:
         copies: list[object] = []
         for item in stored_items(value, self._room) or ():
             before = self._room
-            if copies and note is not str and before < LEAST_FOR_ITEM:
-                break
             try:
-                copies.append(self.copy(item, depth))
+                copies.append(self.copy(item, depth) if note is str else self._whole(item, depth))
             except _FullError:
                 self._room = before
                 break
@@ -309,10 +309,24 @@ class _Walk:
         if written is not None and is_last:
             raise _FullError
         try:
-            return self.copy(items.item(index), depth)
+            item = items.item(index)
+            return self.copy(item, depth) if items.note is str else self._whole(item, depth)
         except _FullError:
             self._room = room
             raise
+
+    def _whole(self, item: object, depth: int) -> object:
+        """Return a copy of an item with all its keys, without which a message or a part is none by the conventions.
+
+        Raises:
+            _FullError: if there is no room for them.
+        """
+        before = len(self._cut_texts)
+        copied = self.copy(item, depth)
+        if type(copied) is dict and CUT in copied:
+            del self._cut_texts[before:]
+            raise _FullError
+        return copied
 
 
 def _medium(data: Any, holder: list[tuple[Any, Any]]) -> object:

@@ -8,8 +8,9 @@ from langchain_core.outputs import LLMResult
 
 from runspan import semconv
 from runspan.attributes import PlainAttributes
+from runspan.payload.items import Items
 from runspan.payload.stored import stored_items, stored_pairs
-from runspan.payload.text import text_at, text_in
+from runspan.payload.text import CUT, text_at, text_in
 from runspan.payload.writer import UNLIMITED, Writer
 
 _Tool = dict[str, Any]
@@ -45,7 +46,11 @@ def tool_definitions(
     listed = map(stored_items, (tools, functions, in_config))
     found = next(filter(None, listed), [])
     definitions = list(filter(None, (_definition(tool, full=full) for tool in _flat(found))))
-    return write.json(semconv.TOOL_DEFINITIONS, definitions) if definitions else {}
+    return write.json(semconv.TOOL_DEFINITIONS, Items(definitions, note=_note)) if definitions else {}
+
+
+def _note(text: str) -> _Tool:
+    return {"type": CUT, "name": text}
 
 
 def _flat(tools: list[Any]) -> Iterator[_Tool]:

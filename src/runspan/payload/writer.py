@@ -17,6 +17,7 @@ from runspan.settings import Redactor
 # A text that is JSON stays JSON if it is cut, unless it is longer than so many times what is kept.
 _MOST_TO_PARSE: Final = 8
 _LEAST_JSON: Final = 2  # bytes
+_EMPTY: Final = b'""'  # a text without letters, or what there was no room for
 # Keys and values that the conventions and LangChain prescribe; no redactor gets them.
 _PRESCRIBED: Final = frozenset(
     (
@@ -93,7 +94,7 @@ class Writer:
             return {}
         written = json_bytes(value, room, self._redact(name) if self.redactors else None)
         self.take(len(written))
-        return {name: written.decode()}
+        return {name: written.decode()} if written != _EMPTY else {}
 
     def json_text(self, name: str, text: str, parsed: object) -> PlainAttributes:
         """Return a text that is JSON under a name, digit for digit unless it has to be cut or redacted."""

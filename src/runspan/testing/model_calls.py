@@ -75,8 +75,11 @@ def messages_in(spans: Iterable[RecordedSpan]) -> list[Message]:
 
 def _messages_at(span: RecordedSpan) -> Iterator[Message]:
     for name in (semconv.INPUT_MESSAGES, semconv.OUTPUT_MESSAGES):
-        for message in span.attributes.get(name) or ():
-            yield Message(message["role"], "".join(map(_part_text, message["parts"])))
+        found = span.attributes.get(name)
+        for message in found if isinstance(found, list | tuple) else ():
+            match message:  # that of another library may have another form
+                case {"role": str(role), "parts": list(parts) | tuple(parts)}:
+                    yield Message(role, "".join(_part_text(part) for part in parts if isinstance(part, Mapping)))
 
 
 def _part_text(part: Mapping[str, Any]) -> str:
