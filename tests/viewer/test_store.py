@@ -1,3 +1,4 @@
+import json
 import sqlite3
 import stat
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from runspan.viewer.store import TraceStore
 from runspan.viewer.trace import trace_of
-from tests.recorded import model_call, recorded, text
+from tests.recorded import TRACE_ID, model_call, recorded, text
 from tests.waiting import wait_until
 
 
@@ -99,6 +100,24 @@ def test_a_text_is_found_anywhere(make):
     assert [each["id"] for each in store.summaries(search='"olá"\n')] == [f"{1:032x}"]
     assert [each["name"] for each in store.summaries(search="other")] == ["Other"]
     assert list(store.summaries(search="%")) == []
+
+
+@pytest.mark.parametrize(
+    "said", ["Привет", "ÄPFEL", "STRASSE", 'he said "Hi"', "one\ntwo", "C:\\temp", "smile 😀", "100 %"]
+)
+@pytest.mark.parametrize("is_ascii", [False, True])
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_a_text_is_found_within_json(make, said, levels, is_ascii):
+    """A text of any language is found in any case, however deep JSON holds it within JSON, raw or as ASCII."""
+    value = f"before {said} after"
+    for _ in range(levels):
+        value = json.dumps([value], ensure_ascii=is_ascii)
+    store = make()
+    store.add([recorded(1, attributes={"a": value}), recorded(2, trace_id=2)])
+    searches = [said] if is_ascii else [said, said.lower(), said.upper()]
+    assert [[each["id"] for each in store.summaries(search=each)] for each in searches] == [
+        [f"{TRACE_ID:032x}"] for _ in searches
+    ]
 
 
 def test_threads_share_a_store(make):

@@ -13,6 +13,7 @@ import orjson
 
 from runspan.recording.otlp_json import otlp_line
 from runspan.recording.recorded_span import RecordedSpan, spans_of_json
+from runspan.viewer.search import has_text
 from runspan.viewer.trace import ViewedTrace, summary_of, trace_of
 
 MAX_BYTES: Final = 1_000_000_000
@@ -69,6 +70,7 @@ class TraceStore:
             self._connection.close()
 
     def _prepare(self, path: Path) -> None:
+        self._connection.create_function("has_text", 2, has_text, deterministic=True)
         with ExitStack() as at_error:
             at_error.callback(self._connection.close)
             (found,) = self._connection.execute("PRAGMA user_version").fetchone()
@@ -109,9 +111,8 @@ class TraceStore:
         query = "SELECT id, change, summary FROM traces ORDER BY began_ns DESC LIMIT ?"
         values: tuple[object, ...] = (limit,)
         if search:
-            words = orjson.dumps(search).decode()[1:-1]  # as it stands in JSON
-            query = query.replace("ORDER", "WHERE id IN (SELECT trace FROM spans WHERE instr(lower(body), ?)) ORDER")
-            values = (words.lower(), limit)
+            query = query.replace("ORDER", "WHERE id IN (SELECT trace FROM spans WHERE has_text(body, ?)) ORDER")
+            values = (search, limit)
         for trace, change, stored in self._rows(query, values):
             summary = orjson.loads(stored) if stored else self._summary(trace, change)
             if summary is not None:
