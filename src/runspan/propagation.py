@@ -91,8 +91,13 @@ def extract(carrier: Headers | None) -> Iterator[None]:
 def _headers_in(carrier: object) -> dict[str, str]:
     if not isinstance(carrier, Headers) or isinstance(carrier, type):
         raise TypeError(f"carrier is {shown(carrier)}; give a mapping, such as the headers of a request.")
-    texts = {str(name).lower(): _text(value) for name, value in carrier.items()}
-    return {name: texts[name] for name in _HEADERS if texts.get(name)}
+    texts: dict[str, str] = {}
+    for name, value in carrier.items():
+        key, text = str(name).lower(), _text(value)
+        if key in _HEADERS and text:
+            # W3C allows several headers for all but the first.
+            texts[key] = f"{texts[key]},{text}" if key in texts and key != "traceparent" else text
+    return texts
 
 
 def _text(value: object) -> str:

@@ -98,6 +98,13 @@ def test_headers_of_any_framework(headers):
         assert runspan.inject({}) == HEADERS
 
 
+def test_several_headers_of_one_name():
+    """Baggage and trace state that come in several headers are read together."""
+    pairs = [("traceparent", TRACEPARENT), ("tracestate", "a=1"), ("tracestate", "b=2"), ("baggage", "c=3")]
+    with runspan.extract(StarletteHeaders(raw=[(n.encode(), v.encode()) for n, v in [*pairs, ("Baggage", "d=4")]])):
+        assert runspan.inject({}) == {"traceparent": TRACEPARENT, "tracestate": "a=1,b=2", "baggage": "c=3,d=4"}
+
+
 @pytest.mark.newest
 def test_headers_of_flask():
     """A view of Flask extracts the headers of its request as they are."""
