@@ -108,6 +108,15 @@ def test_a_long_conversation_is_the_same_at_once(texts, others, times, room):
             assert written == payload.input_messages(conversation, Writer(attribute_bytes=room))
 
 
+def test_a_medium_is_found_in_a_conversation_of_any_length():
+    """A conversation that is longer than what is searched of a text has references in place of media nevertheless."""
+    image = HumanMessage("Look: data:image/png;base64," + "iVBORw0KGgo" * 9)
+    others = [HumanMessage("a" * 10_000)] * 120
+    written = payload.input_messages([*others, image, *others], Writer(attribute_bytes=10_000_000))
+    assert len(json.loads(written["gen_ai.input.messages"])) == 241
+    assert "base64" not in written["gen_ai.input.messages"]
+
+
 @given(st.lists(PLAIN, min_size=1, max_size=3), st.none() | TEXTS)
 def test_so_do_answers(found, reason):
     """A model's answers are written as if each were walked through, also with the reason why they ended."""

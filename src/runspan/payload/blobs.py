@@ -22,7 +22,8 @@ SHORTEST_BLOB: Final = 40  # characters; the smallest GIF takes 48
 DATA_KEYS: Final = frozenset(("base64", "blob", "bytes", "data"))
 """Where dictionaries that say their media type have the data: LangChain's and providers' blocks, MCP's resources."""
 _TYPE_KEYS: Final = ("mime_type", "mimeType", "mimetype", "media_type", "format")
-_SEARCHED: Final = 1_000_000  # characters
+SEARCHED: Final = 1_000_000
+"""Of a text so many characters are looked at."""
 _LONGEST_LINE: Final = 100  # of base64 in lines there are 76 in each
 _SAMPLE: Final = 500  # characters at both ends that have to be base64
 _REMEMBERED_DIGESTS: Final = 1_000
@@ -155,16 +156,16 @@ def without_blobs(text: str) -> str:
 
 
 def _may_hold_url(text: str) -> bool:
-    return text.find("64,", 0, _SEARCHED) >= 0
+    return text.find("64,", 0, SEARCHED) >= 0
 
 
 def _may_hold_bytes(text: str) -> bool:
-    return text.find("\\x", 0, _SEARCHED) >= 0
+    return text.find("\\x", 0, SEARCHED) >= 0
 
 
 def _may_be_repr(text: str) -> bool:
     """Return whether it may be what ``repr`` makes of an object with a text in it."""
-    return text.find("='", 0, _SEARCHED) >= 0
+    return text.find("='", 0, SEARCHED) >= 0
 
 
 def blob_of(data: str | bytes) -> Blob | None:
@@ -239,7 +240,7 @@ def _replace(head: str, whole: str, text: str, read: Callable[[str], str | None]
     """
     parts: list[str] = []
     copied = at = 0
-    until = _SEARCHED
+    until = SEARCHED
     while (begin := _compiled(head).search(text, at, until)) is not None:
         found = _compiled(whole).match(text, begin.start())
         at = found.end() if found is not None else begin.end()

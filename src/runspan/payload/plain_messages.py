@@ -11,7 +11,7 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
-from runspan.payload.blobs import BEGINNINGS, SHORTEST_BLOB, may_hold_blobs
+from runspan.payload.blobs import BEGINNINGS, SEARCHED, SHORTEST_BLOB, may_hold_blobs
 from runspan.payload.flat import flat_copy, plain_json
 from runspan.payload.items import LEAST_FOR_ITEM
 from runspan.payload.message_types import MessagePart
@@ -53,7 +53,20 @@ def plain_message(message: object, redact: Redact | None = None) -> bytes | None
         message: any value.
         redact: is called with its text; only a message of a text alone is such, if there is one.
     """
-    return plain_json(_message(message, redact))
+    before = _BEFORE_TEXT.get(type(message))
+    if before is None or before is _BEFORE_ANSWER or redact is not None:
+        return plain_json(_message(message, redact))
+    fields = message.__dict__
+    text = fields.get("content")
+    if (
+        type(text) is not str
+        or not text
+        or fields.get("name") is not None
+        or len(text) > _LONGEST
+        or may_hold_blobs(text)
+    ):
+        return plain_json(_message(message, redact))
+    return b"%b%b%b" % (before, _quoted(text)[1:-1], _AFTER_TEXT)
 
 
 def plain_answer(answer: tuple[object, str], redact: Redact | None = None) -> bytes | None:
@@ -72,6 +85,7 @@ def plain_texts(messages: list[Any], end: int, room: int) -> tuple[bytes, int]:
         end: the index.
         room: in bytes.
     """
+    room = min(room, SEARCHED)  # all of them are looked at for media as one text
     befores, texts = _last_texts(messages, end, room)
     if not texts:
         return b"", 0

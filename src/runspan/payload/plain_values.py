@@ -18,8 +18,10 @@ def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttri
     """
     values: PlainAttributes = {}
     for messages, read, name, type_name in _SIDES:
-        if (found := attributes.get(messages)) and (text := _text(read(found))):
-            values |= _typed(write.again(name, text), type_name, "text/plain")
+        found = attributes.get(messages)
+        if found and (text := _text(read(found))) and (written := write.again(name, text)):
+            values.update(written)
+            values[type_name] = "text/plain"
     return values
 
 
@@ -42,7 +44,7 @@ def _typed(written: PlainAttributes, name: str, media_type: str) -> PlainAttribu
 
 def _text(message: Any) -> str:
     parts = message.get("parts", ())  # where there was no room for a message there is none
-    return "".join(part["content"] for part in parts if part["type"] == "text")
+    return "".join([part["content"] for part in parts if part["type"] == "text"])
 
 
 def _first_message(messages: Any) -> Any:

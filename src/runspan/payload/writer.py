@@ -105,9 +105,10 @@ class Writer:
 
     def again(self, name: str, text: str) -> PlainAttributes:
         """Return a text, or JSON, that was written under another name."""
-        room = self.room()
-        if _size(text) <= room:
-            return self._spend(name, text)
+        room, size = self.room(), _size(text)
+        if size <= room:
+            self.take(size)
+            return {name: text} if text else {}
         if (parsed := _json_in(text, len(text))) is not None:  # it was cut to what an attribute may take
             return self._spend(name, to_json(parsed, room) if room >= _LEAST_JSON else "")
         return self._spend(name, fitted(text, room, size=_size))
