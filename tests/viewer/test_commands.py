@@ -316,6 +316,20 @@ def test_without_the_extra_the_command_says_what_to_install(missing, command, sa
     assert (done.returncode, done.stderr) == (1, f"{said}\n")
 
 
+def test_names_of_files_are_printed_as_they_are(file, tmp_path):
+    """A folder whose name looks like markup, such as a route of a web framework, is named as it is."""
+    folder = tmp_path / "[slug]" / "[" / "z]:smile:"
+    folder.mkdir(parents=True)
+    code, output = run("view", file, "--html", folder / "page.html", columns=400)
+    assert (code, output) == (0, f"The page is {folder / 'page.html'}\n")
+    code, output = run("view", folder / "none.jsonl", columns=400)
+    assert (code, output) == (1, f"{folder / 'none.jsonl'}: No such file or directory.\n")
+    shown = in_process("demo", "stream", "--folder", folder, columns=400).stdout
+    assert f"runspan view {shlex.quote(str(folder / 'trace.jsonl'))}\n" in shown
+    path = tmp_path / "[/red]"
+    assert run("traces", "--store", path)[1].startswith(f"There are no traces: {path} does not exist")
+
+
 def test_output_that_is_no_utf_8(file, tmp_path):
     """Into a pipe of another encoding texts go with question marks for what it lacks; JSON and pages are UTF-8."""
     others = {"PYTHONIOENCODING": "cp1252"}

@@ -1,6 +1,7 @@
 """The commands: each reads its arguments, says what went wrong, and leaves the work to others."""
 
 import importlib
+import shlex
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -30,8 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_console = Console(highlight=False)
-_errors = Console(stderr=True, highlight=False)
+_console = Console(highlight=False, markup=False, emoji=False)
+_errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 _MOST_LISTED = 10_000
 _SIGNS = {"good": "✓", "bad": "✕", "note": "•"}
@@ -78,8 +79,9 @@ def demo(
                 }
             )
     _write_page(static_page(read_source(file)), folder / "trace.html", opens=browser)
-    _console.print(f"The spans are in {file}. To see them here: runspan view {file}", soft_wrap=True)
-    _console.print(f"In runspan ui: runspan replay {file} --endpoint http://localhost:4318", soft_wrap=True)
+    named = shlex.quote(str(file))
+    _console.print(f"The spans are in {file}. To see them here: runspan view {named}", soft_wrap=True)
+    _console.print(f"In runspan ui: runspan replay {named} --endpoint http://localhost:4318", soft_wrap=True)
 
 
 @app.command()
@@ -189,9 +191,9 @@ def doctor(
     for finding in examine(endpoint, cast("OtlpProtocol | None", protocol), spool):
         is_well = is_well and finding.state != "bad"
         line = f"{_SIGNS[finding.state]} {finding.text}"
-        _console.print(line, style=_FINDING_STYLES[finding.state], soft_wrap=True, markup=False)
+        _console.print(line, style=_FINDING_STYLES[finding.state], soft_wrap=True)
         if finding.remedy:
-            _console.print(f"  → {finding.remedy}", soft_wrap=True, markup=False)
+            _console.print(f"  → {finding.remedy}", soft_wrap=True)
     if not is_well:
         raise typer.Exit(1)
 
@@ -255,5 +257,5 @@ def _explained(what: object) -> Iterator[None]:
 
 
 def _fail(message: str) -> Any:
-    _errors.print(message, style="red", soft_wrap=True, markup=False)
+    _errors.print(message, style="red", soft_wrap=True)
     raise typer.Exit(1)

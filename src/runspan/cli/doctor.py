@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def _spool(path: Path) -> Finding:
         remedy = "give its folder" if isinstance(error, NotADirectoryError) else "run this as the user of the service"
         return Finding("bad", f"the spool {path} can't be read ({error.strerror})", remedy)
     some = f"{len(waiting)} request{'s' * (len(waiting) != 1)} of {sum(map(len, waiting)):,} bytes"
-    return Finding("note", f"{some} in the spool {path}, to be sent", f"runspan view {path}")
+    return Finding("note", f"{some} in the spool {path}, to be sent", f"runspan view {shlex.quote(str(path))}")
 
 
 def _path(target: OtlpTarget) -> Iterator[Finding]:

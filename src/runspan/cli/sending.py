@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from runspan.export.delivery import MAX_REQUEST_BYTES
@@ -32,7 +33,7 @@ def send(
     sent = 0
     try:
         with Progress(console=console, transient=True) as progress:
-            task = progress.add_task(f"to {target.destination}", total=len(spans))
+            task = progress.add_task(escape(f"to {target.destination}"), total=len(spans))
             for start in range(0, len(spans), _SPANS_OF_A_REQUEST):
                 some = spans[start : start + _SPANS_OF_A_REQUEST]
                 body = otlp_request(some).SerializeToString()
