@@ -11,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from runspan.payload import input_messages, output_messages
 from runspan.payload.request_content import request_content
+from runspan.payload.writer import UNLIMITED
 
 CALL = {"name": "weather", "args": {"city": "Oslo"}, "id": "call_1", "type": "tool_call"}
 DIGEST = hashlib.sha256(b"RIF").hexdigest()
@@ -159,13 +160,22 @@ def test_values_of_any_shape_cost_no_text(beside):
         ({"instructions": ""}, None),
         ({"instructions": None}, None),
         ({"instructions": ["no text"]}, None),
+        ({"preamble": "Answer in French."}, '[{"type":"text","content":"Answer in French."}]'),
+        ({"system": "Answer in French."}, '[{"type":"text","content":"Answer in French."}]'),
+        (
+            {"system": [{"type": "text", "text": "In French."}, "Briefly.", {"cachePoint": {}}, {"text": ""}, 5, None]},
+            '[{"type":"text","content":"In French."},{"type":"text","content":"Briefly."}]',
+        ),
+        ({"system": []}, None),
+        ({"system": 5}, None),
         ({}, None),
         (None, None),
     ],
 )
 def test_instructions_apart_from_the_messages(invocation_params, instructions):
-    """Instructions of OpenAI's Responses API are system instructions; only text is."""
+    """What providers take apart from the messages are system instructions, also in a constructor; only text is."""
     assert request_content(invocation_params).get("gen_ai.system_instructions") == instructions
+    assert request_content({}, None, UNLIMITED, invocation_params).get("gen_ai.system_instructions") == instructions
 
 
 def test_instructions_and_tools_go_together():

@@ -119,7 +119,8 @@ class StartReader:
             content = attempt(new_messages, run, event.content[0], write, default=_NOTHING)
         else:
             content = self._content(run, event, write)
-        beside = attempt(request_content, event.invocation_params, event.options, write, default=_NOTHING)
+        constructed = event.serialized.get("kwargs") if isinstance(event.serialized, dict) else None
+        beside = attempt(request_content, event.invocation_params, event.options, write, constructed, default=_NOTHING)
         if event.prompt is None or not event.prompt.variables:
             return {**content, **beside} if beside else content
         return {**content, **beside, **attempt(prompt_variables, event.prompt, write, default=_NOTHING)}

@@ -10,7 +10,8 @@ from runspan._guard import attempt
 from runspan.attributes import PlainAttributes
 from runspan.payload.items import Items
 from runspan.payload.messages import text_part
-from runspan.payload.text import text_at
+from runspan.payload.stored import stored_items
+from runspan.payload.text import text_at, text_in
 from runspan.payload.tools import TOOL_KEYS, tool_definitions
 from runspan.payload.writer import UNLIMITED, Writer
 
@@ -18,27 +19,34 @@ from runspan.payload.writer import UNLIMITED, Writer
 _FORMATS: Final = ("response_format", "format", "response_schema", "response_json_schema")
 # Where LangChain puts it.
 _DESCRIBED: Final = "ls_structured_output_format"
+# Where instructions are apart from the messages: OpenAI's Responses API, Cohere; Anthropic and, in its constructor,
+# Bedrock, which take a list, too.
+_INSTRUCTIONS: Final = ("instructions", "preamble")
+_SYSTEM: Final = "system"
 _WITHIN: Final = ("json_schema", "schema", "function", "parameters", "input_schema")
 _MAX_DEPTH: Final = 4
 # Each key that anything of this is read from.
-_KEYS: Final = frozenset((*TOOL_KEYS, *_FORMATS, _DESCRIBED, "instructions", "text"))
+_KEYS: Final = frozenset((*TOOL_KEYS, *_FORMATS, _DESCRIBED, *_INSTRUCTIONS, _SYSTEM, "text"))
 _SCHEMA_KEYS: Final = ("properties", "$defs", "anyOf", "items", "enum")
 
 
-def request_content(invocation_params: Any, options: Any = None, write: Writer = UNLIMITED) -> PlainAttributes:
+def request_content(
+    invocation_params: Any, options: Any = None, write: Writer = UNLIMITED, constructed: Any = None
+) -> PlainAttributes:
     """Return the tools that a model may call, the instructions apart from its messages, and the schema of its answer.
 
     Args:
         invocation_params: of the model.
         options: of the call, in which LangChain describes structured output.
         write: writes them.
+        constructed: what LangChain says of the arguments of the model's constructor.
     """
-    if _has_none(invocation_params) and _has_none(options):
+    if _has_none(invocation_params) and _has_none(options) and _has_none(constructed):
         return {}
     found = dict(attempt(tool_definitions, invocation_params, write, default={}))
-    # OpenAI's Responses API; a system message is one of the messages.
-    if instructions := text_at(invocation_params, "instructions"):
-        found |= write.json(semconv.SYSTEM_INSTRUCTIONS, Items([text_part(instructions)], note=text_part))
+    # A system message is one of the messages.
+    if instructions := attempt(_instructions, invocation_params, constructed, default=[]):
+        found |= write.json(semconv.SYSTEM_INSTRUCTIONS, Items(list(map(text_part, instructions)), note=text_part))
     if schema := attempt(_output_schema, invocation_params, options, default=None):
         found |= write.json(semconv.OUTPUT_SCHEMA, schema)
     return found
@@ -47,6 +55,16 @@ def request_content(invocation_params: Any, options: Any = None, write: Writer =
 def _has_none(source: Any) -> bool:
     """Return whether parameters or options have none of it, as most have not."""
     return source is None or (type(source) is dict and _KEYS.isdisjoint(source))
+
+
+def _instructions(*sources: Any) -> list[str]:
+    for source in sources:
+        if text := text_at(source, *_INSTRUCTIONS, _SYSTEM):
+            return [text]
+        blocks = stored_items(source.get(_SYSTEM)) if isinstance(source, dict) else None
+        if texts := [text for block in blocks or () if (text := text_in(block) or text_at(block, "text"))]:
+            return texts
+    return []
 
 
 def _output_schema(invocation_params: Any, options: Any) -> Mapping[str, Any] | None:

@@ -194,7 +194,7 @@ HISTORY_MESSAGES: Final = ours(
     "runspan.history.messages", _MODELS, "how many messages those are: of what that model read, then what it answered"
 )
 SYSTEM_INSTRUCTIONS: Final = attribute(
-    "gen_ai.system_instructions", Level.CONTENT, _MODELS, "those given apart from the messages: `instructions`"
+    "gen_ai.system_instructions", Level.CONTENT, _MODELS, "those given apart from the messages"
 )
 OUTPUT_SCHEMA: Final = attribute(
     "langchain.output.schema", Level.CONTENT, _MODELS, "the JSON schema that structured output is to have", OWN
