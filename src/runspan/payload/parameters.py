@@ -65,7 +65,7 @@ def _read(
             name, read = readers[key]
             if (found := read(value)) is not None:
                 attributes[name] = found
-        elif key in _NESTED and depth < _MAX_DEPTH:
+        if key in _NESTED and depth < _MAX_DEPTH:
             _read(value, readers, attributes, depth + 1)
 
 
@@ -121,6 +121,7 @@ _NESTED: Final = frozenset(
         "output_config",
         "params",
         "reasoning",
+        "reasoningConfig",
         "text",
         "textGenerationConfig",
     )
@@ -152,7 +153,11 @@ _OF_PARAMETERS: Final[dict[str, tuple[str, _Reader]]] = {
         (semconv.MAX_TOKENS, _int),
     ),
     **dict.fromkeys(("stop", "stop_sequences", "stopSequences"), (semconv.STOP_SEQUENCES, _texts)),
-    **dict.fromkeys(("reasoning_effort", "effort", "thinking_level"), (semconv.REASONING_LEVEL, name_in)),
+    # Ollama's ``reasoning`` may be a level, others' has one; Nova's is within ``reasoningConfig``.
+    **dict.fromkeys(
+        ("reasoning_effort", "effort", "thinking_level", "reasoning", "maxReasoningEffort"),
+        (semconv.REASONING_LEVEL, name_in),
+    ),
     "previous_response_id": (semconv.PREVIOUS_RESPONSE_ID, name_in),
     **dict.fromkeys(
         ("response_format", "response_mime_type", "response_schema", "response_json_schema", "format"),
