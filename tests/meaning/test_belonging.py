@@ -160,6 +160,17 @@ def test_metadata_go_before_configurable():
     ]
 
 
+@pytest.mark.newest  # likewise
+def test_a_conversation_is_the_same_within():
+    """Of several ids under ``configurable`` the session is the conversation, of a model alone as of one in a chain."""
+    tracing = Tracing()
+    config = tracing.config | {"configurable": {"thread_id": "t1", "session_id": "s1"}}
+    Model().invoke("a", config)
+    (RunnableLambda(str) | Model()).invoke("a", config)
+    found = [span.attributes for span in tracing.named("chat")]
+    assert [(each["session.id"], each["gen_ai.conversation.id"]) for each in found] == [("s1", "s1")] * 2
+
+
 @pytest.mark.parametrize("key", ["thread_id", "session_id"])
 def test_user_of_a_graph_with_a_thread(key):
     """LangGraph copies a thread into the metadata and no user: both are on every span of the graph."""

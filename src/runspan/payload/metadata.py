@@ -17,10 +17,9 @@ from runspan.payload.text import describe, describe_all, is_text, name_at, text_
 _CONVERSATION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 _USER_KEYS: Final = ("user_id",)
-_CONFIGURED_KEYS: Final = (*_SESSION_KEYS, *_USER_KEYS)
 _CONTENT_KEYS: Final = {semconv.USER_ID: _USER_KEYS, semconv.RELEASE: ("release", "revision_id")}
 _MOST_BYTES: Final = 20_000  # of a value of metadata
-_BELONGING_KEYS: Final = frozenset((*_CONFIGURED_KEYS, "release", "revision_id"))
+_BELONGING_KEYS: Final = frozenset((*_SESSION_KEYS, *_USER_KEYS, "release", "revision_id"))
 _ATTEMPT_TAG: Final = re.compile(r"retry:attempt:(\d{1,9})")
 
 
@@ -69,11 +68,15 @@ def with_configured(
     """
     if metadata is None:
         return metadata
-    keys = _USER_KEYS if any(map(metadata.get, _SESSION_KEYS)) else _CONFIGURED_KEYS
-    if all(key in metadata for key in keys):
+    has_session = any(map(metadata.get, _SESSION_KEYS))
+    if has_session and all(key in metadata for key in _USER_KEYS):
         return metadata
     configurable = find_configurable()
-    return {**{key: configurable[key] for key in keys if key in configurable}, **metadata}
+    keys = [key for key in _USER_KEYS if key in configurable]
+    if not has_session:
+        # One alone: runs within, whose metadata has none, know the session of those around them and no other id.
+        keys += [key for key in _SESSION_KEYS if key in configurable][:1]
+    return {**{key: configurable[key] for key in keys}, **metadata}
 
 
 def belonging(metadata: Mapping[str, Any] | None, allowed: Collection[str] | None) -> PlainAttributes:
