@@ -143,7 +143,7 @@ def test_light_and_dark_can_be_chosen(opened):
     assert (dark, light, page.evaluate(colour)) == ("rgb(20, 23, 28)", "rgb(255, 255, 255)", "rgb(20, 23, 28)")
 
 
-@pytest.mark.parametrize(("width", "height"), [(400, 800), (1280, 800), (3840, 2160)])
+@pytest.mark.parametrize(("width", "height"), [(400, 800), (900, 800), (1280, 800), (3840, 2160)])
 def test_nothing_overlaps_at_any_width(opened, width, height):
     """From 400 pixels to 4K the page scrolls in no direction, and no text or cell covers another or leaves its box."""
     failed = recorded(8, 1, error="broke", attributes={"user.id": "ada"})
