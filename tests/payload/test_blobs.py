@@ -30,7 +30,7 @@ from runspan.payload import (
     tool_arguments,
     tool_result,
 )
-from runspan.payload.blobs import Blob
+from runspan.payload.blobs import SHORTEST_BLOB, Blob, may_hold_blobs, without_blobs
 from runspan.payload.serialize import without_media
 from tests.fakes import Model
 from tests.test_evaluations import Logs
@@ -239,6 +239,33 @@ def test_formats_that_are_known(head, kind):
 def test_ordinary_text_stays(text):
     """Long texts, other base64, tokens, and what only begins like a medium are recorded as they are."""
     assert without_media(text) == text
+
+
+PIECES = st.sampled_from(
+    (
+        URL,
+        DATA,
+        DATA[:60],
+        "iV",
+        "data:;base64,",
+        "64,",
+        '{"a": "',
+        '"',
+        "='",
+        "'",
+        "\\x",
+        repr(PNG[:40]),
+        "a; b",
+        "words ",
+    )
+)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=8).map("".join))
+def test_what_is_passed_over_has_no_medium(text):
+    """A text that a quick look or a closer one finds to be ordinary has no medium."""
+    if len(text) >= SHORTEST_BLOB and not may_hold_blobs(text):
+        assert without_blobs(text) == text
 
 
 @pytest.mark.parametrize("length", [300, 301, 302])

@@ -130,6 +130,11 @@ STORE: Final[ContextVar[Callable[[Blob], str | None] | None]] = ContextVar("runs
 
 def may_hold_blobs(text: str) -> bool:
     """Return False if there is certainly no medium in a text; so it is with almost all texts."""
+    return may_be_near_blobs(text) and _holds_head(text)
+
+
+def may_be_near_blobs(text: str) -> bool:
+    """Return the same, or True, in a tenth of the time: of texts together as well, with what is before the first."""
     if len(text) < SHORTEST_BLOB:
         return False
     if text[0] in BEGINNINGS and (text[:2] in FIRST_CHARACTERS or text[0] in _JSON):
@@ -140,6 +145,20 @@ def may_hold_blobs(text: str) -> bool:
         or ("\\" in text and _may_hold_bytes(text))
         or ("=" in text and _may_be_repr(text))
     )
+
+
+def _holds_head(text: str) -> bool:
+    """Return whether anything in a text begins as what ``without_blobs`` looks for."""
+    return (
+        text[:2] in FIRST_CHARACTERS
+        or (_may_hold_url(text) and _is_found(_HEAD, text))
+        or (_may_hold_bytes(text) and _is_found(_BYTES_HEAD, text))
+        or ((text[0] in _JSON or _may_be_repr(text)) and _is_found(_QUOTED_HEAD, text))
+    )
+
+
+def _is_found(head: str, text: str) -> bool:
+    return _compiled(head).search(text, 0, SEARCHED) is not None
 
 
 def without_blobs(text: str) -> str:

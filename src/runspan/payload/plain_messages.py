@@ -11,7 +11,7 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 
-from runspan.payload.blobs import BEGINNINGS, SEARCHED, SHORTEST_BLOB, may_hold_blobs
+from runspan.payload.blobs import BEGINNINGS, SEARCHED, SHORTEST_BLOB, may_be_near_blobs, may_hold_blobs
 from runspan.payload.flat import flat_copy, plain_json
 from runspan.payload.items import LEAST_FOR_ITEM
 from runspan.payload.message_types import MessagePart
@@ -90,7 +90,7 @@ def plain_texts(messages: list[Any], end: int, room: int) -> tuple[bytes, int]:
     if not texts:
         return b"", 0
     joined = "".join(texts)
-    if may_hold_blobs(joined):
+    if may_be_near_blobs(joined):
         count = next((index for index, text in enumerate(texts) if may_hold_blobs(text)), len(texts))
         befores, texts, joined = befores[:count], texts[:count], "".join(texts[:count])
     if not texts:

@@ -14,7 +14,15 @@ import orjson
 from langchain_core.messages import BaseMessage
 
 from runspan._guard import attempt, attempt_quietly
-from runspan.payload.blobs import DATA_KEYS, SHORTEST_BLOB, Blob, blob_field, may_hold_blobs, without_blobs
+from runspan.payload.blobs import (
+    DATA_KEYS,
+    SHORTEST_BLOB,
+    Blob,
+    blob_field,
+    may_be_near_blobs,
+    may_hold_blobs,
+    without_blobs,
+)
 from runspan.payload.flat import DEPTH_OF_FLAT, KINDS, flat_json
 from runspan.payload.items import LEAST_FOR_ITEM, Items
 from runspan.payload.notes import CutText, in_ascii, left_out
@@ -146,7 +154,7 @@ class _Walk:
         return value
 
     def _text(self, text: str) -> object:
-        if may_hold_blobs(text):
+        if may_be_near_blobs(text):
             text = without_media(text)
         share = self._room // 2
         if self._redact is None and len(text) <= share:  # as almost always; the rest costs a few calls more
