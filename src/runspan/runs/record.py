@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 from runspan.attributes import Attributes, without_content
@@ -21,16 +20,18 @@ class Stream:
         is_timed: whether it is noted when each chunk comes.
     """
 
-    __slots__ = ("add", "chunk_ns", "chunks", "first_chunk_ns")
+    __slots__ = ("chunk_ns", "chunks", "first_chunk_ns")
 
     def __init__(self, chunk: object, *, is_timed: bool) -> None:
         self.first_chunk_ns = time.time_ns()
-        self.chunk_ns = [self.first_chunk_ns] if is_timed else []
+        self.chunk_ns = [self.first_chunk_ns] if is_timed else None
         self.chunks = [chunk]
-        self.add: Callable[[object], None] = self.chunks.append
-        """Adds a chunk that comes now; without a call of Python's, unless that is noted."""
-        if is_timed:
-            self.add = partial(_add_timed, self.chunks, self.chunk_ns)
+
+    def add(self, chunk: object) -> None:
+        """Add a chunk that comes now."""
+        self.chunks.append(chunk)
+        if self.chunk_ns is not None:
+            self.chunk_ns.append(time.time_ns())
 
     def seconds_since(self, started_ns: int) -> list[float]:
         """Return how long after a moment each chunk came; the first alone if they are not timed."""
@@ -38,13 +39,7 @@ class Stream:
 
     def clear(self) -> None:
         """Let go of the chunks, but for when the first came."""
-        self.chunks.clear()
-        self.chunk_ns.clear()
-
-
-def _add_timed(chunks: list[object], chunk_ns: list[int], chunk: object) -> None:
-    chunks.append(chunk)
-    chunk_ns.append(time.time_ns())
+        self.chunks, self.chunk_ns = [], None
 
 
 class Record:
