@@ -1,16 +1,27 @@
-"""Which span was interrupted at a checkpoint, so that the run that resumes there can link to it."""
+"""Which span was interrupted at a checkpoint, so that the run that resumes there can link to it.
+
+A checkpointer that keeps that also knows which graph it saves where LangGraph has lost the context.
+"""
 
 import functools
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
 from typing import Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from opentelemetry import context as otel
+from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 
 from runspan._guard import attempt
 from runspan.arguments import shown
 from runspan.runs.current_span import open_runs_in
+from runspan.runs.execution import present_stack
+from runspan.runs.run import Run
+from runspan.runs.starting_frame import GRAPH_MODULE
 from runspan.runs.traceparent import format_traceparent, read_traceparent
 
 _T = TypeVar("_T")
@@ -18,6 +29,8 @@ _T = TypeVar("_T")
 _REMEMBERED: Final = 4096
 _TRACEPARENT: Final = "traceparent"
 _interrupted: Final[OrderedDict[str, SpanContext]] = OrderedDict()
+# The graphs that are saved, by the id of the checkpointer, the conversation and the place in the graphs around it.
+_graphs: Final[WeakValueDictionary[tuple[int, object, object], Run]] = WeakValueDictionary()
 
 
 def note_interrupted(checkpoint_id: str, span: SpanContext) -> None:
@@ -39,9 +52,12 @@ def link_resumes(checkpointer: _T) -> _T:
     Each checkpoint's metadata gets ``traceparent``, the span of the graph that saved it, in the form of W3C Trace
     Context. Within one process, runs that resume are linked without it.
 
-    The object keeps its class. It gets attributes ``put``, ``get_tuple``, their async forms and ``with_allowlist``,
-    which call the methods of its class and do this as well. They are pickled and deeply copied with it; a
-    ``copy.copy`` has those of the original, so link it again.
+    What the checkpointer does is under its graph, also in the threads and tasks that LangGraph begins without the
+    context, such as those in which it saves what parallel nodes wrote.
+
+    The object keeps its class. It gets attributes ``put``, ``put_writes``, ``get_tuple``, their async forms and
+    ``with_allowlist``, which call the methods of its class and do this as well. They are pickled and deeply copied with
+    it; a ``copy.copy`` has those of the original, so link it again.
 
     Args:
         checkpointer: any LangGraph checkpoint saver.
@@ -76,23 +92,48 @@ def _method(saver: object, name: str, own: Any) -> Any:
 def _put(  # noqa: PLR0917  the last four are LangGraph's
     saver: object, own: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any
 ) -> Any:
-    return _method(saver, "put", own)(config, checkpoint, _with_span(metadata), new_versions)
+    with _within_graph(saver, config):
+        return _method(saver, "put", own)(config, checkpoint, _with_span(saver, config, metadata), new_versions)
 
 
 async def _aput(  # noqa: PLR0917  the same
     saver: object, own: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any
 ) -> Any:
-    return await _method(saver, "aput", own)(config, checkpoint, _with_span(metadata), new_versions)
+    with _within_graph(saver, config):
+        return await _method(saver, "aput", own)(config, checkpoint, _with_span(saver, config, metadata), new_versions)
+
+
+def _put_writes(  # noqa: PLR0917  the same
+    saver: object, own: Any, config: Any, writes: Any, task_id: Any, task_path: Any = ""
+) -> Any:
+    write = _method(saver, "put_writes", own)
+    with _within_graph(saver, config):
+        return write(config, writes, task_id, *_path_for(write, task_path))
+
+
+async def _aput_writes(  # noqa: PLR0917  the same
+    saver: object, own: Any, config: Any, writes: Any, task_id: Any, task_path: Any = ""
+) -> Any:
+    write = _method(saver, "aput_writes", own)
+    with _within_graph(saver, config):
+        return await write(config, writes, task_id, *_path_for(write, task_path))
+
+
+def _path_for(write: Callable[..., Any], task_path: object) -> tuple[object, ...]:
+    """Return the path of a task for a method that takes it: those of older savers don't."""
+    return (task_path,) if "task_path" in inspect.signature(write).parameters else ()
 
 
 def _get_tuple(saver: object, own: Any, config: Any) -> Any:
-    found = _method(saver, "get_tuple", own)(config)
+    with _within_graph(saver, config):
+        found = _method(saver, "get_tuple", own)(config)
     attempt(_note, found, default=None)
     return found
 
 
 async def _aget_tuple(saver: object, own: Any, config: Any) -> Any:
-    found = await _method(saver, "aget_tuple", own)(config)
+    with _within_graph(saver, config):
+        found = await _method(saver, "aget_tuple", own)(config)
     attempt(_note, found, default=None)
     return found
 
@@ -105,26 +146,56 @@ def _with_allowlist(saver: object, own: Any, extra_allowlist: Any) -> Any:
 _LINKING: Final[Mapping[str, Callable[..., Any]]] = {
     "put": _put,
     "aput": _aput,
+    "put_writes": _put_writes,
+    "aput_writes": _aput_writes,
     "get_tuple": _get_tuple,
     "aget_tuple": _aget_tuple,
     "with_allowlist": _with_allowlist,
 }
 
 
-def _with_span(metadata: Any) -> Any:
-    span = attempt(_span_of_graph, default=None)
-    if span is None or not span.is_valid:
-        return metadata
-    return {**metadata, _TRACEPARENT: format_traceparent(span)}
+def _with_span(saver: object, config: Any, metadata: Any) -> Any:
+    graph = attempt(_graph_of, saver, config, default=None)
+    span = graph.span.get_span_context() if graph is not None else trace.INVALID_SPAN_CONTEXT
+    return {**metadata, _TRACEPARENT: format_traceparent(span)} if span.is_valid else metadata
 
 
-def _span_of_graph() -> SpanContext | None:
-    """Return the span of the graph for which a checkpointer is called; LangGraph does so in threads of its own."""
+def _graph_here() -> Run | None:
+    """Return the graph for which a checkpointer is called, as far as the context says."""
     for run in open_runs_in(otel.get_current()):
         for each in (run, *run.lineage()):
             if each.relations.agent_usage is not None and each.owns_span:
-                return each.span.get_span_context()
+                return each
     return None
+
+
+def _within_graph(saver: object, config: Any) -> AbstractContextManager[object]:
+    """Return a block in which the graph is current for which LangGraph calls a checkpointer."""
+    return attempt(_block_of, saver, config, default=nullcontext())
+
+
+def _block_of(saver: object, config: Any) -> AbstractContextManager[object]:
+    graph = _graph_of(saver, config)
+    if graph is None or _graph_here() is not None:
+        return nullcontext()
+    return trace.use_span(graph.span, record_exception=False, set_status_on_exception=False)
+
+
+def _graph_of(saver: object, config: Any) -> Run | None:
+    """Return the graph for which LangGraph calls a checkpointer, also in a thread or task without the context."""
+    configurable = config["configurable"]
+    key = (id(saver), configurable["thread_id"], configurable.get("checkpoint_ns", ""))
+    if (graph := _graph_here()) is not None:
+        _graphs[key] = graph
+        return graph
+    graph = _graphs.get(key)
+    if graph is None or graph.is_over or any(map(_is_of_graph, present_stack())):  # such as the user's update_state
+        return None
+    return graph
+
+
+def _is_of_graph(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") == GRAPH_MODULE
 
 
 def _note(found: Any) -> None:
