@@ -176,6 +176,7 @@ def _message(message: Any, redact: Redact | None) -> dict[str, Any] | None:
     text, name = fields.get("content"), fields.get("name")
     if type(text) is not str or len(text) > _LONGEST or may_hold_blobs(text):
         return None
+    text = clean(text)
     texts: list[MessagePart] = [{"type": "text", "content": text}] if text else []
     parts: list[MessagePart] | None = texts
     if role == "assistant":
@@ -187,9 +188,9 @@ def _message(message: Any, redact: Redact | None) -> dict[str, Any] | None:
     if redact is not None:
         if name is not None or parts is not texts:
             return None
-        texts = [{"type": "text", "content": redact(clean(part["content"]))} for part in texts]
+        texts = [{"type": "text", "content": redact(part["content"])} for part in texts]
         return {"role": role, "parts": texts}
-    return {"role": role, "parts": parts} if name is None else {"role": role, "name": name, "parts": parts}
+    return {"role": role, "parts": parts} if name is None else {"role": role, "name": clean(name), "parts": parts}
 
 
 def _answer(fields: dict[str, Any], texts: list[MessagePart]) -> list[MessagePart] | None:
