@@ -99,6 +99,7 @@ OTHERS = (
 @example([HumanMessage("蛍" * 100)] * 40, [AIMessage("蛍" * 100)] * 40, 2, 20_000)
 @example([HumanMessage("a" * 90)] * 40, [HumanMessage("a" * 900)] * 4, 4, 20_000)
 @example([HumanMessage("\\", name="\ud83d"), AIMessage("\ud83d"), HumanMessage("")] * 2, [], 2, 1_009)
+@example([HumanMessage("a", name="\x01" * 39)] * 9, [HumanMessage("a", name="b" * 900)] * 3, 1, 4_000)
 @example([HumanMessage("a"), AIMessage("b", name="\x7f")] * 20, [HumanMessage("\x7f", name="^")], 1, 20_000)
 @example([HumanMessage("a", name=f"name {number}") for number in range(40)], [], 1, 20_000)
 def test_a_long_conversation_is_the_same_at_once(texts, others, times, room):

@@ -38,7 +38,7 @@ _LEAST: Final = min(map(len, _BEFORE_TEXT.values())) + len(_AFTER_TEXT) + 1  # b
 _NEXT: Final = _AFTER_TEXT + b',{"role":'
 # Characters that JSON leaves as they are; one that no text has stands for what is between two of them.
 _MARKS: Final = "\x7f^~|`@#$&%"
-_LONGEST_IN_JSON: Final = 6  # bytes that a character may take
+_LONGEST_IN_JSON: Final = 6  # bytes that a character may take; as many times a message's least is more than its name
 _QUOTES: Final = b'""'
 _NO_PARTS: Final[list[MessagePart]] = []
 _GENERATIONS: Final = (ChatGeneration, ChatGenerationChunk)
@@ -125,7 +125,7 @@ def _last_texts(messages: list[Any], end: int, room: int) -> tuple[list[bytes], 
             if room < 0 or (before is _BEFORE_ANSWER and _answer(fields, _NO_PARTS) is not _NO_PARTS):
                 break
             if name is not None:
-                if not _is_word(name):
+                if type(name) is not str or not 0 < len(name) < SHORTEST_BLOB:
                     break
                 before = before.replace(b",", b',"name":%b,' % _quoted(name), 1)
             befores.append(before)
