@@ -37,8 +37,15 @@ from tests.test_evaluations import Logs
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
 DATA = base64.b64encode(PNG).decode()
-LINES = "\r\n".join(DATA[at : at + 76] for at in range(0, len(DATA), 76))
+
+
+def wrap(text, end="\n"):
+    return end.join(text[at : at + 76] for at in range(0, len(text), 76))
+
+
+LINES = wrap(DATA, "\r\n")
 URL = f"data:image/png;base64,{DATA}"
+LINED_URL = f"data:image/png;base64,{wrap(DATA)}"
 DIGEST = hashlib.sha256(PNG).hexdigest()
 IN_WORDS = f"<image/png, {len(PNG)} bytes, sha256:{DIGEST}>"
 QUOTED_PNG = PNG + b"'"
@@ -127,6 +134,16 @@ def test_every_block_in_every_place(block, place):
         (URL.replace("data:image/png;base64", "DATA:IMAGE/PNG;BASE64"), IN_WORDS),
         (f"Look: {URL.replace('data:image/png;base64', 'Data:image/PNG;Base64')}.", f"Look: {IN_WORDS}."),
         (URL.replace("=", "%3d").replace("+", "%2b").replace("/", "%2f").replace("%2f", "/", 1), IN_WORDS),
+        (f"Look: {LINED_URL}\nand so on", f"Look: {IN_WORDS}\nand so on"),
+        (f"Look: {LINED_URL} and so on".replace("\n", "\r\n"), f"Look: {IN_WORDS} and so on"),
+        (f"- {LINED_URL}\n- next".replace("\n", "\n    "), f"- {IN_WORDS}\n    - next"),
+        (f"Look: {wrap(URL)}\n\nHello", f"Look: {IN_WORDS}\n\nHello"),
+        (f"Look: data:image/png;base64,\n{wrap(DATA)})", f"Look: {IN_WORDS})"),
+        (f"Look: {URL.rstrip('=')}\nHello", f"Look: {IN_WORDS}\nHello"),
+        (json.dumps({"a": f"b {LINED_URL}\nc"}), json.dumps({"a": f"b {IN_WORDS}\nc"})),
+        (json.dumps([json.dumps({"a": f"b {LINED_URL}"})]), json.dumps([json.dumps({"a": f"b {IN_WORDS}"})])),
+        (json.dumps({"a": f"b {URL} c"}).replace("/", r"\/"), json.dumps({"a": f"b {IN_WORDS} c"})),
+        (str({"a": f"b {LINED_URL}"}), str({"a": f"b {IN_WORDS}"})),
         (str({"picture": URL}), f"{{'picture': '{IN_WORDS}'}}"),
         (str({"picture": DATA, "n": 1}), f"{{'picture': '{IN_WORDS}', 'n': 1}}"),
         (str((PNG, 1)), f"({IN_WORDS}, 1)"),
@@ -233,6 +250,7 @@ def test_formats_that_are_known(head, kind):
         "/9j/" + "words and " * 30,
         "",
         "data:image/png;base64,iVBO",
+        "data:image/png;base64,iVBO\nHello\n" + "Words and more of them.\n" * 10,
     ],
     ids=lambda _: "",
 )
@@ -292,6 +310,9 @@ def test_json_stays_json(length):
         "data:" + ";a" * 300_000 + ";base64,",
         ("data:a/" + "b" * 100) * 5_000 + ";base64,",
         ";base64," * 100_000,
+        "data:;base64," + "\\" * 300_000,
+        "data:;base64,\n" * 100_000,
+        "data:;base64,AA\\n" * 100_000,
         "b'\\xff\\xd8 b\"\\xff\\xd8" * 50_000,
         "b'\\xff\\xd8" + "\\" * 300_000,
         "{" + "'iV" * 300_000,

@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from langchain_core.messages import AIMessageChunk
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk
 
+from runspan.payload.graph_state import state_outputs
 from runspan.payload.response import said_last
-from tests.fakes import Model
+from tests.fakes import ASKED, Model
 
 
 def chunk(text, **said):
@@ -64,6 +66,27 @@ class EndsTwice(Model):
         yield from (chunk("a"), chunk("b", **LAST), chunk("", **LAST))
 
 
+class FailsAfterItsEnd(EndsTwice):
+    """The same, whose connection breaks then."""
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        yield from super()._stream(messages)
+        raise ConnectionError("broken")
+
+
+def reasons(span):
+    """Return why a span's answer ended, as the span and as the message says it."""
+    (message,) = json.loads(span.attributes["gen_ai.output.messages"])
+    return span.attributes.get("gen_ai.response.finish_reasons"), message["finish_reason"]
+
+
+def left(stream):
+    """Read a stream until its provider has said twice that it ends."""
+    for _ in range(3):
+        next(stream)
+    stream.close()
+
+
 @pytest.mark.parametrize("way", ["stream", "invoke"])
 def test_a_stream_that_ends_twice(tracing, way):
     """Reason, model, tier and fingerprint stand once on the span, also where LangChain streams for an invocation."""
@@ -77,3 +100,30 @@ def test_a_stream_that_ends_twice(tracing, way):
     assert attributes["openai.response.service_tier"] == "default"
     (message,) = json.loads(attributes["gen_ai.output.messages"])
     assert message["finish_reason"] == "stop"
+
+
+def test_a_stream_that_is_left_or_fails_after_it_ended_twice(tracing):
+    """The reason stands once there, too."""
+    left(EndsTwice().stream("q", tracing.config))
+    with pytest.raises(ConnectionError):
+        list(FailsAfterItsEnd().stream("q", tracing.config))
+    assert [reasons(span) for span in tracing.named("chat")] == [(("stop",), "stop")] * 2
+
+
+@pytest.mark.parametrize("mode", ["messages", "values"])
+def test_an_agent_whose_model_ends_twice(tracing, mode):
+    """The answer of the agent ended for the reason that its model names, which stands once."""
+    agent = create_agent(EndsTwice(), [])
+    list(agent.stream(ASKED, tracing.config, stream_mode=mode))
+    agent.invoke(ASKED, tracing.config)
+    assert {reasons(span)[1] for span in tracing.spans if "gen_ai.output.messages" in span.attributes} == {"stop"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("stopstopstop", "stop"), ("tool_callstool_calls", "tool_calls"), ("stop", "stop"), ("aa", "aa")]
+)
+def test_the_reason_in_a_state(said, told):
+    """The last message of a state may have the word more than once."""
+    state = {"messages": [AIMessage("a", response_metadata={"finish_reason": said})]}
+    (message,) = json.loads(state_outputs(state)["gen_ai.output.messages"])
+    assert message["finish_reason"] == told

@@ -78,9 +78,10 @@ def _partial(run: Run, response: object, write: Writer | None) -> Attributes:
     """Return the attributes of what came of a response; there is no message where nothing was answered."""
     if response is None:
         return with_stream(run, _NOTHING)
-    answer = attempt(payload.response_attributes, response, default=_NOTHING)
+    answer = _read(run, response)
     answered = attempt(came_before_failure, response, default=None) if write is not None else None
-    describe = partial(payload.output_messages, is_whole=False)
+    reasons: Any = answer.get(semconv.FINISH_REASONS, ()) if run.stream is not None else ()
+    describe = partial(payload.output_messages, reasons=reasons, is_whole=False)
     messages = attempt(describe, answered, write, default=_NOTHING) if answered is not None else _NOTHING
     return with_stream(run, {**answer, **messages})
 
@@ -123,10 +124,7 @@ def _is_azure_completion(run: Run) -> bool:
 
 
 def _answer(run: Run, response: object, write: Writer | None) -> Attributes:
-    answer = attempt(payload.response_attributes, response, default=_NOTHING)
-    if run.stream is not None and semconv.FINISH_REASONS in answer:
-        said = attempt(said_last, run.stream.chunks, answer[semconv.FINISH_REASONS], default=_NOTHING)
-        answer = {**answer, **said} if said else answer
+    answer = _read(run, response)
     if write is not None:
         reasons = answer.get(semconv.FINISH_REASONS, ())
         answer = {**answer, **attempt(payload.output_messages, response, write, reasons, default=_NOTHING)}
@@ -134,3 +132,12 @@ def _answer(run: Run, response: object, write: Writer | None) -> Attributes:
         # Not the model that served, but a default of LangChain's class.
         return {name: each for name, each in answer.items() if name != semconv.RESPONSE_MODEL}
     return answer
+
+
+def _read(run: Run, response: object) -> Attributes:
+    """Return what a response says apart from its messages, each word once that a stream said twice at its end."""
+    answer = attempt(payload.response_attributes, response, default=_NOTHING)
+    if run.stream is None or semconv.FINISH_REASONS not in answer:
+        return answer
+    said = attempt(said_last, run.stream.chunks, answer[semconv.FINISH_REASONS], default=_NOTHING)
+    return {**answer, **said} if said else answer

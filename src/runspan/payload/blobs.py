@@ -30,12 +30,19 @@ _REMEMBERED_DIGESTS: Final = 1_000
 _MOST_OF_HEAD: Final = HEAD_BYTES * 4 // 3  # characters of base64
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\r\n-]*={0,2}\s*")
 # Patterns are compiled when a text is found that may hold such a thing: most processes never meet one.
-_HEAD: Final = r"(?ai)data:([\w.+-]{1,100}/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,"
-_DATA_URL: Final = _HEAD + rf"[A-Za-z0-9+/_%=-]{{{SHORTEST_BLOB},}}"
+# Base64 may be in lines, within JSON as well, which also may have a backslash before each slash.
+_LINE_END: Final = r"(?:\r\n?|\n|\\+(?:r\\+)?[nr])"
+_HEAD: Final = r"(?ai)data:([\w.+-]{1,100}\\*/[\w.+-]{1,100})?(?:;[^;,\s]{1,100}){0,5};base64,"
+_OF_URL: Final = r"(?:[A-Za-z0-9+/_%-]|\\+/)"
+_NEXT_LINES: Final = rf"(?:{_LINE_END}[ \t]*+{_OF_URL}{{{SHORTEST_BLOB},}}+)*+"
+# The last one may be short, after others of usual length and if it ends with padding or nothing else is in it.
+_LAST_LINE: Final = rf"""(?:{_LINE_END}[ \t]*+{_OF_URL}++(?==|[ \t]*+(?:[\\"'`<)\r\n]|\Z)))?+"""
+_FIRST_LINE: Final = rf"{_OF_URL}{{0,{_LONGEST_LINE}}}+(?={_LINE_END})"
+_DATA_URL: Final = _HEAD + rf"(?:{_FIRST_LINE}{_NEXT_LINES}{_LAST_LINE}|{_OF_URL}*+{_NEXT_LINES})=*+"
 # A value within a text that is JSON, in which it may be a text of JSON again, or that is a repr.
 _QUOTED_HEAD: Final = rf"""["'](?:{"|".join(map(re.escape, sorted(FIRST_CHARACTERS)))})"""
-_LINE_END: Final = r"\\+[nr]"  # base64 may be in lines
-_QUOTED: Final = rf"""["'](?:[A-Za-z0-9+/_-]++|\\+/|{_LINE_END})*+=*+(?:{_LINE_END})*+(?=\\*["'])"""
+_ESCAPED_LINE_END: Final = r"\\+[nr]"
+_QUOTED: Final = rf"""["'](?:[A-Za-z0-9+/_-]++|\\+/|{_ESCAPED_LINE_END})*+=*+(?:{_ESCAPED_LINE_END})*+(?=\\*["'])"""
 # Bytes within a repr, of which ``ast.literal_eval`` can read all that this allows.
 _BYTES_HEAD: Final = rf"""b["'](?:{"|".join(map(re.escape, sorted(FIRST_OF_REPRS)))})"""
 _ESCAPE: Final = r"\\(?:x[0-9a-f]{2}|[nrt'\\])"
@@ -231,8 +238,11 @@ def data_url(url: str) -> Blob | None:
 
 
 def _of_data_url(url: str) -> str | None:
+    """Return what stands for a data URL within a text."""
+    if "\\" in url or "\n" in url or "\r" in url:
+        url = _compiled(rf"{_LINE_END}[ \t]*|\\+").sub("", url)
     blob = data_url(url)
-    return blob.in_words() if blob is not None else None
+    return blob.in_words() if blob is not None and len(blob) >= SHORTEST_BLOB else None
 
 
 def _of_repr(literal: str) -> str | None:
@@ -243,7 +253,7 @@ def _of_repr(literal: str) -> str | None:
 
 def _of_value(quoted: str) -> str | None:
     """Return what stands for a value in JSON, or in a repr, given with the quotation mark before it."""
-    data = _compiled(_LINE_END).sub("\n", quoted[1:]).replace("\\", "")
+    data = _compiled(_ESCAPED_LINE_END).sub("\n", quoted[1:]).replace("\\", "")
     blob = blob_of(data) if len(data) >= SHORTEST_BLOB else None
     return quoted[0] + blob.in_words() if blob is not None else None
 

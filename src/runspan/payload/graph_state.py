@@ -1,6 +1,7 @@
 """What goes into an agent or a graph and comes out of it: messages, or a state that has none."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, convert_to_messages
 
@@ -15,7 +16,9 @@ from runspan.payload.response import message_finish_reason
 from runspan.payload.writer import UNLIMITED, Writer
 
 # LangGraph's own name for the key of the messages.
-_KEY = "messages"
+_KEY: Final = "messages"
+# Of a provider that says twice why a stream ended, LangChain joins the words in the message: ``stopstop``.
+_REPEATED: Final = re.compile(r"(.{3,}?)\1+")
 
 
 def state_inputs(state: object, write: Writer = UNLIMITED) -> PlainAttributes:
@@ -32,8 +35,13 @@ def state_outputs(state: object, write: Writer = UNLIMITED) -> PlainAttributes:
     last = _message(messages[-1])
     reason = attempt(message_finish_reason, last, default=None) if last is not None else None
     # Phoenix drops a message without one.
-    answer = {**_message_dict(messages[-1]), "finish_reason": reason or "stop"}
+    answer = {**_message_dict(messages[-1]), "finish_reason": _once(reason) if reason else "stop"}
     return write.json(semconv.OUTPUT_MESSAGES, Items([answer], note=note_of_messages))
+
+
+def _once(reason: str) -> str:
+    repeated = _REPEATED.fullmatch(reason)
+    return repeated.group(1) if repeated is not None else reason
 
 
 def _messages(state: object) -> list[Any]:
