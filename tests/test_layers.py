@@ -51,6 +51,7 @@ MAY_IMPORT = {
 }
 ENTRY_POINTS = {
     "__init__",
+    "__main__",
     "_configure",
     "_doctor",
     "_handle",

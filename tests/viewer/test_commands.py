@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,12 +126,17 @@ def test_view_writes_a_page(file, tmp_path):
 
 
 def test_view_chooses_traces(tmp_path):
-    """The latest so many traces are shown, the latest last, or the one whose id begins so."""
+    """The latest so many traces are shown, the latest last, or the one whose id begins so; a page has them, too."""
     path = tmp_path / "spans.jsonl"
     of_traces = [recorded(1, name=f"name-{each}", trace_id=each << 120, start=each) for each in (0xA1, 0xB2, 0xC3)]
     path.write_bytes(b"".join(map(otlp_line, of_traces)))
     assert re.findall(r"name-\d+", run("view", path, "--last", 2)[1]) == [f"name-{0xB2}", f"name-{0xC3}"]
     assert re.findall(r"name-\d+", run("view", path, "--trace", "B2")[1]) == [f"name-{0xB2}"]
+    pages = run("view", path, "--html", "-", "--last", 2)[1], run("view", path, "--html", "-")[1]
+    assert [set(re.findall(r'"name-\d+"', page)) for page in pages] == [
+        {f'"name-{0xB2}"', f'"name-{0xC3}"'},
+        {f'"name-{0xA1}"', f'"name-{0xB2}"', f'"name-{0xC3}"'},
+    ]
     assert run("view", path, "--trace", "dd") == (1, f"{path} has no trace whose id begins with dd.\n")
 
 
@@ -224,6 +231,22 @@ def test_the_page_is_opened_if_that_is_asked(command, file, tmp_path):
     assert page.read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("RUNSPAN_DETAIL", "most", "Settings: RUNSPAN_DETAIL = 'most' is not allowed."),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "OTEL_EXPORTER_OTLP_TIMEOUT is 'soon'; it must be a number of seconds"),
+        ("OTEL_SDK_DISABLED", "true", "No span was recorded: a variable of OpenTelemetry switches them off."),
+        ("OTEL_TRACES_SAMPLER", "always_off", "No span was recorded: a variable of OpenTelemetry switches them off."),
+    ],
+)
+def test_a_demo_that_can_not_be_recorded_says_why(variable, value, said, tmp_path):
+    """Where the environment is mistaken, or switches spans off, there is one line, and no page without spans."""
+    done = in_process("demo", "stream", "--folder", tmp_path, **{variable: value})
+    assert (done.returncode, done.stderr.startswith(said), done.stderr.count("\n")) == (1, True, 1)
+    assert not (tmp_path / "trace.html").exists()
+
+
 def test_a_scene_that_is_none_is_named():
     """The error lists the scenes."""
     assert run("demo", "opera")[1] == "There is no scene 'opera'; there are agent, stream, graph and all.\n"
@@ -295,8 +318,35 @@ def test_traces_are_listed_for_scripts(tmp_path):
     assert run("traces", "--errors", "--search", "fast", "--json", "--store", path) == (0, "")
     assert run("traces", "--search", "nobody", "--store", path) == (1, "No trace is like that.\n")
     assert run("traces", "--store", tmp_path / "none")[0] == 1
+    assert run("traces", "--store", tmp_path) == (1, f"{tmp_path}: Is a directory.\n")
     TraceStore(tmp_path / "empty").close()
     assert "has no traces yet. Start runspan ui" in run("traces", "--store", tmp_path / "empty")[1]
+
+
+def test_a_store_that_fails_is_named(tmp_path):
+    """A store that can be opened and not read, as one that was damaged, is an error of one line with a remedy."""
+    with closing(TraceStore(tmp_path / "store")) as store:
+        store.add(SPANS)
+    with closing(sqlite3.connect(tmp_path / "store")) as other:
+        other.execute("DROP TABLE spans")
+        other.execute("CREATE VIEW spans AS SELECT 1")
+    code, said = run("traces", "--store", tmp_path / "store", columns=400)
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("The store of traces failed: ")
+    assert said.endswith("Then name another with --store.\n")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--port", "65536"), ("--port", "-1"), ("--grpc-port", "65536")])
+def test_a_port_that_is_none_is_named(option, value, tmp_path):
+    """A number that no port has is refused by its option, as wrong arguments are."""
+    code, said = run("ui", "--store", tmp_path / "x", option, value)
+    assert (code, option in said) == (2, True)
+
+
+def test_an_address_that_is_empty_is_none(tmp_path):
+    """An unset variable of a script does not make the server listen on all addresses."""
+    code, said = run("ui", "--store", tmp_path / "x", "--host", "", "--port", 0)
+    assert (code, said) == (1, "--host is empty; give an address, such as 127.0.0.1.\n")
 
 
 @pytest.mark.parametrize(
@@ -346,6 +396,16 @@ def test_output_that_is_no_utf_8(file, tmp_path):
     assert "?? " in shown.stdout
     assert written.stdout == page.read_text("utf-8")
     assert json.loads(listed.stdout)["name"] == "smile 😀"
+
+
+@pytest.mark.parametrize("module", ["runspan", "runspan.cli"])
+def test_python_runs_the_command_as_a_module(module, file):
+    """Where scripts are not on the PATH, ``python -m`` is the command, with its exit codes."""
+    asked = [sys.executable, "-m", module]
+    shown = subprocess.run([*asked, "view", str(file)], capture_output=True, text=True, timeout=110, check=False)
+    assert (shown.returncode, f"trace {TRACE_ID:032x}" in shown.stdout) == (0, True)
+    wrong = subprocess.run([*asked, "view", "none"], capture_output=True, text=True, timeout=110, check=False)
+    assert (wrong.returncode, wrong.stderr) == (1, "none: No such file or directory.\n")
 
 
 def test_the_version_is_printed():

@@ -169,6 +169,40 @@ def test_what_is_set_is_listed():
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "RUNSPAN_DETAIL",
+            "most",
+            "✕ Settings: RUNSPAN_DETAIL = 'most' is not allowed. Input should be 'minimal', 'normal' or 'all'.\n",
+        ),
+        (
+            "RUNSPAN_CAPTURE_CONTENTS",
+            "none",
+            "✕ RUNSPAN_CAPTURE_CONTENTS is no variable of runspan\n  → RUNSPAN_CAPTURE_CONTENT is one; rename it\n",
+        ),
+        (
+            "OTEL_TRACES_SAMPLER",
+            "parentbased_always_off",
+            "✕ OTEL_TRACES_SAMPLER=parentbased_always_off keeps traces from being recorded\n  → unset it\n",
+        ),
+    ],
+)
+def test_a_variable_that_is_mistaken_is_a_fault(variable, value, said):
+    """A value that no handler would take, a name that is nearly an option's, and a sampler of nothing are named."""
+    with HttpReceiver() as receiver:
+        code, output = doctor("--endpoint", receiver.endpoint, **{variable: value})
+    assert (code, said in output) == (1, True)
+
+
+def test_a_variable_of_an_application_is_no_fault():
+    """Who names a variable of their own like ours has it listed, and that is all."""
+    with HttpReceiver() as receiver:
+        code, output = doctor("--endpoint", receiver.endpoint, RUNSPAN_DEMO_MODEL="claude")
+    assert (code, "✕" in output) == (0, False)
+
+
+@pytest.mark.parametrize(
     ("environment", "said", "remedy"),
     [
         (

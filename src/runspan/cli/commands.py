@@ -2,6 +2,7 @@
 
 import importlib
 import shlex
+import sqlite3
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import runspan
 from runspan.cli.terminal import print_summary, print_trace
 from runspan.viewer.page import static_page
 from runspan.viewer.sources import read_source
-from runspan.viewer.store import MAX_BYTES, TraceStore, default_path
+from runspan.viewer.store import MAX_BYTES, STORE_FAILED, TraceStore, default_path
 from runspan.viewer.trace import traces_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _console = Console(highlight=False, markup=False, emoji=False)
 _errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 _MOST_LISTED = 10_000
+_MOST_PRINTED = 20
+_HIGHEST_PORT = 65_535
 _SIGNS = {"good": "✓", "bad": "✕", "note": "•"}
 _FINDING_STYLES = {"good": "green", "bad": "bold red", "note": "dim"}
 
@@ -67,8 +70,9 @@ def demo(
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
-    with runspan.configure(service_name="runspan-demo", console="live", file=file):
         handler = runspan.OpenTelemetryCallbackHandler(settings=runspan.Settings(cost=price))
+        configured = runspan.configure(service_name="runspan-demo", console="live", file=file)
+    with configured:
         for name, run in chosen.items():
             _console.print(f"\n{name}: {run.__doc__}", style="bold")
             run(
@@ -78,7 +82,10 @@ def demo(
                     "configurable": {"thread_id": f"demo-{name}"},
                 }
             )
-    _write_page(static_page(read_source(file)), folder / "trace.html", opens=browser)
+    spans = read_source(file) if file.exists() else []
+    if not spans:
+        _fail("No span was recorded: a variable of OpenTelemetry switches them off. runspan doctor names it.")
+    _write_page(static_page(spans), folder / "trace.html", opens=browser)
     named = shlex.quote(str(file))
     _console.print(f"The spans are in {file}. To see them here: runspan view {named}", soft_wrap=True)
     _console.print(f"In runspan ui: runspan replay {named} --endpoint http://localhost:4318", soft_wrap=True)
@@ -88,8 +95,8 @@ def demo(
 def ui(
     *,
     host: Annotated[str, typer.Option(help="The address to listen on; other machines reach 0.0.0.0.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="For the page and OTLP over HTTP.")] = 4318,
-    grpc_port: Annotated[int, typer.Option(help="For OTLP over gRPC; 0 for none.")] = 4317,
+    port: Annotated[int, typer.Option(help="For the page and OTLP over HTTP.", min=0, max=_HIGHEST_PORT)] = 4318,
+    grpc_port: Annotated[int, typer.Option(help="For OTLP over gRPC; 0 for none.", min=0, max=_HIGHEST_PORT)] = 4317,
     allow_host: Annotated[list[str] | None, typer.Option(help="A further name of this server.")] = None,
     store: Annotated[Path | None, typer.Option(help="The file that keeps the traces.")] = None,
     max_bytes: Annotated[int, typer.Option(help="What they may take; then the oldest go.", min=100_000)] = MAX_BYTES,
@@ -118,7 +125,10 @@ def view(
         Path | None, typer.Option(help="Write one self-contained page there instead; - is standard output.")
     ] = None,
     trace: Annotated[str, typer.Option(help="Only the trace whose id begins so.")] = "",
-    last: Annotated[int, typer.Option(help="At most so many traces, the latest.", min=1)] = 20,
+    last: Annotated[
+        int | None,
+        typer.Option(help=f"At most so many traces, the latest; {_MOST_PRINTED} in the terminal by default.", min=1),
+    ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Show the traces in a file or a spool: trees in the terminal, or a page."""
@@ -128,10 +138,10 @@ def view(
     if not wanted:
         _fail(f"{source} has no spans." if not spans else f"{source} has no trace whose id begins with {trace}.")
     if html is None and not browser:
-        for each in reversed(wanted[:last]):
+        for each in reversed(wanted[: last or _MOST_PRINTED]):
             print_trace(_console, each)
         return
-    ids = {int(each.id, 16) for each in wanted}
+    ids = {int(each.id, 16) for each in wanted[:last]}
     page = static_page([span for span in spans if span.trace_id in ids])
     _write_page(page, html or source.with_name(f"{source.name}.html"), opens=browser)
 
@@ -150,7 +160,7 @@ def traces(
 ) -> None:
     """List the traces that runspan ui has kept, for scripts and coding agents; show one by its id."""
     path = store or default_path()
-    if not path.is_file():
+    if not path.exists():
         _fail(f"There are no traces: {path} does not exist. Start runspan ui, and send some.")
     with _explained(path), closing(TraceStore(path)) as kept:
         wanted = (
@@ -252,6 +262,8 @@ def _explained(what: object) -> Iterator[None]:
         yield
     except OSError as error:
         _fail(f"{what}: {error.strerror or error}.")
+    except sqlite3.Error as error:
+        _fail(STORE_FAILED % error)
     except (ValueError, TypeError) as error:
         _fail(str(error))
 

@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal
@@ -24,6 +25,7 @@ from runspan.export.otlp.target import GRPC, HTTP, OtlpProtocol, OtlpTarget, res
 from runspan.export.spool import read_spool
 from runspan.recording.otlp_json import otlp_request
 from runspan.recording.recorded_span import RecordedSpan
+from runspan.settings import Settings, variables_of
 
 State = Literal["good", "bad", "note"]
 
@@ -37,6 +39,7 @@ _PACKAGES: Final = (
     "opentelemetry-sdk",
     "opentelemetry-exporter-otlp",
 )
+_ALIKE: Final = 0.85  # how much a name must have of another one to be taken for a mistake
 _PREFIXES: Final = ("OTEL_", "RUNSPAN_")
 _SECRET: Final = ("HEADERS", "KEY", "TOKEN", "PASSWORD", "CERTIFICATE")
 _SECRET_OF_URL: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)|(?<=\?).+")
@@ -118,6 +121,22 @@ def _variables() -> Iterator[Finding]:
         yield Finding("bad", "OTEL_SDK_DISABLED turns all spans off", "unset it")
     if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
         yield Finding("bad", "OTEL_TRACES_EXPORTER=none keeps spans from being sent", "unset it, or say otlp")
+    sampler = os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    if sampler.endswith("always_off"):
+        yield Finding("bad", f"OTEL_TRACES_SAMPLER={sampler} keeps traces from being recorded", "unset it")
+    yield from _settings()
+
+
+def _settings() -> Iterator[Finding]:
+    """Yield the variables of settings that are mistaken: a value that is not allowed, a name that is another's."""
+    try:
+        Settings()
+    except ValueError as error:
+        yield Finding("bad", str(error))
+    known = [variables_of(option)[0] for option in Settings.model_fields]
+    for name in sorted(each for each in os.environ if each.startswith("RUNSPAN_") and each not in known):
+        if meant := get_close_matches(name, known, 1, _ALIKE):
+            yield Finding("bad", f"{name} is no variable of runspan", f"{meant[0]} is one; rename it")
 
 
 def _spool(path: Path) -> Finding:

@@ -17,6 +17,9 @@ from runspan.viewer.search import has_text
 from runspan.viewer.trace import ViewedTrace, summary_of, trace_of
 
 MAX_BYTES: Final = 1_000_000_000
+STORE_FAILED: Final = (
+    "The store of traces failed: %s. Is its disk full, or the file damaged? Then name another with --store."
+)
 
 _KEPT: Final = 0.9  # of the bytes, once there were too many, so that not each span has to make room
 _BUSY_SECONDS: Final = 10.0

@@ -30,12 +30,9 @@ from runspan.recording.recorded_span import RecordedSpan, spans_of_json
 from runspan.viewer.media import embed_media
 from runspan.viewer.page import live_page
 from runspan.viewer.server.not_kept import answer_logs, answer_metrics
-from runspan.viewer.store import TraceStore
+from runspan.viewer.store import STORE_FAILED, TraceStore
 
 MAX_BODY_BYTES: Final = 64 * 1024**2
-STORE_FAILED: Final = (
-    "The store of traces failed: %s. Is its disk full, or the file damaged? Then name another with --store."
-)
 
 _LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 _MOST_LISTED: Final = 1000

@@ -22,10 +22,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 
 from runspan.recording.otlp_file import read_recording
-from runspan.viewer.server.app import MAX_BODY_BYTES, STORE_FAILED, make_app
+from runspan.viewer.server.app import MAX_BODY_BYTES, make_app
 from runspan.viewer.server.not_kept import LogsReceiver, MetricsReceiver
 from runspan.viewer.server.port_owner import port_owner
-from runspan.viewer.store import TraceStore
+from runspan.viewer.store import STORE_FAILED, TraceStore
 
 _GRPC_THREADS: Final = 4
 _HIGHEST_PORT: Final = 65_535
@@ -53,7 +53,7 @@ def serve(
         started: is called with the URL of the page once both ports are open.
 
     Raises:
-        ValueError: if a port is taken; it names who has it, and the way out.
+        ValueError: if a port is taken or the host is none; it names who has the port, and the way out.
     """
     listening = _bound(host, port, "--port")
     if grpc_port:
@@ -100,6 +100,8 @@ def _grpc_server(store: TraceStore, address: str) -> grpc.Server:
 
 
 def _bound(host: str, port: int, option: str) -> socket.socket:
+    if not host:  # which would be all addresses
+        raise ValueError("--host is empty; give an address, such as 127.0.0.1.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
