@@ -51,7 +51,9 @@ def test_the_collector_looks_for_keys_within_texts_everywhere(context):
     assert patterns == [pattern for pattern, _ in WITHIN]
 
 
-@pytest.mark.parametrize(("context", "name"), [("resource", COMMAND_LINE), *(("span", name) for name in STRUCTURED)])
+@pytest.mark.parametrize(
+    ("context", "name"), [("resource", COMMAND_LINE), *(("span", name) for name in sorted(STRUCTURED))]
+)
 def test_the_collector_looks_for_keys_within_lists_and_maps(context, name):
     """An attribute that may be a list or a map is searched as JSON, which replaces it if something was found."""
     copy, own = f'{context}.attributes["lent.{name}"]', f'{context}.attributes["{name}"]'

@@ -1,5 +1,6 @@
 """What `collector-config/base.yaml` masks: by its looks, as the redactor of the package, and by the key."""
 
+from runspan.payload.structure import STRUCTURED
 from runspan.secret_patterns import VALUES, WITHIN
 
 __all__ = ["COMMAND_LINE", "KEYS", "NO_SECRETS", "STRUCTURED", "VALUES", "WITHIN"]
@@ -15,10 +16,3 @@ NO_SECRETS = "^(?i:true|false|null|none|)$"  # as values of such keys
 
 # Lists and maps that are searched for keys, as JSON: a command line, and what content_form="structured" makes.
 COMMAND_LINE = "process.command_args"  # of resources
-STRUCTURED = [
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.tool.definitions",
-    "gen_ai.tool.call.arguments",
-    "gen_ai.retrieval.documents",
-]

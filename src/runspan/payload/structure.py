@@ -12,7 +12,7 @@ from runspan import semconv
 from runspan.attributes import is_int64
 from runspan.payload.serialize import to_json
 
-_JSON: Final = frozenset(
+STRUCTURED: Final = frozenset(
     (
         semconv.INPUT_MESSAGES,
         semconv.OUTPUT_MESSAGES,
@@ -23,6 +23,7 @@ _JSON: Final = frozenset(
         semconv.DOCUMENTS,
     )
 )
+"""The attributes that become lists and objects; collector-config/base.yaml searches them."""
 # Protobuf libraries (C++, Java, Python; Go's allows 10,000) read at most 100 nested messages. The value of an attribute
 # is the fifth and each dictionary in it adds three: 24 levels are 77, which leaves room for messages around a request.
 MAX_STRUCTURE_DEPTH: Final = 24
@@ -44,7 +45,7 @@ def is_structure_recorded() -> bool:
 
 def structured(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes in which what is JSON is lists and objects."""
-    return {name: _structure_of(value) if name in _JSON else value for name, value in attributes.items()}
+    return {name: _structure_of(value) if name in STRUCTURED else value for name, value in attributes.items()}
 
 
 def _structure_of(value: object) -> Any:
