@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -29,12 +30,12 @@ class Worker:
         self._step = step
         self._due = inf
         self._asked: SimpleQueue[float] = SimpleQueue()
-        self._working = Lock()
+        self._working: dict[str, Lock] = {}  # who works, or is about to: to set a default is one step of CPython's
 
     @property
     def is_running(self) -> bool:
         """Whether a thread is there."""
-        return self._working.locked()
+        return bool(self._working)
 
     def has_work(self, until: float = inf) -> bool:
         """Return whether a step is going on, or due before that time."""
@@ -47,37 +48,57 @@ class Worker:
         """
         if at < self._due:
             self._asked.put(at)
-        if not self._working.acquire(blocking=False):
+        if self._working:
             return True
+        worker = Lock()  # held from when it works
         try:
-            start_thread(self._run)
-        except RuntimeError:
-            self._working.release()
-            return False
+            if self._begin(worker):
+                start_thread(partial(self._run, worker))
+        except BaseException as error:  # Ctrl-C, or what a handler of another signal raises, may come between any steps
+            if worker.acquire(blocking=False):  # and the thread finds it held
+                self._end(worker)
+            if isinstance(error, RuntimeError):
+                return False
+            raise
         return True
 
     def work_here(self, until: float) -> None:
         """Work in this thread till nothing is due before that time, unless another thread does."""
-        if self._working.acquire(blocking=False):
-            self._work(until)
+        worker = Lock()
+        try:
+            if self._begin(worker):
+                self._work(until)
+        finally:  # also where foreign code raises SystemExit in a thread of the application
+            self._end(worker)
 
-    def _run(self) -> None:
+    def _begin(self, worker: Lock) -> bool:
+        """Return whether this one is to work: nobody else does."""
+        return self._working.setdefault("by", worker) is worker
+
+    def _end(self, worker: Lock) -> None:
+        if self._working.get("by") is worker:
+            del self._working["by"]
+
+    def _run(self, worker: Lock) -> None:
+        if not worker.acquire(blocking=False):
+            return
         attach(set_value(_SUPPRESS, True))
-        self._work(inf)
-        # What was asked since the last look has found a thread that was about to end.
-        while not self._asked.empty() and self._working.acquire(blocking=False):
-            self._work(inf)
+        while True:
+            try:
+                self._work(inf)
+            finally:
+                self._end(worker)
+            # What was asked since the last look has found a thread that was about to end.
+            if self._asked.empty() or not self._begin(worker):
+                return
 
     def _work(self, until: float) -> None:
-        try:
-            while self._look(0) < until:
-                if self._due > time.monotonic():
-                    self._look(self._due - time.monotonic())
-                else:
-                    self._due = inf  # before the step, which does what was asked so far
-                    self._due = attempt(self._step, default=time.monotonic() + _PAUSE_AFTER_FAULT_SECONDS)
-        finally:  # also where foreign code raises SystemExit in a thread of the application
-            self._working.release()
+        while self._look(0) < until:
+            if self._due > time.monotonic():
+                self._look(self._due - time.monotonic())
+            else:
+                self._due = inf  # before the step, which does what was asked so far
+                self._due = attempt(self._step, default=time.monotonic() + _PAUSE_AFTER_FAULT_SECONDS)
 
     def _look(self, seconds: float) -> float:
         """Return when the next step is due, by what is asked for within that time."""

@@ -130,3 +130,17 @@ def test_a_forked_child_has_a_connection_of_its_own(receiver_class, protocol):
         )
         assert ended.emitted == [[True, True]]
         assert [span["name"] for span in receiver.received()] == ["parent", "child", "parent again"]
+
+
+def test_what_is_given_up_is_not_encoded(delivery, monkeypatch, quiet):
+    """What is lost at the end is not made into requests before, which may take longer than there is time."""
+    client = Memory()
+    client.gate.clear()
+    processor, tracer = delivery(client, max_batch_size=1)
+    end_spans(tracer, "hangs")
+    assert client.called.wait(30)
+    end_spans(tracer, "waits", "waits, too")
+    monkeypatch.setattr("runspan.export.sending.encode", None)
+    processor.shutdown(0.1)
+    client.gate.set()
+    assert processor.stats() == Stats(taken=3, dropped={"given_up": 3})

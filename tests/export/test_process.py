@@ -1,14 +1,18 @@
 """The end of a process, and its children, with processors that nobody shuts down."""
 
+import os
 import socket
 import subprocess
 import sys
 
 import pytest
 
+from runspan.export.spool import read_spool
+from tests.export import clients
 from tests.otlp_receivers import GrpcReceiver, HttpReceiver
 from tests.test_configure import MARGIN_SECONDS, names, run_python
 
+provider = clients.provider  # a fixture
 RECEIVERS = {"http/protobuf": HttpReceiver, "grpc": GrpcReceiver}
 SEND = """
 import gc
@@ -295,3 +299,53 @@ if __name__ == "__main__":
         command = [sys.executable, program, method, receiver.endpoint]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert (names(receiver), done.stderr) == (["child"], "")
+
+
+def test_a_credential_provider_that_hangs_delays_nobody_else(provider, tmp_path):
+    """While a credential provider waits for its token others deliver, the process may fork, and its end is bounded."""
+    provider("hanging:session")
+    called = tmp_path / "called"
+    (tmp_path / "hanging.py").write_text(
+        f"import pathlib, time\ndef session():\n    pathlib.Path({str(called)!r}).touch()\n    time.sleep(3600)\n"
+    )
+    with HttpReceiver() as receiver:
+        ended = run(
+            f"""
+os.environ["OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER"] = "ours"
+hanging = send("lost", {receiver.endpoint!r})
+while not os.path.exists({str(called)!r}):
+    hanging.force_flush(10)
+del os.environ["OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER"]
+emit(send("sent", {receiver.endpoint!r}).force_flush(20_000))
+if (child := os.fork()) == 0:
+    os._exit(0)
+emit(os.waitpid(child, 0)[1])
+""",
+            PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        )
+        assert (ended.emitted, names(receiver)) == ([True, 0], ["sent"])
+    assert ended.exit_seconds < 4 + MARGIN_SECONDS
+
+
+def test_who_is_interrupted_at_the_end_leaves_all_on_disk(silent_endpoint, tmp_path):
+    """Ctrl-C while the end of the process waits for a receiver ends the waiting; with a spool nothing is lost."""
+    ended = run(
+        f"""
+import signal, sys, threading
+
+kept = [send(f"{{n}}", {silent_endpoint!r}, spool="{tmp_path}/spool/{{n}}".format(n=n)) for n in range(3)]
+main = threading.main_thread().ident
+
+def interrupt():
+    while not any(each[0].f_code.co_name == "close" for each in traceback.walk_stack(sys._current_frames()[main])):
+        time.sleep(0.001)
+    while sys._current_frames()[main].f_code.co_name != "acquire":
+        time.sleep(0.001)
+    signal.pthread_kill(main, signal.SIGINT)
+
+import traceback
+threading.Thread(target=interrupt, daemon=True).start()
+"""
+    )
+    assert [len(read_spool(tmp_path / "spool" / str(n))) for n in range(3)] == [1, 1, 1]
+    assert ended.stderr[-1] == "KeyboardInterrupt: "

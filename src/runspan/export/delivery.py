@@ -144,15 +144,16 @@ class Delivery:
             return False
         mark = Mark()
         self._marks.append(mark)
-        if not self._is_pending():
-            mark.reach(works=not self._log.failing)
-        elif not self.flush_soon():
-            self.work_here(time.monotonic() + seconds, mark.reached)
-            seconds = 0
-        is_in_time = mark.reached.wait(seconds)
-        self._marks.remove(mark)
-        if not is_in_time:
-            return False
+        try:
+            if not self._is_pending():
+                mark.reach(works=not self._log.failing)
+            elif not self.flush_soon():
+                self.work_here(time.monotonic() + seconds, mark.reached)
+                seconds = 0
+            if not mark.reached.wait(seconds):
+                return False
+        finally:  # also of a wait that is broken off
+            self._marks.remove(mark)
         lost, reported = self._log.lost, self._losses_reported
         self._losses_reported = lost
         return mark.works and lost == reported
@@ -204,8 +205,9 @@ class Delivery:
         with self._storing:
             if self.finished.is_set():
                 return
-            self._empty_queue(self._sending.put_aside)
-            self._sending.give_up(self._sending.trouble or reason)
+            lost: list[ReadableSpan] = []  # as they are: to encode many takes longer than there is time
+            self._empty_queue(self._sending.put_aside if self._folder else lost.extend)
+            self._sending.give_up(self._sending.trouble or reason, len(lost))
             self._log.note_overflow()
             for mark in [*self._marks]:
                 mark.reach(works=False)

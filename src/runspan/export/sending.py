@@ -129,13 +129,13 @@ class Sending:
             with suppress(SystemExit):  # of the client, not of the application
                 attempt(self.made.close, default=None)
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, not_encoded: int = 0) -> None:
         """Put what is in memory on disk, or lose it; what is answered from now on has no effect."""
         with self._settling:
             self._is_over, self.trouble = True, reason
             lost, self._requests = self._stored(self._requests), deque()
             self._recount()
-        self._log.note(DropReason.GIVEN_UP, _spans_in(lost), reason)
+        self._log.note(DropReason.GIVEN_UP, _spans_in(lost) + not_encoded, reason)
 
     def _encoded(self, spans: Sequence[ReadableSpan]) -> Sequence[Request]:
         encoded = encode(spans, self._most_bytes)

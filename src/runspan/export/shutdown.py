@@ -22,14 +22,19 @@ def close(deliveries: Iterable[Delivery], seconds: float) -> None:
     failing_until, silent_until = began + seconds * _FAILING_SHARE, began + seconds * _SILENT_SHARE
     closing = [each for each in deliveries if each.begin_closing(failing_until) or not each.finished.is_set()]
     without_thread = [each for each in closing if not each.finished.is_set() and not each.flush_soon()]
-    for number, each in enumerate(without_thread):
-        left = max(silent_until - time.monotonic(), 0)
-        each.work_here(time.monotonic() + left / (len(without_thread) - number), each.finished)
-    for each in closing:
-        if each not in without_thread:
-            each.finished.wait(max(silent_until - time.monotonic(), 0))
-    for each in closing:
-        each.end(seconds)
+    try:
+        for number, each in enumerate(without_thread):
+            left = max(silent_until - time.monotonic(), 0)
+            each.work_here(time.monotonic() + left / (len(without_thread) - number), each.finished)
+        for each in closing:
+            if each not in without_thread:
+                each.finished.wait(max(silent_until - time.monotonic(), 0))
+    except BaseException:  # Ctrl-C: who presses it again has no more time
+        seconds = time.monotonic() - began
+        raise
+    finally:
+        for each in closing:
+            each.end(seconds)
 
 
 def close_all(seconds: float = EXIT_SECONDS) -> None:

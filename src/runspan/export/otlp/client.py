@@ -36,7 +36,8 @@ def make_client(target: OtlpTarget) -> Client:
         ValueError: if a certificate or the credential provider can't be used.
     """
     with building:
-        return _client_class(target)(target)
+        client_class = _client_class(target)
+    return client_class(target)  # a credential provider may take its time, which is nobody else's
 
 
 def _client_class(target: OtlpTarget) -> Callable[[OtlpTarget], Client]:

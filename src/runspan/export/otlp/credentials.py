@@ -12,8 +12,8 @@ from runspan._forking import fork_safe_lock
 NOT_TRUSTED: Final = (
     "the certificate of the receiver is not trusted ({}); OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
 )
-# One lock for clients and for what they share: who builds a client takes it again for that, and a fork that held one of
-# two would wait for the other for ever. A fork in the middle of an import would leave the child with half a module.
+# For what clients import and share, not while code of the application runs. A fork in the middle of an import would
+# leave the child with half a module.
 building: Final = fork_safe_lock()
 _GROUP: Final = "opentelemetry_otlp_credential_provider"
 _T = TypeVar("_T")
@@ -53,7 +53,8 @@ class Certificates:
 
     def check(self) -> None:
         """Raise a ``ValueError`` that says which file can't be used."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with building:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         name, files = "CERTIFICATE", self.authority
         try:
             if self.authority is not None and not Path(self.authority).is_dir():
@@ -83,7 +84,9 @@ def provided(transport: str, kind: type[_T]) -> _T | None:
             f"{source} is {name!r}, but no installed package has an entry point of that name in the group {_GROUP};"
             " install the one that has it, or correct the name."
         )
-    made = found[0].load()()
+    with building:
+        provider = found[0].load()
+    made = provider()
     if not isinstance(made, kind):
         raise ValueError(  # noqa: TRY004  a mistake in the environment, as the others
             f"{source} is {name!r}, which makes a {type(made).__qualname__}; name one that makes a {kind.__qualname__}."
