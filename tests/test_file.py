@@ -132,3 +132,22 @@ def test_a_disk_that_is_full_is_said_once(path, caplog):
     path.rmdir()
     tracer.start_span("there").end()
     assert json.loads(path.read_text())["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] == "there"
+
+
+def test_a_disk_without_room_for_a_whole_line_leaves_the_file_readable(path):
+    """A span that fits in part is not there at all, so what was written before and what comes after can be read."""
+    ended = run_python(
+        f"""
+        import resource
+        import runspan
+
+        runspan.configure(file={str(path)!r})
+        end("before")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize({str(path)!r}) + 20, resource.RLIM_INFINITY))
+        end("lost")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        end("after")
+        """
+    )
+    assert [span.name for span in read_recording(path)] == ["before", "after"]
+    assert len([line for line in ended.stderr if "can't be written to" in line]) == 1

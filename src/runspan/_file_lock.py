@@ -32,14 +32,16 @@ def open_locked(path: Path) -> int | None:
         except FileNotFoundError:
             return None
         _open_descriptors.add(descriptor)
+        is_ours = False
         try:
             _lock(descriptor)
-            if os.fstat(descriptor).st_nlink:
-                return descriptor
+            is_ours = os.fstat(descriptor).st_nlink > 0
         except (BlockingIOError, PermissionError):  # the latter on Windows
             pass
-        close_locked(descriptor)  # also of a file that was removed just now
-        return None
+        finally:
+            if not is_ours:  # also of a file that was removed just now
+                close_locked(descriptor)
+        return descriptor if is_ours else None
 
 
 def close_locked(descriptor: int) -> None:

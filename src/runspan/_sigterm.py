@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 from typing import TypeAlias
 
@@ -73,6 +74,7 @@ class SigtermWatch(SpanProcessor):
     def start(self) -> None:
         """Set the handler; takes the place of an earlier watch."""
         if _IS_POSIX:
+            _expect_forks()
             _state.watch = self
             _look_in_main_thread()
 
@@ -110,6 +112,7 @@ class _State:
         self.is_exiting = False
         self.is_pending = False
         self.is_forked = False
+        self.is_forking = False
         self.was_called = False
         self.pending_look: dict[str, Callable[[object], int]] = {}
 
@@ -141,7 +144,7 @@ def _end(watch: SigtermWatch | None) -> None:
         if watch is not None:
             watch.begin_ending()
         return
-    if _state.is_exiting:  # the main thread is in the middle of the last delivery
+    if _state.is_exiting or _state.is_forking:  # the main thread delivers already, or holds locks that we need
         _state.is_pending = True
         return
     if _state.is_delivering:  # a second signal, as from a process group and a parent
@@ -233,10 +236,27 @@ def _is_main_thread() -> bool:
     return threading.main_thread().ident == get_ident()
 
 
+@cache
+def _expect_forks() -> None:
+    """Have a signal wait while the process forks; asked for late, so that a fork releases all locks before it acts."""
+    os.register_at_fork(before=_fork_begins, after_in_parent=_fork_is_over)
+
+
+def _fork_begins() -> None:
+    _state.is_forking = True
+
+
+def _fork_is_over() -> None:
+    _state.is_forking = False
+    if _state.is_pending and not _state.is_exiting:
+        _state.is_pending = False
+        signal.raise_signal(signal.SIGTERM)
+
+
 @in_forked_child
 def _reset() -> None:
     """A child has not been asked to end; its server may have reset the signals."""
     _state.look_at = 0.0
-    _state.is_delivering = _state.is_exiting = _state.is_pending = _state.was_called = False
+    _state.is_delivering = _state.is_exiting = _state.is_forking = _state.is_pending = _state.was_called = False
     _state.is_forked = True
     _unblock()

@@ -222,7 +222,7 @@ def test_whether_to_do_without_tls(environment, variables, insecure):
 def test_neither_true_nor_false_is_an_error(environment):
     """A value that means nothing is not taken for false."""
     environment({ALL + "INSECURE": "yes"})
-    with pytest.raises(ValueError, match=r"^OTEL_EXPORTER_OTLP_INSECURE is 'yes'; it must be 'true' or 'false'.$"):
+    with pytest.raises(ValueError, match=r"^OTEL_EXPORTER_OTLP_INSECURE is 'yes'; it must be one of 'true', 'false'.$"):
         resolve_target(protocol="grpc")
 
 

@@ -83,6 +83,10 @@ def test_no_cookie_is_kept(client_of):
             HttpAnswer(200, b"\n<!doctype html><title>Sign in</title>", "text/html; charset=utf-8"),
             Rejected("HTTP 200 with a page of HTML, which no receiver of OTLP answers; check the endpoint"),
         ),
+        (
+            HttpAnswer(200, b"\xef\xbb\xbf<html>a page with the mark of UTF-8</html>", "text/html"),
+            Rejected("HTTP 200 with a page of HTML, which no receiver of OTLP answers; check the endpoint"),
+        ),
         (HttpAnswer(200, b"x" * 200_000, PROTOBUF), Success()),
         (
             HttpAnswer(

@@ -1,5 +1,6 @@
 """What a spool keeps, for how long, and how much; compared with a list in memory."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from runspan import Spool
 from runspan.export.encoding.requests import Request
 from runspan.export.spool import SpoolFolder
-from tests.export.spools import Losses, bodies, folder
+from tests.export.spools import RECEIVER, Losses, bodies, folder
 
 FIRST, SECOND = Request(b"first", spans=2, shortened=1), Request(b"second", spans=3)
 MEBIBYTE = 1024**2
@@ -116,8 +117,8 @@ def test_what_was_never_renamed_goes(path):
     assert bodies(spool) == [FIRST.body, SECOND.body]
 
 
-def test_a_file_that_can_not_be_opened_ends_the_round(path, monkeypatch):
-    """Where a file of the folder can't be opened all stays for the next time, and the log says why."""
+def test_files_that_can_not_be_opened_stay(path, monkeypatch):
+    """Where no file of the folder can be opened all stays for the next time, and the log says why."""
     losses = Losses()
     spool = folder(path, losses)
     spool.put([FIRST, SECOND])
@@ -130,6 +131,38 @@ def test_a_file_that_can_not_be_opened_ends_the_round(path, monkeypatch):
         assert list(spool.claims()) == []
     assert "Too many open files" in losses.reasons[0]
     assert bodies(spool) == [FIRST.body, SECOND.body]
+
+
+def test_a_file_that_can_not_be_opened_holds_up_no_other(path):
+    """One that can't be opened stays, also when it is too old; what is behind it is sent, and new ones are put."""
+    losses, now = Losses(), [1e9]
+    spool = SpoolFolder(Spool(path, max_age_seconds=100), RECEIVER, clock=lambda: now[0])
+    spool.reset_after_fork(losses)
+    spool.put([FIRST])
+    (file,) = path.iterdir()
+    file.unlink()
+    file.mkdir()
+    for now[0] in (1e9 + 1, 1e9 + 200):
+        assert spool.put([SECOND]) == []
+        assert bodies(spool) == [SECOND.body]
+    assert len(losses.reasons) > 0
+
+
+def test_where_files_can_not_be_locked_none_stays_open(path, monkeypatch):
+    """A file system without locks leaves no descriptor behind, however often the files are looked at."""
+    losses = Losses()
+    spool = folder(path, losses)
+    spool.put([FIRST, SECOND])
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("runspan._file_lock._lock", refuse)
+    before = len([*Path("/proc/self/fd").iterdir()])
+    for _ in range(20):
+        assert bodies(spool) == []
+    assert len([*Path("/proc/self/fd").iterdir()]) < before + 20
+    assert "No locks available" in losses.reasons[0]
 
 
 def test_the_folder_stays_within_its_bytes(path):

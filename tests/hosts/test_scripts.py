@@ -71,6 +71,21 @@ def test_a_signal_arrives_while_the_main_thread_waits_for_others_at_its_end():
         assert host.names() == ["run"] * 5
 
 
+def test_a_signal_arrives_while_the_process_forks():
+    """A signal that Python handles in the middle of a fork, which holds locks, acts when the fork is over."""
+    first = "import os, signal; os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGTERM))\n"
+    code = """
+    configure()
+    end_five()
+    if os.fork() == 0:
+        os._exit(0)
+    sleep()
+    """
+    with Host("-c", first + PREAMBLE + dedent(code)) as host:
+        assert host.process.wait(60) == KILLED
+        assert host.names() == ["run"] * 5
+
+
 def test_a_handler_of_the_event_loop_is_called():
     """A loop that asks for the signal gets it, and what it ends meanwhile arrives."""
     code = """

@@ -127,7 +127,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         import_early(target)
         chosen = _chosen_spool(spool, durability)
-        receiver = _receiver(target)
+        receiver = repr((target.protocol, target.endpoint, sorted(target.headers.items())))
         if chosen is not None:
             self._claim(chosen, target, receiver)
         delivery = Delivery(
@@ -162,10 +162,6 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
 
 
 _owners: weakref.WeakValueDictionary[tuple[str, str], OtlpSpanProcessor] = weakref.WeakValueDictionary()
-
-
-def _receiver(target: OtlpTarget) -> str:
-    return repr((target.protocol, target.endpoint, sorted(target.headers.items())))
 
 
 def _chosen_spool(spool: str | os.PathLike[str] | Spool | None, durability: Durability | None) -> Spool | None:

@@ -177,14 +177,7 @@ class SpoolFolder:
         End each by ``done`` or ``free``.
         """
         entries = self._expired(self.entries() or [])
-        for entry in sorted(entries, key=lambda each: each.name in self._failed):
-            try:
-                claim = self._open(entry)
-            except OSError as error:
-                self._note_failure(error)
-                return
-            if claim is not None:
-                yield claim
+        yield from filter(None, map(self._open, sorted(entries, key=lambda each: each.name in self._failed)))
 
     def done(self, claim: Claim) -> None:
         """Remove what needs no other attempt."""
@@ -268,11 +261,19 @@ class SpoolFolder:
 
     def _drop(self, entry: Entry, reason: DropReason) -> bool:
         """Remove a request that nobody sends; return whether it is gone."""
-        descriptor = open_locked(self.path / entry.name)
+        descriptor = self._locked(entry)
         if descriptor is None:
             return not (self.path / entry.name).exists()
         self._lose(entry, descriptor, reason)
         return True
+
+    def _locked(self, entry: Entry) -> int | None:
+        """Open what nobody else has; None also if it can't be opened, which is no reason to leave the others there."""
+        try:
+            return open_locked(self.path / entry.name)
+        except OSError as error:
+            self._note_failure(error)
+            return None
 
     def _remove_unfinished(self) -> None:
         """Remove what a process did not come to rename."""
@@ -302,10 +303,11 @@ class SpoolFolder:
 
     def _open(self, entry: Entry) -> Claim | None:
         """Claim a request; None if another one sends it, has sent it, or it is damaged."""
-        descriptor = open_locked(self.path / entry.name)
+        descriptor = self._locked(entry)
         if descriptor is None:
             return None
-        with open(descriptor, "rb", closefd=False) as file:
+        content = b"?"  # what the disk does not give is damaged, too
+        with suppress(OSError), open(descriptor, "rb", closefd=False) as file:
             content = file.read()
         body = content[_CHECKSUM:]
         if content[:_CHECKSUM] == _checksum(body):

@@ -1,5 +1,6 @@
 """Spans in a file, a line of OTLP's JSON for each, as the Collector's file exporter writes them."""
 
+import errno
 import logging
 import os
 from base64 import b64decode
@@ -102,7 +103,10 @@ class FileSpanExporter(SpanExporter):
             self._rotate(len(line))
         descriptor = os.open(self._path, _FLAGS, 0o600)
         try:
-            os.write(descriptor, line)
+            written = os.write(descriptor, line)
+            if written < len(line):  # no room for all of it, and half a line would leave the file unreadable
+                os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
 

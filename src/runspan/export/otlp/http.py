@@ -114,7 +114,7 @@ def _result(response: requests.Response, spans: int) -> Result:
     body, content_type = _body_of(response), response.headers.get("Content-Type", "").lower()
     code, status = response.status_code, f"HTTP {response.status_code}"
     match code // 100:
-        case 2 if "html" in content_type and body.lstrip().startswith(b"<"):  # a portal, or some other server
+        case 2 if "html" in content_type and body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # a portal, or so
             return Rejected(f"{status} with a page of HTML, which no receiver of OTLP answers; check the endpoint")
         case 2:
             return results.success(body, spans, as_json="json" in content_type)

@@ -94,14 +94,16 @@ def resolve_target(
         ValueError: if an argument or a variable has a value that can't be used.
         TypeError: if the headers are no dictionary of texts.
     """
-    chosen = _choice("protocol", protocol, "PROTOCOL", HTTP, GRPC) or _protocol_of_exporter() or HTTP
+    named = [_PROTOCOL_OF_EXPORTER[name] for name in _exporter_names() if name in _PROTOCOL_OF_EXPORTER]
+    chosen = _choice("protocol", protocol, "PROTOCOL", HTTP, GRPC) or [*named, HTTP][0]
+    insecure = _choice("insecure", None, "INSECURE", "true", "false") if chosen == GRPC else None
     return OtlpTarget(
         protocol=chosen,
         endpoint=_endpoint(endpoint, chosen),
         compression=_choice("compression", None, "COMPRESSION", "none", "deflate", "gzip") or "gzip",
         headers=_headers({} if headers is None else headers, chosen),
         timeout_seconds=_timeout_seconds(),
-        insecure=_insecure() if chosen == GRPC else None,
+        insecure=None if insecure is None else insecure == "true",
         certificates=Certificates.of_environment(),
     )
 
@@ -119,10 +121,6 @@ def exporters_in_environment() -> set[str]:
 def _exporter_names() -> list[str]:
     names = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     return [name.strip() for name in names.split(",")] if names else []
-
-
-def _protocol_of_exporter() -> str | None:
-    return next((_PROTOCOL_OF_EXPORTER[name] for name in _exporter_names() if name in _PROTOCOL_OF_EXPORTER), None)
 
 
 def _choice(option: str, argument: str | None, name: str, *allowed: str) -> str | None:
@@ -144,13 +142,6 @@ def _timeout_seconds() -> float:
     if not 0 < value < math.inf:
         raise ValueError(f"{source} is {text!r}; it must be a number of seconds above 0, such as 10.")
     return value
-
-
-def _insecure() -> bool | None:
-    source, text = variable("INSECURE") or ("", "")
-    if text.lower() not in {"true", "false", ""}:
-        raise ValueError(f"{source} is {text!r}; it must be 'true' or 'false'.")
-    return text.lower() == "true" if text else None
 
 
 def _endpoint(argument: str | None, protocol: str) -> str:
