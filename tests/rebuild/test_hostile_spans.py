@@ -14,6 +14,7 @@ from runspan.payload import Kind
 from runspan.rebuild import SpanData, end_event, kind_of, start_event
 from runspan.rebuild.facts import NAMES
 from runspan.rebuild.recorded_response import recorded_response
+from runspan.rebuild.span_data import from_json
 from tests.rebuild.span_events import span_data
 
 text = st.text(st.characters(), max_size=4)
@@ -200,6 +201,16 @@ def test_what_can_be_read_is():
     message = end.args[0].generations[0][0].message
     assert message == AIMessage('[{"role": "assist', response_metadata={"model_name": "gpt-5"})
     assert end.args[0].llm_output == {"model_name": "gpt-5", "token_usage": {"completion_tokens": 3}}
+
+
+def test_json_is_read_to_a_bounded_depth():
+    """What JSON nests too deeply is cut; brackets that stand in texts nest nothing."""
+    deep = from_json("[" * 70 + '{"a": 1}' + "]" * 70)
+    for _ in range(64):
+        (deep,) = deep
+    assert deep == "<too deep>"
+    harmless = {"code": "[{" * 70, "lists": [[each] for each in range(70)]}
+    assert from_json(orjson.dumps(harmless).decode()) == harmless
 
 
 def test_attributes_are_left_alone():

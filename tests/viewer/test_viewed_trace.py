@@ -51,6 +51,17 @@ def test_each_message_is_there_once():
     assert (second.input, second.known, second.previous, second.output) == ([0, 1, 2], 2, 0, [1])
 
 
+def test_numbers_that_a_page_would_round_are_text():
+    """An integer beyond what JavaScript holds is text, in a message as in an attribute; smaller ones are numbers."""
+    exact, rounded = 2**53 - 1, 2**53
+    (message,) = trace_of(
+        [recorded(1, attributes=model_call([text("user", "?") | {"n": [exact, rounded, -rounded]}], []))]
+    ).messages
+    assert message["n"] == [exact, str(rounded), str(-rounded)]
+    (span,) = trace_of([recorded(1, attributes={"exact": exact, "rounded": rounded})]).spans
+    assert span.attributes == {"exact": exact, "rounded": str(rounded)}
+
+
 @pytest.mark.parametrize("history", ["full", "new"])
 def test_a_history_is_put_together_again(history):
     """A call whose span has only the new messages is shown with all that it read."""

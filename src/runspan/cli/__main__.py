@@ -1,7 +1,11 @@
 """``runspan`` on the command line, and ``python -m runspan.cli``."""
 
+import gc
 import io
 import sys
+from typing import Final
+
+_OBJECTS_BEFORE_COLLECTING: Final = 200_000
 
 
 def main() -> None:
@@ -15,6 +19,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows is no UTF-8
             stream.reconfigure(errors="replace")
+    # A large trace is millions of objects, none of them garbage; looking for it takes longer than reading the trace.
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
     app()
 
 

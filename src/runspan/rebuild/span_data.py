@@ -75,9 +75,11 @@ def from_json(value: object) -> Any:
     if not isinstance(value, str):
         return plain(value)
     try:
-        return plain(orjson.loads(value))
+        found = orjson.loads(value)
     except orjson.JSONDecodeError:
         return clean(value)
+    # It is plain already; only what has more brackets than levels may be too deep.
+    return found if value.count("{") + value.count("[") <= _MAX_DEPTH else plain(found)
 
 
 def structure_in(value: object) -> Any:
@@ -88,13 +90,15 @@ def structure_in(value: object) -> Any:
 
 def plain(value: object, depth: int = 0) -> Any:
     """Return a copy made of dictionaries, lists and scalars, of bounded depth."""
+    if value is None or type(value) in (int, float, bool):  # asked first, as abstract classes take long
+        return value
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Mapping | Sequence):
         return _plain_parts(value, depth + 1) if depth < _MAX_DEPTH else "<too deep>"
-    return value if value is None or isinstance(value, bool | int | float) else to_json(value)
+    return value if isinstance(value, int | float) else to_json(value)
 
 
 def _plain_parts(value: Mapping[Any, object] | Sequence[object], depth: int) -> Any:

@@ -12,6 +12,7 @@ from runspan.viewer.spans import ViewedSpan, shown_value
 _WITH_MESSAGES: Final = ("model", "agent", "graph")
 # What an answer has that the same message lacks when it is read again.
 _OF_ANSWERS: Final = "finish_reason"
+_AS_SHOWN: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
 class Conversation:
@@ -71,11 +72,14 @@ class _Beginnings:
 
 
 def _index(values: list[Any], known: dict[bytes, int], value: Any) -> int:
-    shown = shown_value(value)
-    key = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
+    try:
+        key = orjson.dumps(value, option=_AS_SHOWN)
+    except TypeError:  # it is not as the page can read it
+        value = shown_value(value)
+        key = orjson.dumps(value, option=_AS_SHOWN)
     if key not in known:
         known[key] = len(values)
-        values.append(shown)
+        values.append(value)
     return known[key]
 
 

@@ -137,6 +137,8 @@ def viewed(span: RecordedSpan, data: SpanData, began_ns: int) -> ViewedSpan:
 
 def shown_value(value: object) -> Any:
     """Return a value as the page can read it: plain JSON without integers that JavaScript would round."""
+    if type(value) is str and value.isascii():  # as most are
+        return value
     return _exact(plain(value))
 
 

@@ -129,11 +129,14 @@ def _in_tree_order(recorded: Sequence[RecordedSpan]) -> list[_Placed]:
 
 
 def _viewed(ordered: Sequence[_Placed], began_ns: int) -> tuple[list[ViewedSpan], Conversation]:
-    histories, conversation = Conversations(), Conversation()
+    conversation = Conversation()
+    histories = Conversations() if any(semconv.HISTORY_SPAN in span.attributes for span, _, _ in ordered) else None
     spans: dict[int, ViewedSpan] = {}
     for index in sorted(range(len(ordered)), key=lambda each: ordered[each][0].start_ns):
         recorded, parent, depth = ordered[index]
-        attributes = histories.whole(recorded.trace_id, format_span_id(recorded.span_id), recorded.attributes)
+        attributes = recorded.attributes
+        if histories is not None:
+            attributes = histories.whole(recorded.trace_id, format_span_id(recorded.span_id), attributes)
         data = SpanData(recorded.name, attributes, recorded.events, recorded.error)
         span = spans[index] = viewed(recorded, data, began_ns)
         span.parent, span.depth = parent, depth
