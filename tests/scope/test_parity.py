@@ -168,7 +168,7 @@ async def test_custom_events(tracing, driven):
 
 
 async def test_tokens(tracing, driven):
-    """A stream is told token by token, with the chunks."""
+    """A stream is told token by token, with the chunks; what a handler prints of the keywords has their order."""
     native = listen(tracing, driven)
     model = Model(tracing=tracing)
     list(model.stream("x", tracing.config))
@@ -176,6 +176,7 @@ async def test_tokens(tracing, driven):
     await tracing.handler.aflush()
     assert driven.events.count("on_llm_new_token") >= 6
     assert driven.heard == native.heard
+    assert [list(each.kwargs) for each in driven.heard] == [list(each.kwargs) for each in native.heard]
 
 
 @pytest.mark.newest

@@ -270,8 +270,10 @@ class OpenTelemetryCallbackHandler(BaseCallbackHandler):
         # LangChain's arguments are named above, as a dictionary of them takes as long as all that is noted of a chunk.
         recipients = self._forwarder.note_chunk("on_llm_new_token", run_id, chunk)
         if recipients is not None:
-            named = {"run_id": run_id, "parent_run_id": parent_run_id, "tags": tags, "chunk": chunk, **event}
-            notify(recipients, Event("on_llm_new_token", args, named if args else {"token": token, **named}))
+            ids = {"run_id": run_id, "parent_run_id": parent_run_id, "tags": tags}
+            # In the order in which LangChain's async and sync managers give them: handlers print them.
+            named = {"chunk": chunk, **ids, **event} if args else {"token": token, **ids, "chunk": chunk, **event}
+            notify(recipients, Event("on_llm_new_token", args, named))
 
     def on_stream_event(self, *args: Any, **event: Any) -> None:
         """Note the moment of the first event of ``stream_events(version="v3")``."""
