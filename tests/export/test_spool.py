@@ -148,6 +148,23 @@ def test_a_file_that_can_not_be_opened_holds_up_no_other(path):
     assert len(losses.reasons) > 0
 
 
+def test_a_file_that_can_not_be_read_stays(path, monkeypatch):
+    """What a disk does not give now it may give later; until then nothing is lost, and the log says why."""
+    losses = Losses()
+    spool = folder(path, losses)
+    spool.put([FIRST])
+
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("runspan.export.spool.open", refuse, raising=False)
+        assert bodies(spool) == []
+    assert losses.lost == {}
+    assert "Input/output error" in losses.reasons[0]
+    assert bodies(spool) == [FIRST.body]
+
+
 def test_where_files_can_not_be_locked_none_stays_open(path, monkeypatch):
     """A file system without locks leaves no descriptor behind, however often the files are looked at."""
     losses = Losses()

@@ -306,9 +306,13 @@ class SpoolFolder:
         descriptor = self._locked(entry)
         if descriptor is None:
             return None
-        content = b"?"  # what the disk does not give is damaged, too
-        with suppress(OSError), open(descriptor, "rb", closefd=False) as file:
-            content = file.read()
+        try:
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read()
+        except OSError as error:  # the disk may give it another time
+            self._note_failure(error)
+            close_locked(descriptor)
+            return None
         body = content[_CHECKSUM:]
         if content[:_CHECKSUM] == _checksum(body):
             return Claim(entry.name, Request(body, entry.spans, entry.shortened), descriptor)
