@@ -193,8 +193,6 @@ class SpoolFolder:
         if self._log is not None:
             self._log.spool_failed(str(error) if isinstance(error, UnusableError) else _explained(self.path, error))
 
-    # The folder.
-
     def _make_folder(self) -> None:
         if not self._is_there():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -281,8 +279,6 @@ class SpoolFolder:
             with suppress(OSError):  # another one was faster
                 if path.lstat().st_mtime < time.time() - _UNFINISHED_SECONDS:
                     path.unlink()
-
-    # Files.
 
     def _write(self, request: Request) -> str:
         numbers = f"{int(self._clock() * 1e9):019d}-{request.spans}-{request.shortened}-{_on_disk(request)}"
