@@ -1,13 +1,14 @@
 """Install the wheel and the sdist of `dist/` into fresh environments, and trace a chain with what is there.
 
 The wheel is tried on each supported Python of this machine, bare and with all extras for users; on this one with each
-extra alone, too. Prints what the wheel takes and brings. Exits with 1 if a chain is not traced, or if the wheel
-holds anything but the package and its metadata.
+extra alone, too. Prints what the wheel takes and brings. Exits with 1 if a chain is not traced, if the wheel holds
+anything but the package and its metadata, or the sdist lacks a file of the repository.
 """
-# ruff: noqa: INP001, S603, T201  a script, it prints, and runs the Python that it made
+# ruff: noqa: INP001, S603, S607, T201  a script, it prints, and runs the Python that it made
 
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -38,8 +39,10 @@ def main() -> int:
     (wheel,) = (ROOT / "dist").glob("*.whl")
     (sdist,) = (ROOT / "dist").glob("*.tar.gz")
     print(f"{wheel.name}: {wheel.stat().st_size / 1e3:.0f} KB; {sdist.name}: {sdist.stat().st_size / 1e3:.0f} KB")
+    with tarfile.open(sdist) as opened:
+        lacking = sorted(tracked() - {name.partition("/")[2] for name in opened.getnames()})
     strange = [name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith(("runspan/", "runspan-"))]
-    wrongs = [f"{wheel.name} holds {name}" for name in strange]
+    wrongs = [f"{wheel.name} holds {name}" for name in strange] + [f"{sdist.name} lacks {name}" for name in lacking]
     for python, built, extras in trials(wheel, sdist):
         name = f"{built.name}[{','.join(extras)}] on {python}"
         is_traced = traces_a_chain(python, built, extras)
@@ -47,6 +50,12 @@ def main() -> int:
         wrongs += [] if is_traced else [f"{name} traces no chain"]
     print("\n".join(wrongs) or "All work.")
     return 1 if wrongs else 0
+
+
+def tracked() -> set[str]:
+    """Return the files of the repository: the tests need them all."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(filter(None, listed.stdout.split("\0")))
 
 
 def trials(wheel: Path, sdist: Path) -> list[tuple[str, Path, tuple[str, ...]]]:
