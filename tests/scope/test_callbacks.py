@@ -16,6 +16,7 @@ from runspan.callback_event import Event
 from runspan.listeners.dispatch import Outbox
 from tests.fakes import Model, body
 from tests.recorders import AsyncDriven, Driven, Recorder
+from tests.waiting import hang
 
 REQUEST = contextvars.ContextVar("request")
 
@@ -161,6 +162,28 @@ def test_the_end_of_the_loop(tracing):
     asyncio.run(chain.ainvoke("x", {"callbacks": [listener(tracing, slow)]}))
     assert len(slow.noted) >= 5
     assert slow.noted[-1][0] == "x ended"
+
+
+def test_a_handler_that_hangs_as_the_loop_ends(tracing, monkeypatch, caplog):
+    """The loop closes in bounded time; what was not told is given up, counted, and logged once."""
+
+    class Hanging(AsyncCallbackHandler):
+        async def on_chain_start(self, *args, **kwargs):
+            await hang()
+
+    monkeypatch.setattr("runspan.listeners.dispatch._SECONDS_TO_CLOSE", 0.1)
+    slow, before = Slow(), faults()
+    chain = body(tracing, "one") | body(tracing, "two")
+
+    async def invoke():
+        await asyncio.gather(
+            *(chain.ainvoke("x", {"callbacks": [listener(tracing, each)]}) for each in (Hanging(), slow))
+        )
+
+    asyncio.run(invoke())
+    assert slow.noted[-1][0] == "x ended"
+    assert faults() - before == 1
+    assert ["EventLoopClosedError" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_an_async_handler_in_a_sync_run(tracing):

@@ -33,6 +33,8 @@ _DOING_NOTHING: Final = [
     for name in ("on_llm_new_token", "on_stream_event")
     if name in vars(base)
 ]
+# So long handlers may go on once their loop closes, which waits for them: one that hangs would keep it open for ever.
+_SECONDS_TO_CLOSE: Final = 5.0
 # A loop refers to its tasks weakly.
 _active_outboxes: Final[set["Outbox"]] = set()
 _have_coroutines: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
@@ -68,7 +70,7 @@ def hears_chunks(handlers: _Callbacks, name: str) -> bool:
 
 
 class EventLoopClosedError(RuntimeError):
-    """The event loop of a run is closed, and async handlers are called on no other."""
+    """The event loop of a run is closed, or closing, and async handlers are called on no other."""
 
 
 class Outbox:
@@ -80,6 +82,7 @@ class Outbox:
         """Those that an event was put here for."""
         self._events: deque[tuple[_Callbacks, Event] | asyncio.Future[None]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._close_by: float | None = None
 
     def put(self, callbacks: _Callbacks, event: Event) -> None:
         """Add an event; may be called in any thread."""
@@ -120,6 +123,7 @@ class Outbox:
                     event.set_result(None)
             else:
                 await self._emit(*event)
+        self._close_by = None
         _active_outboxes.discard(self)
         if self._events:  # another thread was between its two steps
             _active_outboxes.add(self)
@@ -127,10 +131,22 @@ class Outbox:
     async def _emit(self, callbacks: _Callbacks, event: Event) -> None:
         handle: Any = functools.partial(ahandle_event, list(callbacks), event.name, IGNORED_BY[event.name])
         try:
-            await attempt_async(handle, *event.args, default=None, **event.kwargs)
+            async with asyncio.timeout_at(self._close_by):
+                await attempt_async(handle, *event.args, default=None, **event.kwargs)
         except asyncio.CancelledError:
             # The loop is closing and waits for its tasks: the other events are handled, also without an aflush().
-            return
+            self._close_by = self._close_by or self.loop.time() + _SECONDS_TO_CLOSE
+        except TimeoutError:
+            attempt(self._give_up, default=None)
+
+    def _give_up(self) -> None:
+        for each in self._events:
+            if isinstance(each, asyncio.Future):
+                each.cancel()
+        self._events.clear()
+        raise EventLoopClosedError(
+            f"async handlers went on for {_SECONDS_TO_CLOSE} s after their event loop was to close"
+        )
 
 
 async def flush(callbacks: _Callbacks, timeout: float) -> bool:
