@@ -1,11 +1,13 @@
 """Runtime handlers for code that is not LangChain's."""
 
+import contextlib
 import functools
+import inspect
 import logging
 import sys
 from collections.abc import Iterable, Mapping
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from langchain_core.callbacks import BaseCallbackHandler
 from opentelemetry import trace
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
+_CONTEXTLIB: Final = vars(contextlib)
+_GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class invocation:  # noqa: N801  read as the statement that it is used in
@@ -88,7 +92,7 @@ class invocation:  # noqa: N801  read as the statement that it is used in
     def _open(self, caller: FrameType) -> OpenTelemetryCallbackHandler:
         block = Block()
         try:
-            block.open(self.handler, caller)
+            block.open(self.handler, _entering(caller))
             self._blocks.append(block)
             return self.handler  # noqa: TRY300  an interrupt may come here, too
         except BaseException:
@@ -100,6 +104,19 @@ class invocation:  # noqa: N801  read as the statement that it is used in
         block = next((each for each in reversed(self._blocks) if each.is_current()), self._blocks[-1])
         block.close()
         self._blocks.remove(block)
+
+
+def _entering(frame: FrameType) -> FrameType:
+    """Return the frame that enters a block: not one of ``ExitStack``, nor the generator of a ``@contextmanager``."""
+    above = frame.f_back
+    is_manager = frame.f_code.co_flags & _GENERATOR_FLAGS and above is not None and _is_contextlibs(above)
+    if above is not None and (is_manager or _is_contextlibs(frame)):
+        return _entering(above)
+    return frame
+
+
+def _is_contextlibs(frame: FrameType) -> bool:
+    return frame.f_globals is _CONTEXTLIB
 
 
 @functools.cache

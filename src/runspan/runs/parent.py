@@ -114,9 +114,12 @@ def _without_ended(span: Span) -> Span:
 def _is_sibling(table: RunTable, site: ExecutionSite, named: Run | None, run: Run) -> bool:
     """Return whether the frame that starts a run started another beside it: ``batch`` starts all before any works.
 
-    A frame in which somebody drives the handler by hand starts the ancestors of the new run, too.
+    A frame in which somebody drives the handler by hand starts the ancestors of the new run, too, and one with blocks
+    within each other starts the outer ones. Blocks have no handlers.
     """
-    return run.table is table and run.site.is_same_frame(site) and (named is None or not named.is_within(run))
+    if run.table is not table or not run.site.is_same_frame(site) or not run.audience.handlers:
+        return False
+    return named is None or not named.is_within(run)
 
 
 def _without_past(span: Span, is_sibling: Callable[[Run], bool]) -> Span:
