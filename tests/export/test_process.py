@@ -349,3 +349,28 @@ threading.Thread(target=interrupt, daemon=True).start()
     )
     assert [len(read_spool(tmp_path / "spool" / str(n))) for n in range(3)] == [1, 1, 1]
     assert ended.stderr[-1] == "KeyboardInterrupt: "
+
+
+def test_configure_calls_no_credential_provider(provider, tmp_path):
+    """One that waits for a network, or fails there, is called when there is something to send, and then once more."""
+    provider("failing:session")
+    (tmp_path / "failing.py").write_text(
+        "import requests\ncalls = []\ndef session():\n    calls.append(1)\n    if len(calls) == 1:\n"
+        "        raise ConnectionError('no token')\n    return requests.Session()\n"
+    )
+    with HttpReceiver() as receiver:
+        ended = run(
+            f"""
+import failing
+handle = configure(endpoint={receiver.endpoint!r})
+emit(len(failing.calls))
+end("a")
+while not handle.force_flush(20):
+    pass
+emit(len(failing.calls))
+""",
+            OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER="ours",
+            PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        )
+        assert (ended.emitted, names(receiver)) == ([0, 2], ["a"])
+    assert "ConnectionError: no token" in ended.stderr[0]

@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from runspan.arguments import check_bool, check_number, checked_seconds
 from runspan.export.delivery import MAX_REQUEST_BYTES, Delivery
 from runspan.export.otlp.client import import_early, make_client
-from runspan.export.otlp.target import OtlpProtocol, OtlpTarget, resolve_target
+from runspan.export.otlp.credentials import find_provider
+from runspan.export.otlp.target import GRPC, OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.sending import SMALLEST_REQUEST_BYTES
 from runspan.export.shutdown import close
 from runspan.export.spool import Durability, Spool, SpoolFolder
@@ -126,6 +127,7 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         shutdown_timeout_seconds = checked_seconds("shutdown_timeout_seconds", shutdown_timeout_seconds)
         target = resolve_target(endpoint=endpoint, protocol=protocol, headers=headers)
         import_early(target)
+        self._transport = "GRPC" if target.protocol == GRPC else "HTTP"
         chosen = _chosen_spool(spool, durability)
         receiver = repr((target.protocol, target.endpoint, sorted(target.headers.items())))
         if chosen is not None:
@@ -143,12 +145,13 @@ class OtlpSpanProcessor(DeliveringSpanProcessor):
         observe_deliveries()
 
     def check(self) -> None:
-        """Prepare to connect, so that a mistake in certificates or credentials is an error here.
+        """Prepare to connect, so that a mistake in certificates or the name of a credential provider is an error here.
 
         Raises:
             ValueError: if the environment names something that can't be used.
         """
-        self._delivery.check()
+        if find_provider(self._transport) is None:  # it may wait for a network: a thread of ours calls it
+            self._delivery.check()
 
     def _claim(self, spool: Spool, target: OtlpTarget, receiver: str) -> None:
         """See to it that tenants, who have headers of their own, don't share the room of a folder."""

@@ -3,7 +3,7 @@
 import os
 import ssl
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -68,28 +68,31 @@ class Certificates:
             ) from error
 
 
-def provided(transport: str, kind: type[_T]) -> _T | None:
-    """Return what the credential provider makes that the environment names for ``HTTP`` or ``GRPC``, None without one.
-
-    Raises:
-        ValueError: there is no such provider, or it makes something else.
-    """
+def find_provider(transport: str) -> EntryPoint | None:
+    """Return the credential provider that the environment names for ``HTTP`` or ``GRPC``, None if it names none."""
     common = f"OTEL_PYTHON_EXPORTER_OTLP_{transport}_"
     source, name = _first_set(f"{common}TRACES_CREDENTIAL_PROVIDER", f"{common}CREDENTIAL_PROVIDER") or ("", "")
-    if not name:
-        return None
-    found = list(entry_points(group=_GROUP, name=name))
+    found = [*entry_points(group=_GROUP, name=name)] if name else [None]
     if not found:
         raise ValueError(
             f"{source} is {name!r}, but no installed package has an entry point of that name in the group {_GROUP};"
             " install the one that has it, or correct the name."
         )
+    return found[0]
+
+
+def provided(transport: str, kind: type[_T]) -> _T | None:
+    """Return what the credential provider makes, which may take its time; a ``ValueError`` if it is something else."""
+    provider = find_provider(transport)
+    if provider is None:
+        return None
     with building:
-        provider = found[0].load()
-    made = provider()
+        make = provider.load()
+    made = make()
     if not isinstance(made, kind):
         raise ValueError(  # noqa: TRY004  a mistake in the environment, as the others
-            f"{source} is {name!r}, which makes a {type(made).__qualname__}; name one that makes a {kind.__qualname__}."
+            f"The credential provider {provider.name!r} makes a {type(made).__qualname__}; name one that makes a"
+            f" {kind.__qualname__}."
         )
     return made
 

@@ -3,7 +3,6 @@
 https://opentelemetry.io/docs/specs/otlp/#failures
 """
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,8 +104,7 @@ def seconds_of_retry_after(header: str | None) -> float | None:
     if len(text) > LONGEST_TEXT:
         return None
     if text.isascii() and text.isdigit():
-        seconds = float(text)
-        return seconds if math.isfinite(seconds) else None
+        return float(text)
     try:
         date = parsedate_to_datetime(text)
         return max((date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
