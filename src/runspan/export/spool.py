@@ -259,11 +259,9 @@ class SpoolFolder:
 
     def _drop(self, entry: Entry, reason: DropReason) -> bool:
         """Remove a request that nobody sends; return whether it is gone."""
-        descriptor = self._locked(entry)
-        if descriptor is None:
-            return not (self.path / entry.name).exists()
-        self._lose(entry, descriptor, reason)
-        return True
+        if (descriptor := self._locked(entry)) is not None:
+            self._lose(entry, descriptor, reason)
+        return not (self.path / entry.name).exists()
 
     def _locked(self, entry: Entry) -> int | None:
         """Open what nobody else has; None also if it can't be opened, which is no reason to leave the others there."""
