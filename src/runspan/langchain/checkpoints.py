@@ -189,9 +189,13 @@ def _graph_of(saver: object, config: Any) -> Run | None:
         _graphs[key] = graph
         return graph
     graph = _graphs.get(key)
-    if graph is None or graph.is_over or any(map(_is_of_graph, present_stack())):  # such as the user's update_state
-        return None
-    return graph
+    return graph if graph is not None and not graph.is_over and _is_for(graph) else None
+
+
+def _is_for(graph: Run) -> bool:
+    """Return whether no function of LangGraph's is on the stack, such as the user's update_state, or the graph is."""
+    # From Python 3.12 on LangGraph's tasks begin at once, on the stack of the graph.
+    return not any(map(_is_of_graph, present_stack())) or graph.site.is_on_present_stack()
 
 
 def _is_of_graph(frame: FrameType) -> bool:
