@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import inspect
 import logging
 import sys
 from collections.abc import Iterable, Mapping
@@ -17,13 +16,13 @@ from opentelemetry.util.types import AttributeValue
 from runspan.langchain.block import Block
 from runspan.langchain.handler import OpenTelemetryCallbackHandler
 from runspan.listeners.router import TakesProcessors
+from runspan.runs.execution import GENERATOR_FLAGS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _CONTEXTLIB: Final = vars(contextlib)
-_GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class invocation:  # noqa: N801  read as the statement that it is used in
@@ -109,7 +108,7 @@ class invocation:  # noqa: N801  read as the statement that it is used in
 def _entering(frame: FrameType) -> FrameType:
     """Return the frame that enters a block: not one of ``ExitStack``, nor the generator of a ``@contextmanager``."""
     above = frame.f_back
-    is_manager = frame.f_code.co_flags & _GENERATOR_FLAGS and above is not None and _is_contextlibs(above)
+    is_manager = frame.f_code.co_flags & GENERATOR_FLAGS and above is not None and _is_contextlibs(above)
     if above is not None and (is_manager or _is_contextlibs(frame)):
         return _entering(above)
     return frame

@@ -32,6 +32,9 @@ _interrupted: Final[OrderedDict[str, SpanContext]] = OrderedDict()
 # The graphs that are saved, by the id of the checkpointer, the conversation and the place in the graphs around it.
 _graphs: Final[WeakValueDictionary[tuple[int, object, object], Run]] = WeakValueDictionary()
 
+_Found = tuple[Run | None, AbstractContextManager[object]]
+_NOTHING_FOUND: Final[_Found] = (None, nullcontext())
+
 
 def note_interrupted(checkpoint_id: str, span: SpanContext) -> None:
     """Remember the span of a graph that was interrupted at a checkpoint; the last few thousand are."""
@@ -92,22 +95,24 @@ def _method(saver: object, name: str, own: Any) -> Any:
 def _put(  # noqa: PLR0917  the last four are LangGraph's
     saver: object, own: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any
 ) -> Any:
-    with _within_graph(saver, config):
-        return _method(saver, "put", own)(config, checkpoint, _with_span(saver, config, metadata), new_versions)
+    graph, within = _found(saver, config)
+    with within:
+        return _method(saver, "put", own)(config, checkpoint, _with_span(graph, metadata), new_versions)
 
 
 async def _aput(  # noqa: PLR0917  the same
     saver: object, own: Any, config: Any, checkpoint: Any, metadata: Any, new_versions: Any
 ) -> Any:
-    with _within_graph(saver, config):
-        return await _method(saver, "aput", own)(config, checkpoint, _with_span(saver, config, metadata), new_versions)
+    graph, within = _found(saver, config)
+    with within:
+        return await _method(saver, "aput", own)(config, checkpoint, _with_span(graph, metadata), new_versions)
 
 
 def _put_writes(  # noqa: PLR0917  the same
     saver: object, own: Any, config: Any, writes: Any, task_id: Any, task_path: Any = ""
 ) -> Any:
     write = _method(saver, "put_writes", own)
-    with _within_graph(saver, config):
+    with _found(saver, config)[1]:
         return write(config, writes, task_id, *_path_for(write, task_path))
 
 
@@ -115,24 +120,29 @@ async def _aput_writes(  # noqa: PLR0917  the same
     saver: object, own: Any, config: Any, writes: Any, task_id: Any, task_path: Any = ""
 ) -> Any:
     write = _method(saver, "aput_writes", own)
-    with _within_graph(saver, config):
+    with _found(saver, config)[1]:
         return await write(config, writes, task_id, *_path_for(write, task_path))
 
 
 def _path_for(write: Callable[..., Any], task_path: object) -> tuple[object, ...]:
     """Return the path of a task for a method that takes it: those of older savers don't."""
-    return (task_path,) if "task_path" in inspect.signature(write).parameters else ()
+    return (task_path,) if _takes_path(getattr(write, "__func__", write)) else ()
+
+
+@functools.lru_cache(maxsize=128)
+def _takes_path(write: Callable[..., Any]) -> bool:
+    return "task_path" in inspect.signature(write).parameters
 
 
 def _get_tuple(saver: object, own: Any, config: Any) -> Any:
-    with _within_graph(saver, config):
+    with _found(saver, config)[1]:
         found = _method(saver, "get_tuple", own)(config)
     attempt(_note, found, default=None)
     return found
 
 
 async def _aget_tuple(saver: object, own: Any, config: Any) -> Any:
-    with _within_graph(saver, config):
+    with _found(saver, config)[1]:
         found = await _method(saver, "aget_tuple", own)(config)
     attempt(_note, found, default=None)
     return found
@@ -154,8 +164,7 @@ _LINKING: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
-def _with_span(saver: object, config: Any, metadata: Any) -> Any:
-    graph = attempt(_graph_of, saver, config, default=None)
+def _with_span(graph: Run | None, metadata: Any) -> Any:
     span = graph.span.get_span_context() if graph is not None else trace.INVALID_SPAN_CONTEXT
     return {**metadata, _TRACEPARENT: format_traceparent(span)} if span.is_valid else metadata
 
@@ -169,27 +178,22 @@ def _graph_here() -> Run | None:
     return None
 
 
-def _within_graph(saver: object, config: Any) -> AbstractContextManager[object]:
-    """Return a block in which the graph is current for which LangGraph calls a checkpointer."""
-    return attempt(_block_of, saver, config, default=nullcontext())
+def _found(saver: object, config: Any) -> _Found:
+    """Return the graph for which LangGraph calls a checkpointer, and a block in which it is current."""
+    return attempt(_graph_of, saver, config, default=_NOTHING_FOUND)
 
 
-def _block_of(saver: object, config: Any) -> AbstractContextManager[object]:
-    graph = _graph_of(saver, config)
-    if graph is None or _graph_here() is not None:
-        return nullcontext()
-    return trace.use_span(graph.span, record_exception=False, set_status_on_exception=False)
-
-
-def _graph_of(saver: object, config: Any) -> Run | None:
-    """Return the graph for which LangGraph calls a checkpointer, also in a thread or task without the context."""
+def _graph_of(saver: object, config: Any) -> _Found:
     configurable = config["configurable"]
     key = (id(saver), configurable["thread_id"], configurable.get("checkpoint_ns", ""))
     if (graph := _graph_here()) is not None:
         _graphs[key] = graph
-        return graph
+        return graph, nullcontext()
+    # In a thread or task without the context.
     graph = _graphs.get(key)
-    return graph if graph is not None and not graph.is_over and _is_for(graph) else None
+    if graph is None or graph.is_over or not _is_for(graph):
+        return _NOTHING_FOUND
+    return graph, trace.use_span(graph.span, record_exception=False, set_status_on_exception=False)
 
 
 def _is_for(graph: Run) -> bool:

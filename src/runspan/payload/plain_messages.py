@@ -87,8 +87,6 @@ def plain_texts(messages: list[Any], end: int, room: int) -> tuple[bytes, int]:
     """
     room = min(room, SEARCHED)  # all of them are looked at for media as one text
     befores, texts = _last_texts(messages, end, room)
-    if not texts:
-        return b"", 0
     joined = "".join(texts)
     if may_be_near_blobs(joined):
         count = next((index for index, text in enumerate(texts) if may_hold_blobs(text)), len(texts))

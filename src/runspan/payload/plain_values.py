@@ -18,10 +18,8 @@ def root_values(attributes: Attributes, write: Writer = UNLIMITED) -> PlainAttri
     """
     values: PlainAttributes = {}
     for messages, read, name, type_name in _SIDES:
-        found = attributes.get(messages)
-        if found and (text := _text(read(found))) and (written := write.again(name, text)):
-            values.update(written)
-            values[type_name] = "text/plain"
+        if (found := attributes.get(messages)) and (text := _text(read(found))):
+            values |= _typed(write.again(name, text), type_name, "text/plain")
     return values
 
 

@@ -107,8 +107,7 @@ class Writer:
         """Return a text, or JSON, that was written under another name."""
         room, size = self.room(), _size(text)
         if size <= room:
-            self.take(size)
-            return {name: text} if text else {}
+            return self._spend(name, text, size)
         if (parsed := _json_in(text, len(text))) is not None:  # it was cut to what an attribute may take
             return self._spend(name, to_json(parsed, room) if room >= _LEAST_JSON else "")
         return self._spend(name, fitted(text, room, size=_size))
@@ -131,8 +130,7 @@ class Writer:
             value = beside_key(name.removeprefix(PROMPT_VARIABLE), value, partial(self._redacted, name=name))
         room = self.room()
         if len(value) <= room and value.isascii() and not self.redactors:  # as nearly all are
-            self.take(len(value))
-            return {name: value} if value else {}
+            return self._spend(name, value, len(value))
         if len(value) > room and (parsed := _json_in(value, room)) is not None:
             return self.json(name, parsed)
         return self._spend(name, fitted(value, room, self._redact(name), _size))
@@ -154,8 +152,8 @@ class Writer:
             return redact(value)
         return orjson.loads(to_json(value, redact=redact))
 
-    def _spend(self, name: str, text: str) -> PlainAttributes:
-        self.take(_size(text))
+    def _spend(self, name: str, text: str, size: int | None = None) -> PlainAttributes:
+        self.take(_size(text) if size is None else size)
         return {name: text} if text else {}
 
     def _redact(self, name: str) -> Redact | None:

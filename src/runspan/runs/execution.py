@@ -30,7 +30,7 @@ _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
 _READING_METHODS: Final = ("invoke", "ainvoke")
 # The module of LangChain whose generators swallow that their consumer left, and then report an ordinary end.
 _STREAMS: Final = "langchain_core.runnables.base"
-_GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+GENERATOR_FLAGS: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class Style(enum.Enum):
@@ -91,7 +91,7 @@ class ExecutionSite(KnownFrame):
     def __init__(self, starter: FrameType, manager: object | None, on_gone: Callable[[object], None]) -> None:
         frame, module, flags = starter, starter.f_globals.get("__name__"), starter.f_code.co_flags
         style = ORDINARY
-        if flags & _GENERATOR_FLAGS:
+        if flags & GENERATOR_FLAGS:
             reader = _reader_until_the_end(frame)
             if reader is None:
                 style = GENERATOR

@@ -50,7 +50,7 @@ class RunState(enum.Enum):
 class Detached(Protocol):
     """Runs by which frame works for them."""
 
-    by_id: "dict[UUID, Run]"
+    by_id: "dict[object, Run]"
     by_frame: "dict[int, Run]"
 
     def is_only(self, run: "Run") -> bool:

@@ -47,7 +47,8 @@ class DetachedModels:
     """Open model runs whose stack may run in another context than the one that holds their proxy."""
 
     def __init__(self) -> None:
-        self.by_id: dict[UUID, Run] = {}
+        self.by_id: dict[object, Run] = {}
+        """By the numbers of their ids."""
         self.by_frame: dict[int, Run] = {}
         """Those started by a generator, by the identity of its frame."""
 
@@ -57,7 +58,7 @@ class DetachedModels:
 
     def add(self, run: Run) -> None:
         """Add an open run."""
-        self.by_id[run.run_id] = run
+        self.by_id[run.number] = run
         if run.site.style is GENERATOR:
             self.by_frame[run.site.frame_id] = run
 
@@ -65,13 +66,13 @@ class DetachedModels:
         """Leave out a run that ends, if it is one of them."""
         if not self.by_id:
             return
-        self.by_id.pop(run.run_id, None)
+        self.by_id.pop(run.number, None)
         if self.by_frame.get(run.site.frame_id) is run:
             del self.by_frame[run.site.frame_id]
 
     def find(self, frame_id: int, run_id: UUID | None) -> Run | None:
         """Return the run that a frame works for: by the run id that it was given, or because it started the run."""
-        found = self.by_id.get(run_id) if run_id is not None else None
+        found = self.by_id.get(run_number(run_id)) if run_id is not None else None
         return found or self.by_frame.get(frame_id)
 
 
