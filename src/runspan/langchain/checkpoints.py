@@ -126,12 +126,7 @@ async def _aput_writes(  # noqa: PLR0917  the same
 
 def _path_for(write: Callable[..., Any], task_path: object) -> tuple[object, ...]:
     """Return the path of a task for a method that takes it: those of older savers don't."""
-    return (task_path,) if _takes_path(getattr(write, "__func__", write)) else ()
-
-
-@functools.lru_cache(maxsize=128)
-def _takes_path(write: Callable[..., Any]) -> bool:
-    return "task_path" in inspect.signature(write).parameters
+    return (task_path,) if "task_path" in inspect.signature(write).parameters else ()
 
 
 def _get_tuple(saver: object, own: Any, config: Any) -> Any:
