@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections import Counter
+from traceback import walk_stack
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -150,21 +151,23 @@ def test_however_many_hang_the_others_deliver(several):
     assert [processor.force_flush(5_000) for _, processor, _ in hung] == [True] * 20
 
 
-def number_of_threads():
-    """Count those of the operating system, too, which Python does not list."""
-    return len(sys._current_frames())
+def delivering_threads():
+    """Count the threads that deliver: Python does not list them, and others may end meanwhile."""
+    stacks = (walk_stack(frame) for frame in sys._current_frames().values())
+    return sum(any(frame.f_code is worker.Worker._run.__code__ for frame, _ in stack) for stack in stacks)
 
 
 def test_a_thread_is_there_while_there_is_work(several):
     """Each receiver has one thread while its spans wait, and none when they are delivered."""
-    before, listed = number_of_threads(), threading.active_count()
+    wait_until(lambda: not delivering_threads())
+    listed = threading.active_count()
     hung = list(several(5, "hung", max_batch_size=1))
     hang(hung)
-    assert number_of_threads() == before + 5
+    assert delivering_threads() == 5
     for client, processor, _ in hung:
         client.gate.set()
         assert processor.force_flush(5_000) is True
-    wait_until(lambda: number_of_threads() == before)
+    wait_until(lambda: not delivering_threads())
     wait_until(lambda: threading.active_count() <= listed)
 
 
@@ -205,11 +208,10 @@ def test_where_a_thread_still_writes_but_none_starts_to_send_the_end_sends(deliv
         monkeypatch.setattr(worker, "start_thread", refuse)
         start(*args)
 
-    before = number_of_threads()
     client = Memory()
     processor, tracer = delivery(client, spool=Spool(tmp_path / "spool", durability="write-ahead"))
     assert processor.force_flush(30_000) is True
-    wait_until(lambda: number_of_threads() == before)
+    wait_until(lambda: not delivering_threads())
     monkeypatch.setattr(worker, "start_thread", start_one)
     monkeypatch.setattr(os, "fsync", lambda descriptor: time.sleep(0.3) or fsync(descriptor))
     end_spans(tracer, "last")
