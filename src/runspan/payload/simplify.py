@@ -56,9 +56,9 @@ def _in_words(value: object) -> Excerpt:
     return Excerpt(described(value, repr), LONGEST_DESCRIPTION)
 
 
-def _has_repr_of(kind: Any, value: object) -> bool:
+def _has_repr_of(value: object, *kinds: Any) -> bool:
     """Return whether the repr of a value is that of a built-in kind, with all that is in it, and not its author's."""
-    return type(value).__repr__ is kind.__repr__
+    return type(value).__repr__ in [kind.__repr__ for kind in kinds]
 
 
 def _is_array(value: Any) -> bool:
@@ -116,13 +116,14 @@ def _(chained: "ChainMap[Any, Any]") -> object:
 
 @_simpler.register
 def _(values: SimpleNamespace) -> object:
-    return vars(values) if _has_repr_of(SimpleNamespace, values) else _in_words(values)
+    return vars(values) if _has_repr_of(values, SimpleNamespace) else _in_words(values)
 
 
 @_simpler.register
 def _(error: BaseException) -> object:
     is_short = all(isinstance(each, str | int | float | None) for each in error.args)
-    if is_short or not _has_repr_of(BaseException, error):
+    # Groups have one of their own in Python 3.14.
+    if is_short or not _has_repr_of(error, BaseException, BaseExceptionGroup):
         return _in_words(error)
     return {type(error).__name__: error.args}
 
