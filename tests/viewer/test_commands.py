@@ -209,6 +209,13 @@ def test_the_demo_runs_without_a_key(tmp_path):
     assert "↻ attempt 2" in output
 
 
+def test_the_demo_runs_without_docstrings(tmp_path):
+    """With PYTHONOPTIMIZE=2, which drops the docstrings that LangChain asks of tools, the agent of the demo is traced."""
+    done = in_process("demo", "agent", "--folder", tmp_path, PYTHONOPTIMIZE="2")
+    assert (done.returncode, done.stderr, "None" in done.stdout) == (0, "", False)
+    assert "execute_tool search_guide" in done.stdout
+
+
 def test_a_scene_can_be_chosen(tmp_path):
     """Only the scene that is named runs."""
     assert in_process("demo", "stream", "--folder", tmp_path).returncode == 0

@@ -74,7 +74,7 @@ def demo(
         configured = runspan.configure(service_name="runspan-demo", console="live", file=file)
     with configured:
         for name, run in chosen.items():
-            _console.print(f"\n{name}: {run.__doc__}", style="bold")
+            _console.print(f"\n{name}: {run.__doc__ or ''}", style="bold")
             run(
                 {
                     "callbacks": [handler],

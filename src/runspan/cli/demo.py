@@ -33,17 +33,15 @@ def agent(config: RunnableConfig) -> None:
     """Let an agent plan a day with two tools, one of which fails at first; then ask it something else."""
     failures = iter([TimeoutError("the weather service did not answer within 0.2 s")])
 
-    @tool
+    @tool(description="Return the forecast for a city on a day.")
     def weather(city: str, day: str) -> dict[str, Any]:
-        """Return the forecast for a city on a day."""
         time.sleep(0.2)
         if (failure := next(failures, None)) is not None:
             raise failure
         return {"city": city, "day": day, "sky": "clear", "celsius": {"low": 14, "high": 22}, "wind_kmh": 12}
 
-    @tool
+    @tool(description="Search the travel guide.")
     def search_guide(query: str) -> str:
-        """Search the travel guide."""
         return "\n\n".join(document.page_content for document in _Guide().invoke(query))
 
     planner = create_agent(
