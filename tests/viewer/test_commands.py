@@ -210,7 +210,7 @@ def test_the_demo_runs_without_a_key(tmp_path):
 
 
 def test_the_demo_runs_without_docstrings(tmp_path):
-    """With PYTHONOPTIMIZE=2, which drops the docstrings that LangChain asks of tools, the agent of the demo is traced."""
+    """With PYTHONOPTIMIZE=2, which drops the docstrings that LangChain asks of tools, the agent is traced."""
     done = in_process("demo", "agent", "--folder", tmp_path, PYTHONOPTIMIZE="2")
     assert (done.returncode, done.stderr, "None" in done.stdout) == (0, "", False)
     assert "execute_tool search_guide" in done.stdout
