@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
+import wrapt
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import context, trace
 from opentelemetry.trace import NoOpTracer, Span, Tracer
@@ -140,3 +141,45 @@ def _with_users_span(beside: Beside) -> str:
 
     RunnableLambda(outer, name="outer").invoke("x", beside.config)
     return beside.trace.tree()
+
+
+@pytest.fixture
+def instrumented(monkeypatch):
+    """Put a function around each start of a run, by wrapt, as OpenTelemetry's own instrumentation of LangChain does."""
+
+    def start(wrapped, instance, args, kwargs):
+        return wrapped(*args, **kwargs)
+
+    async def start_async(wrapped, instance, args, kwargs):
+        return await wrapped(*args, **kwargs)
+
+    for manager, wrapper in ((CallbackManager, start), (AsyncCallbackManager, start_async)):
+        for method in ("on_chain_start", "on_chat_model_start", "on_llm_start", "on_tool_start", "on_retriever_start"):
+            monkeypatch.setattr(manager, method, wrapt.FunctionWrapper(getattr(manager, method), wrapper))
+
+
+@pytest.mark.usefixtures("instrumented")
+@each_shape_each_way
+async def test_beside_an_instrumentation_that_wraps_starts(tracing, shape, way):
+    """What an instrumentation puts around LangChain's callback managers hides neither who starts a run nor its end."""
+    made = SHAPES[shape](tracing)
+    calls = await call(way, tracing, made)
+    text = "\n".join(line for line in tracing.text().splitlines() if line.strip() not in {*NOT_COMPARED, "caller"})
+    assert sorted_text(text) == sorted_text("\n".join([made.trace] * calls))
+    assert tracing.handler.open_runs == 0
+
+
+async def test_a_handler_that_is_called_in_a_thread(tracing):
+    """The span of a sync handler in an async run, made current around the body, is no span of the user's."""
+    theirs = []
+
+    class InThread(BaseCallbackHandler):
+        def on_chain_start(self, *_, **__):
+            theirs.append(tracing.provider.get_tracer("theirs").start_span("theirs"))
+
+    async def around(x):
+        with trace.use_span(theirs[0], end_on_exit=True):
+            return await RunnableLambda(lambda x: x, name="inner").ainvoke(x)
+
+    await RunnableLambda(around, name="outer").ainvoke(1, {"callbacks": [InThread(), tracing.handler]})
+    assert tracing.one("inner").parent == tracing.one("outer").context

@@ -61,7 +61,8 @@ class StartEvent:
     ) -> None:
         self.kind = kind
         self.caller = caller
-        self.starter, self.manager = start_frame(caller)
+        self.starter, manager = start_frame(caller)
+        self.manager = None if manager is None else manager.f_locals.get("self")
         self.serialized = serialized
         self.content = content
         self.keywords = keywords

@@ -9,23 +9,34 @@ from langchain_core.callbacks import manager as langchain_manager
 GRAPH_MODULE: Final = "langgraph.pregel.main"
 """The module whose functions start the run of a graph."""
 _MANAGER_GLOBALS: Final = vars(langchain_manager)
+# As instrumentations name them in what they put around a method, and the library that most of them do it with.
+_WRAPPER_ARGUMENTS: Final = {"instance", "args", "kwargs"}
 _MOST_FRAMES: Final = 5  # from the function that starts a run to the one that was called with its config
 
 
-def start_frame(caller: FrameType) -> tuple[FrameType, object | None]:
-    """Return the frame that starts a run, and the callback manager that announces it, given who called the handler.
+def start_frame(caller: FrameType) -> tuple[FrameType, FrameType | None]:
+    """Return the frame that starts a run, and that of the callback manager which announces it, given who called us.
 
-    Where somebody drives the handler by hand, that is the caller, without a manager.
+    Where somebody drives the handler by hand, the first is the caller, and there is no other.
     """
-    frame: FrameType | None = caller
-    while frame is not None and frame.f_globals is not _MANAGER_GLOBALS:
-        frame = frame.f_back
-    if frame is None:
-        return caller, None
-    manager, frame = frame, frame.f_back
+    manager = caller
+    while manager.f_globals is not _MANAGER_GLOBALS:
+        if manager.f_back is None:
+            return caller, None
+        manager = manager.f_back
+    frame = manager.f_back
     while frame is not None and frame.f_globals is _MANAGER_GLOBALS:
         manager, frame = frame, frame.f_back
-    return frame or manager, manager.f_locals.get("self")
+    if frame is not None and "instance" in frame.f_code.co_varnames:
+        frame = _around_wrappers(frame)
+    return frame or manager, manager
+
+
+def _around_wrappers(frame: FrameType | None) -> FrameType | None:
+    """Return the first frame that is of no function which an instrumentation put around a method."""
+    while frame is not None and _WRAPPER_ARGUMENTS.issubset(frame.f_code.co_varnames):
+        frame = frame.f_back
+    return frame
 
 
 def is_in_langgraph(starter: FrameType) -> bool:

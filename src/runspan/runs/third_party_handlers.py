@@ -2,8 +2,8 @@
 
 Langfuse's handler and OpenLLMetry's do. Such a span stands between ours in the context and means the same run as one of
 ours, so it is looked through where the parent of a run is looked for. A span is a handler's if it starts inside a
-callback: while a function of LangChain's callback managers is on the stack, and no other of LangChain's or LangGraph's
-is nearer.
+callback: while a function of LangChain's callback managers, or the handler's method in a thread of its own, is on the
+stack, and no other of LangChain's or LangGraph's is nearer.
 """
 
 import sys
@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks import manager as langchain_manager
 from opentelemetry.trace import NonRecordingSpan, Span
 
@@ -30,12 +31,18 @@ def is_in_callback() -> bool:
     """Return whether the caller works for a callback handler, and not for a run's body."""
     innermost = frame = _frame_at(1)
     for _ in range(_NEAR):
-        if frame.f_globals is _MANAGER_GLOBALS:
+        if frame.f_globals is _MANAGER_GLOBALS or _is_callback(frame):
             return _has_no_body(innermost, frame)
         if frame.f_back is None:
             return False
         frame = frame.f_back
     return False
+
+
+def _is_callback(frame: FrameType) -> bool:
+    """Return whether a frame is of a handler's method: async runs call those of sync handlers in threads."""
+    is_named_so = frame.f_code.co_name.startswith("on_")
+    return is_named_so and isinstance(frame.f_locals.get("self"), BaseCallbackHandler)
 
 
 def _has_no_body(innermost: FrameType, manager: FrameType) -> bool:
