@@ -3,6 +3,7 @@
 Our handler stands before the one in place. If that is the default, we deliver and let it act. If it is a function, such
 as a server's, a graceful shutdown begins, after which many servers restore the default and raise the signal again: that
 would end the process without ``atexit``. So the signal is blocked in the main thread until ``atexit`` has delivered.
+Python waits for other threads before ``atexit``; where that takes long, a thread of ours delivers and ends the process.
 
 Servers save and restore handlers, and reset them in their workers. So each of ours knows its own predecessor, and about
 once a second the start of a span looks whether one of ours is in place; if not the main thread is asked to set one.
@@ -13,7 +14,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
 from types import FrameType
 from typing import TypeAlias
 
@@ -23,13 +26,15 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 from runspan._forking import in_forked_child
 from runspan._guard import attempt
 from runspan._missed_signals import is_child, send_missed_again
-from runspan._threads import Event, get_ident, start_thread
+from runspan._threads import Event, get_ident, sleep, start_thread
 
 _Function: TypeAlias = Callable[[int, FrameType | None], object]
 
 _LOOK_AGAIN_SECONDS = 1.0
 # The longest graceful shutdown that we know of; who is still there after it has not ended by the signal and lives on.
 _LONGEST_SHUTDOWN_SECONDS = 600.0
+# How often to look whether a server has raised the signal again, and how long ``atexit`` may take to come then.
+_RAISED_SECONDS = 0.25
 # For putting on disk, or logging, what could not be delivered.
 _STORE_SECONDS = 1.0
 _IS_POSIX = hasattr(signal, "pthread_sigmask")
@@ -194,6 +199,43 @@ def _uninstall() -> None:
 def _block() -> None:
     if signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}):
         _state.blocked_at = time.monotonic()
+        with suppress(RuntimeError):  # no thread starts any more: `atexit` is near
+            start_thread(partial(_end_when_raised_again, _state.blocked_at))
+
+
+def _end_when_raised_again(blocked_at: float) -> None:
+    """Deliver and end the process if the main thread, where the signal is blocked, waits for others before its end."""
+    is_raised, until = False, blocked_at + _LONGEST_SHUTDOWN_SECONDS
+    while _state.blocked_at == blocked_at and not _state.is_exiting and time.monotonic() < until:
+        if is_raised:
+            attempt(_end_here, default=None)
+            return
+        is_raised = _is_raised_again()
+        sleep(_RAISED_SECONDS)
+
+
+def _is_raised_again() -> bool:
+    """Return whether the default action would have ended the process; only Linux shows what a thread blocks."""
+    present = signal.getsignal(signal.SIGTERM)
+    if present != signal.SIG_DFL and not (isinstance(present, _Handler) and present.previous is None):
+        return False  # the server has not given its handler back
+    try:
+        status = Path(f"/proc/self/task/{threading.main_thread().native_id}/status").read_text()
+    except OSError:
+        return False
+    pending = next((line for line in status.splitlines() if line.startswith("SigPnd:")), "SigPnd: 0")
+    return bool(int(pending.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def _end_here() -> None:
+    """Deliver, then end the process by the default action, in a thread that may set no handler by Python's means."""
+    import ctypes  # noqa: PLC0415  not every Python has it
+
+    if _state.watch is not None:
+        _state.watch.deliver()
+    ctypes.pythonapi.PyOS_setsig(int(signal.SIGTERM), int(signal.SIG_DFL))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _unblock() -> None:

@@ -67,6 +67,23 @@ def test_spans_may_be_in_threads_alone(command):
         assert host.names() == ["run"] * 5 + ["slow"]
 
 
+@pytest.mark.parametrize(
+    ("command", "where", "status"),
+    [(UVICORN, "import", KILLED), (UVICORN, "lifespan", KILLED), ((*UVICORN, "--workers", "2"), "import", 0)],
+    ids=["uvicorn", "uvicorn, lifespan", "uvicorn --workers 2"],
+)
+def test_a_thread_that_goes_on_does_not_hold_up_the_end(command, where, status):
+    """A server that raises the signal again ends at once, though a request that it gave up still has a thread."""
+    graceful = ("--timeout-graceful-shutdown", "1")
+    with Host(*command, *graceful, CONFIGURE=where, SPANS="in threads", SLOW_SECONDS="600") as host:
+        host.wait_for_port()
+        for _ in range(5):
+            host.get().read()
+        host.get("/slow")
+        assert host.terminate() == status
+        assert host.names() == ["run"] * 5
+
+
 def test_flask_run_loses_nothing_that_has_ended():
     """Flask's server has no graceful shutdown: what ended before the signal arrives."""
     with Host("-m", "flask", "--app", "wsgi", "run", "--port", "PORT") as host:

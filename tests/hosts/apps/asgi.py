@@ -1,4 +1,4 @@
-"""An ASGI application: each request is a span, and ``/slow`` one that ends a second after its answer has begun."""
+"""An ASGI application: each request is a span, and ``/slow`` one that ends late, after its answer has begun."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from opentelemetry import trace
 from runspan import configure
 
 CONFIGURE = os.environ.get("CONFIGURE", "import")  # where: at the import, in a thread, in the lifespan, or elsewhere
+SLOW_SECONDS = float(os.environ.get("SLOW_SECONDS", "1"))
 
 if CONFIGURE == "import":
     configure(sigterm=os.environ.get("SIGTERM") != "off")
@@ -45,13 +46,13 @@ async def answer(slow, send):
         await asyncio.to_thread(work, slow)
     else:
         with span(slow):
-            await asyncio.sleep(1 if slow else 0)
+            await asyncio.sleep(SLOW_SECONDS if slow else 0)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def work(slow):
     with span(slow):
-        time.sleep(1 if slow else 0)
+        time.sleep(SLOW_SECONDS if slow else 0)
 
 
 def span(slow):
