@@ -131,6 +131,10 @@ class ExecutionSite(KnownFrame):
         """Return whether the callback manager that started the run no longer exists."""
         return self.manager is not None and self.manager() is None
 
+    def is_open_generator(self) -> bool:
+        """Return whether it is a generator that LangChain or LangGraph has not closed yet: it reports its own end."""
+        return self.style is GENERATOR and self.has_manager and not self.is_collected()
+
     @property
     def is_langchains_stream(self) -> bool:
         """Whether it is a stream of LangChain's own: nobody but its generator reports its end, and not always.

@@ -244,8 +244,14 @@ class Run:
         return RunState.FINISHED if is_finished else RunState.OPEN
 
     def outlives(self, ended: ExecutionSite) -> bool:
-        """Return whether the run may go on though an ancestor ended: in a live task or thread of its own."""
-        if self.site.is_same_task(ended) or not self.site.is_task_alive():
+        """Return whether the run may go on though an ancestor ended.
+
+        That is in a live task or thread of its own; or where the ancestor is a stream of LangChain's that its consumer
+        left: each generator below it is closed by itself, and LangChain reads what that passes on to its end.
+        """
+        if self.site.is_same_task(ended):
+            return self.site.is_open_generator() and ended.was_left()
+        if not self.site.is_task_alive():
             return False
         return self.state() in (RunState.OPEN, RunState.EXECUTING)
 
