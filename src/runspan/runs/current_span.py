@@ -238,8 +238,26 @@ def open_runs_in(context: Context) -> Iterator[Run]:
         proxy = proxy.base
 
 
+def _keeps_contexts() -> bool:
+    """Return whether what is attached becomes the current context; Datadog's keeps the ids of its span alone."""
+    probe = object()
+    token = otel.attach(Context({_STARTING_KEY: probe}))
+    try:
+        return otel.get_value(_STARTING_KEY) is probe
+    finally:
+        otel.detach(token)
+
+
+_KEEPS_CONTEXTS: Final = _keeps_contexts()
+
+
 def attach(proxy: RunSpanProxy, here: Context) -> None:
-    """Make the run of a proxy current in this context and in what is started from it; it is never detached."""
+    """Make the run of a proxy current in this context and in what is started from it; it is never detached.
+
+    Where contexts are not kept, it would be current for good, so there nothing is made current.
+    """
+    if not _KEEPS_CONTEXTS:
+        return
     run = proxy.run
     run.watch(proxy)
     within: dict[str, object] = {**here, _SPAN_KEY: proxy, _PROXY_KEY: proxy}
