@@ -161,9 +161,22 @@ def test_what_a_debugger_sets_is_left_to_it(tracing):
 class Stepping(bdb.Bdb):
     """A debugger that steps on, out of every function."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **backend):
+        super().__init__(**backend)
         self.functions = []
+
+    def begin(self):
+        """Trace what comes."""
+        if hasattr(self, "start_trace"):  # from Python 3.14 on
+            self.start_trace()
+        else:
+            sys.settrace(self.trace_dispatch)
+
+    def end(self):
+        """Trace no more."""
+        sys.settrace(None)
+        if hasattr(self, "stop_trace"):
+            self.stop_trace()
 
     def user_line(self, frame):
         """Note where it stands."""
@@ -176,23 +189,27 @@ class Stepping(bdb.Bdb):
         self.set_step()
 
 
-def test_a_debugger_steps_out_into_every_frame(tracing):
+# In Python 3.14 a debugger may have no trace function: ``breakpoint()`` brings such a one.
+BACKENDS = [{}, {"backend": "monitoring"}] if sys.version_info >= (3, 14) else [{}]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+def test_a_debugger_steps_out_into_every_frame(tracing, backend):
     """One that begins far above the model, as where it is attached, steps out of all functions that it called."""
-    stepping, names = Stepping(), []
+    stepping, names = Stepping(**backend), []
 
     def begin():
         names.extend([current_name(), current_name()])
-        sys.settrace(stepping.trace_dispatch)
+        stepping.begin()
         return current_name()
 
     def traced():
-        before = sys.gettrace()
         stepping.reset()
         stepping.botframe = sys._getframe()
         try:
             names.append(below(DEPTH, begin))
         finally:
-            sys.settrace(before)
+            stepping.end()
 
     call(tracing, traced)
     assert names == ["chat"] * 3

@@ -21,7 +21,7 @@ class _Mark:
 
     The frame of an ordinary function has the same callers as long as it executes, so where a mark is on the stack, the
     remembered frame is, too. The mark goes with its frame; another frame in the same memory has none. Debuggers, which
-    ``f_trace`` is for, replace it when they begin, and none is set while one is there.
+    ``f_trace`` is for, replace it when they begin, and none is set beside a trace function.
     """
 
     __slots__ = ()
