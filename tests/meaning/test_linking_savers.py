@@ -8,6 +8,7 @@ import weakref
 from collections import OrderedDict
 
 import pytest
+from langgraph import errors, runtime
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -46,6 +47,32 @@ def run_and_resume(tracing, monkeypatch, saver, later_saver):
     graph_with(saver).invoke({"values": ["a"]}, config_of(tracing))
     as_in_another_process(monkeypatch)
     graph_with(later_saver).invoke(Command(resume="yes"), config_of(tracing))
+    check_linked(tracing)
+
+
+@pytest.mark.parametrize("where", ["here", "in another process"])
+def test_a_graph_whose_state_is_updated_before_it_goes_on(tracing, monkeypatch, where):
+    """The run that goes on from what ``update_state`` saved links to the one that was interrupted before that."""
+    nodes = {name: lambda state: {"values": [1]} for name in ("draft", "send")}
+    graph = straight_graph(**nodes)
+    graph.checkpointer, graph.interrupt_before_nodes = runspan.link_resumes(InMemorySaver()), ["send"]
+    graph.invoke({"values": ["a"]}, config_of(tracing))
+    for each in (["b"], ["c"]):
+        if where != "here":
+            as_in_another_process(monkeypatch)
+        graph.update_state({"configurable": {"thread_id": "t1"}}, {"values": each})
+    graph.invoke(None, config_of(tracing))
+    check_linked(tracing)
+
+
+def test_a_graph_that_was_drained_links(tracing):
+    """The run that goes on after a request to drain links to the one that was drained."""
+    control = runtime.RunControl()
+    graph = straight_graph(one=lambda state: control.request_drain(), two=lambda state: {"values": [1]})
+    graph.checkpointer = runspan.link_resumes(InMemorySaver())
+    with pytest.raises(errors.GraphDrained):
+        graph.invoke({"values": ["a"]}, config_of(tracing), control=control)
+    graph.invoke(None, config_of(tracing))
     check_linked(tracing)
 
 

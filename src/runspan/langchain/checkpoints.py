@@ -97,7 +97,7 @@ def _put(  # noqa: PLR0917  the last four are LangGraph's
 ) -> Any:
     graph, within = _found(saver, config)
     with within:
-        return _method(saver, "put", own)(config, checkpoint, _with_span(graph, metadata), new_versions)
+        return _method(saver, "put", own)(config, checkpoint, _with_span(graph, config, metadata), new_versions)
 
 
 async def _aput(  # noqa: PLR0917  the same
@@ -105,7 +105,7 @@ async def _aput(  # noqa: PLR0917  the same
 ) -> Any:
     graph, within = _found(saver, config)
     with within:
-        return await _method(saver, "aput", own)(config, checkpoint, _with_span(graph, metadata), new_versions)
+        return await _method(saver, "aput", own)(config, checkpoint, _with_span(graph, config, metadata), new_versions)
 
 
 def _put_writes(  # noqa: PLR0917  the same
@@ -159,9 +159,19 @@ _LINKING: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
-def _with_span(graph: Run | None, metadata: Any) -> Any:
-    span = graph.span.get_span_context() if graph is not None else trace.INVALID_SPAN_CONTEXT
-    return {**metadata, _TRACEPARENT: format_traceparent(span)} if span.is_valid else metadata
+def _with_span(graph: Run | None, config: Any, metadata: Any) -> Any:
+    span = attempt(_origin, graph, config, metadata, default=None)
+    return {**metadata, _TRACEPARENT: format_traceparent(span)} if span is not None and span.is_valid else metadata
+
+
+def _origin(graph: Run | None, config: Any, metadata: Any) -> SpanContext | None:
+    """Return the span that a run resumed at a checkpoint links to: of the graph that saves it.
+
+    One that ``update_state`` saves is resumed from where the one before it was interrupted.
+    """
+    if metadata.get("source") == "update":
+        return interrupted_at(config["configurable"].get("checkpoint_id"))
+    return graph.span.get_span_context() if graph is not None else None
 
 
 def _graph_here() -> Run | None:
