@@ -306,6 +306,43 @@ def test_configure_beside_it_sends_nothing_twice(kind, name):
         assert "OTEL_TRACES_EXPORTER=none" in done.stdout
 
 
+FILE = """
+tracer_provider:
+  processors:
+    - batch:
+        exporter:
+          {}
+"""
+# As `opentelemetry-instrument` leaves it where the file says what is sent.
+BY_FILE = """
+import opentelemetry.instrumentation.auto_instrumentation, opentelemetry.sdk.trace, opentelemetry.trace, runspan
+opentelemetry.trace.set_tracer_provider(opentelemetry.sdk.trace.TracerProvider())
+runspan.configure()
+runspan.instrument()
+"""
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    ("exporter", "is_sent_to"),
+    [
+        ("console:", False),
+        ("otlp_http: {endpoint: http://otel.example.com:4318/v1/traces}", False),
+        ("otlp_http:", False),  # to port 4318
+        ("otlp_http: {endpoint: '${OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces'}", True),
+        ("otlp_http: {endpoint: '${env:OTEL_EXPORTER_OTLP_ENDPOINT:-http://localhost:4318}/v1/traces'}", True),
+    ],
+)
+def test_configure_beside_a_configuration_file(tmp_path, exporter, is_sent_to):
+    """Where a file says what OpenTelemetry's SDK sends, its variables say nothing: ``configure()`` goes by the file."""
+    file = tmp_path / "otel.yaml"
+    file.write_text(FILE.format(exporter))
+    with HttpReceiver() as receiver:
+        done = run(BY_FILE, command=(), OTEL_CONFIG_FILE=str(file), OTEL_TRACES_EXPORTER="otlp", **towards(receiver))
+        assert len(receiver.received()) == (not is_sent_to)
+    assert (f"take the exporter out of {file}" in done.stdout) == is_sent_to
+
+
 @pytest.mark.newest
 def test_the_remedy_that_it_names():
     """With the other exporter off, runspan's own processor delivers."""

@@ -2,11 +2,14 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -40,6 +43,10 @@ NestedModelSpans: TypeAlias = Literal["deduplicate", "keep"]
 
 _logger = logging.getLogger("runspan")
 _AUTO_INSTRUMENTATION = "opentelemetry.instrumentation.auto_instrumentation"
+# Names a file that counts instead of the SDK's other variables; how such a file refers to variables.
+_CONFIGURATION = "OTEL_CONFIG_FILE"
+_VARIABLE = re.compile(r"\$\{(?:env:)?(\w+)(?::-([^}]*))?\}")
+_DEFAULT_RECEIVERS = ("localhost:4318", "localhost:4317")
 _EXPORTERS = ("otlp", "console", "none")
 _CALLED_AGAIN = (
     "configure() was called again: the first call stays in force and its handle is returned."
@@ -223,20 +230,34 @@ def _file_processors(file: str | os.PathLike[str] | None, max_bytes: int) -> lis
 
 def _is_sent_to_already(target: OtlpTarget) -> bool:
     """Return whether ``opentelemetry-instrument`` has set up an exporter to the same endpoint, and say so."""
-    if (
-        _AUTO_INSTRUMENTATION not in sys.modules
-        or not isinstance(trace.get_tracer_provider(), TracerProvider)
-        or "otlp" not in exporters_in_environment()
-        or resolve_target().endpoint != target.endpoint
-    ):
+    if _AUTO_INSTRUMENTATION not in sys.modules or not isinstance(trace.get_tracer_provider(), TracerProvider):
         return False
-    _logger.warning(
-        "opentelemetry-instrument sends spans to %s already, so configure() does not: they would arrive twice. To have"
-        " them sent by runspan, set OTEL_TRACES_EXPORTER=none and add runspan.OtlpSpanProcessor() to the provider:"
-        " opentelemetry.trace.get_tracer_provider().add_span_processor(runspan.OtlpSpanProcessor()).",
-        target.destination,
-    )
-    return True
+    file = os.environ.get(_CONFIGURATION)
+    if file:
+        is_sent_to, remedy = _names_endpoint(file, target), f"take the exporter out of {file}"
+    else:
+        is_sent_to = "otlp" in exporters_in_environment() and resolve_target().endpoint == target.endpoint
+        remedy = "set OTEL_TRACES_EXPORTER=none"
+    if is_sent_to:
+        _logger.warning(
+            "opentelemetry-instrument sends spans to %s already, so configure() does not: they would arrive twice. To"
+            " have them sent by runspan, %s and add runspan.OtlpSpanProcessor() to the provider:"
+            " opentelemetry.trace.get_tracer_provider().add_span_processor(runspan.OtlpSpanProcessor()).",
+            target.destination,
+            remedy,
+        )
+    return is_sent_to
+
+
+def _names_endpoint(file: str, target: OtlpTarget) -> bool:
+    """Return whether a configuration file of OpenTelemetry's SDK sends to an endpoint: one that it names, or none."""
+    try:
+        text = Path(file).read_text()
+    except (OSError, UnicodeDecodeError):
+        return False  # the SDK can't read it either
+    text = _VARIABLE.sub(lambda found: os.environ.get(found[1]) or found[2] or "", text)
+    receiver = urlsplit(target.endpoint).netloc
+    return receiver in text or ("otlp" in text and "endpoint" not in text and receiver in _DEFAULT_RECEIVERS)
 
 
 def _listening(
