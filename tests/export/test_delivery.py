@@ -105,6 +105,23 @@ def test_the_receiver_rejects(protocol, receiver, delivery, caplog):
     assert second == ("runspan", "INFO", f"delivery to {destination} works again; 2 spans were lost before.")
 
 
+def test_what_waits_and_what_is_lost_are_told_apart(protocol, receiver, delivery, caplog):
+    """Spans that had to wait and are refused then are no news of the same kind: each is one line, with its reason."""
+    is_http = protocol == HTTP
+    processor, tracer = delivery(endpoint=receiver.endpoint, protocol=protocol)
+    receiver.refuse(503 if is_http else grpc.StatusCode.UNAVAILABLE)
+    tracer.start_span("waits").end()
+    assert processor.force_flush(200) is False
+    receiver.refuse(401 if is_http else grpc.StatusCode.UNAUTHENTICATED)
+    for name in ("lost", "lost too"):
+        tracer.start_span(name).end()
+        assert processor.force_flush(5_000) is False
+    waiting, lost = (message for *_, message in lines(caplog))
+    assert ("503" if is_http else "UNAVAILABLE") in waiting
+    assert ("401" if is_http else "UNAUTHENTICATED") in lost
+    assert lost.endswith(". They are lost, since it would refuse them again. Check endpoint and headers.")
+
+
 def test_a_passing_fault_is_outlived(protocol, receiver, delivery):
     """While the receiver fails a flush is False; once the receiver recovers the same spans arrive."""
     processor, tracer = delivery(endpoint=receiver.endpoint, protocol=protocol)

@@ -6,11 +6,12 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import requests
 
-from runspan.export.otlp.result import Rejected, Retryable, Success
+from runspan.export.otlp.result import Rejected, Retryable, Success, TooLarge
 from tests.export import clients
 from tests.export.clients import ALL, IMPATIENT_SECONDS, MARGIN_SECONDS, check_shows_who_it_is, request_of
 from tests.otlp_receivers import HttpAnswer, HttpReceiver, WireReceiver, read_http_request
@@ -70,10 +71,29 @@ def test_a_proxy_of_the_environment_is_used(client_of, monkeypatch):
         assert client_of(receiver.endpoint).send(request_of("b")) == Success()
         assert proxy.paths == ["http://nowhere.invalid/v1/traces"]
         assert receiver.paths == ["/v1/traces"]
+        proxy.refuse(403)
+        refusal = client_of("http://nowhere.invalid").send(request_of("a"))
+        assert refusal == Rejected(f"HTTP 403: Forbidden, through the proxy {proxy.endpoint}")
 
 
-def test_tls_goes_through_a_proxy(client_of, certificates, monkeypatch):
-    """A proxy is asked for a tunnel; its timeout counts too."""
+def test_an_answer_that_does_not_wait_for_the_whole_request_counts(client_of, trusted, monkeypatch):
+    """Who refuses by its length, and closes, breaks off the sending: that is too large, and no reason to try again."""
+    monkeypatch.setenv(ALL + "COMPRESSION", "none")
+
+    def refuse(wire):
+        wire.recv(100)
+        wire.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        wire.close()
+
+    with WireReceiver(refuse, tls=trusted.server_context()) as receiver:
+        client = client_of(receiver.endpoint)
+        answers = (client.send(request_of("a" * 3_900_000)) for _ in range(20))  # some are lost with the connection
+        assert TooLarge("HTTP 413: Too Large") in answers
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_tls_goes_through_a_proxy(client_of, certificates, monkeypatch, tls):
+    """A proxy, which may speak TLS itself, is asked for a tunnel; its timeout counts too, and a failure names it."""
     monkeypatch.setenv(ALL + "CERTIFICATE", certificates.authority)
 
     def tunnel(wire):
@@ -92,7 +112,8 @@ def test_tls_goes_through_a_proxy(client_of, certificates, monkeypatch):
             sink.shutdown(socket.SHUT_WR)
 
     heads = []
-    with HttpReceiver(tls=certificates.server_context()) as receiver, WireReceiver(tunnel) as proxy:
+    context = certificates.server_context() if tls else None
+    with HttpReceiver(tls=certificates.server_context()) as receiver, WireReceiver(tunnel, tls=context) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
         client = client_of("https://localhost:4318")
         assert client.send(request_of("a")) == Success()
@@ -101,7 +122,8 @@ def test_tls_goes_through_a_proxy(client_of, certificates, monkeypatch):
     with WireReceiver(read_http_request) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
         began = time.monotonic()
-        assert client_of("https://localhost:4318", impatient=True).send(request_of("a")) == TIME_IS_OVER
+        failure = replace(TIME_IS_OVER, reason=f"{TIME_IS_OVER.reason}, through the proxy {proxy.endpoint}")
+        assert client_of("https://localhost:4318", impatient=True).send(request_of("a")) == failure
         assert time.monotonic() - began < IMPATIENT_SECONDS + MARGIN_SECONDS
 
 

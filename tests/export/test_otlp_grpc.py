@@ -1,6 +1,7 @@
 """The gRPC client against real servers on loopback."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -298,6 +299,23 @@ def test_a_receiver_that_wants_to_know_us(grpc_client_of, trusted, monkeypatch):
     """The client certificate is shown, its key in a file of its own or in the same."""
     with GrpcReceiver(tls=server_credentials(trusted, ask=True)) as receiver:
         check_shows_who_it_is(lambda: grpc_client_of(receiver.endpoint), trusted, monkeypatch)
+
+
+def test_certificates_may_be_replaced(grpc_client_of, certificates, tmp_path, monkeypatch):
+    """The files are read for each connection, as over HTTP: what expires is replaced while the process runs."""
+    named = {"CERTIFICATE": certificates.authority, "CLIENT_CERTIFICATE": certificates.client_with_key}
+    other = clients.Certificates(tmp_path)
+    for name, wrong in (("CERTIFICATE", other.authority), ("CLIENT_CERTIFICATE", other.client_with_key)):
+        shutil.copy(wrong, tmp_path / name)
+        monkeypatch.setenv(ALL + name, str(tmp_path / name))
+    with GrpcReceiver(tls=server_credentials(certificates, ask=True)) as receiver:
+        client = grpc_client_of(receiver.endpoint)
+        for name, right in named.items():
+            assert isinstance(client.send(request_of("a")), Retryable)
+            (tmp_path / name).unlink()
+            assert isinstance(client.send(request_of("a")), Retryable)
+            shutil.copy(right, tmp_path / name)
+        assert client.send(request_of("a")) == Success()
 
 
 @pytest.mark.parametrize(

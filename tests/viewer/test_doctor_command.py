@@ -3,6 +3,7 @@
 import platform
 import re
 import ssl
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import grpc
@@ -10,10 +11,13 @@ import pytest
 import trustme
 
 import runspan
+from tests.export import clients
 from tests.otlp_receivers import GrpcReceiver, HttpAnswer, HttpReceiver, WireReceiver
 from tests.programs import run_python
 from tests.ui import free_port
 from tests.viewer.test_commands import in_process
+
+certificates = clients.certificates  # a fixture
 
 
 def doctor(*arguments, **environment):
@@ -109,7 +113,13 @@ def test_no_tls_where_it_is_spoken(protocol):
 @pytest.mark.parametrize(
     ("scheme", "remedy"),
     [
-        ("http", "  → if it wants TLS, begin the endpoint with https://; otherwise check the port and the protocol"),
+        (
+            "http",
+            (
+                "  → if it wants TLS, begin the endpoint with https://, if a certificate of its clients, set"
+                " OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE; otherwise check the port and the protocol"
+            ),
+        ),
         ("https", "  → set OTEL_EXPORTER_OTLP_CERTIFICATE to the file with the authority that issued the certificate"),
     ],
 )
@@ -122,6 +132,47 @@ def test_tls_that_is_not_set_up(protocol, scheme, remedy):
         address = receiver.endpoint.removeprefix("https://")
         lines = examined("--endpoint", f"{scheme}://{address}", "--protocol", protocol)[1]
     assert lines[2] == remedy
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_certificate_that_is_too_old_or_another_hosts(protocol, tmp_path):
+    """To trust another authority does not help against these: the remedy is what does."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    passed = datetime.now(UTC) - timedelta(days=1)
+    for certificate, remedy in (
+        (authority.issue_cert("127.0.0.1", not_after=passed), "  → have it renewed, or set the clock of this host"),
+        (authority.issue_cert("other.example"), "  → begin the endpoint with a name that is in the certificate"),
+    ):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["h2"])  # gRPC looks at it before the name
+        certificate.configure_cert(context)
+        with WireReceiver(lambda wire: wire.recv(1), tls=context) as receiver:
+            named = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "authority.pem")}
+            lines = examined("--endpoint", receiver.endpoint, "--protocol", protocol, **named)[1]
+        assert lines[1].startswith("✕ it did not take the span: the certificate of the receiver is not trusted (")
+        assert "OTEL_EXPORTER_OTLP_CERTIFICATE" not in lines[1]
+        assert lines[2] == remedy
+
+
+def test_the_certificate_of_the_client_is_missing(certificates):
+    """A receiver that asks who its clients are says so in TLS; the remedy names the variables."""
+    context = certificates.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    with HttpReceiver(tls=context) as receiver:
+        named = {"OTEL_EXPORTER_OTLP_CERTIFICATE": certificates.authority}
+        lines = examined("--endpoint", receiver.endpoint, **named)[1]
+    assert lines[2].startswith("  → if it wants to know its clients, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
+
+
+def test_a_proxy_is_named():
+    """What the environment puts in between is named before the request, without its password, and with its failure."""
+    proxy = f"http://me:word@127.0.0.1:{free_port()}"
+    output = doctor("--endpoint", "http://receiver.example:4318", HTTP_PROXY=proxy)[1]
+    named = proxy.replace("me:word@", "").removeprefix("http://")
+    assert f"• requests go through the proxy {named}\n  → name the host in NO_PROXY" in output
+    assert f"Connection refused, through the proxy {named}\n" in output
+    assert "word" not in output
 
 
 def test_a_page_is_no_receiver():

@@ -20,6 +20,7 @@ import runspan
 from runspan._environment import is_sdk_disabled
 from runspan.export.encoding.requests import Request
 from runspan.export.otlp.client import make_client
+from runspan.export.otlp.http import proxy_of
 from runspan.export.otlp.result import Rejected, Result, Success
 from runspan.export.otlp.target import GRPC, HTTP, OtlpProtocol, OtlpTarget, resolve_target
 from runspan.export.spool import read_spool
@@ -58,9 +59,15 @@ _REMEDIES: Final = {
     ("wrong_version_nu", "tls handshake failed"): (
         "if what listens there speaks no TLS, begin the endpoint with http://"
     ),
+    ("expired", "not yet valid"): "have it renewed, or set the clock of this host",
+    ("mismatch", "hostname verification"): "begin the endpoint with a name that is in the certificate",
+    ("certificate_required", "handshake_failure"): (
+        "if it wants to know its clients, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
+    ),
     ("not trusted",): "set OTEL_EXPORTER_OTLP_CERTIFICATE to the file with the authority that issued the certificate",
     ("remotedisconnected", "socket closed", "connection reset"): (
-        "if it wants TLS, begin the endpoint with https://; otherwise check the port and the protocol"
+        "if it wants TLS, begin the endpoint with https://, if a certificate of its clients, set"
+        " OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE; otherwise check the port and the protocol"
     ),
     ("badstatusline", "parsing http/2"): "what listens there speaks something else; check the port and the protocol",
     ("refused",): (
@@ -98,6 +105,8 @@ def examine(endpoint: str | None, protocol: OtlpProtocol | None, spool: Path | N
         yield Finding("bad", str(error))
         return
     yield from _path(target)
+    if target.protocol == HTTP and (proxy := proxy_of(target.endpoint)):
+        yield Finding("note", f"requests go through the proxy {proxy}", "name the host in NO_PROXY if they are not to")
     yield Finding("note", f"sending one span named {SPAN_NAME!r} to {target.destination} by {target.protocol}")
     yield from _answer(target)
 

@@ -37,7 +37,8 @@ class DeliveryLog(Counters):
     def __init__(self, destination: str, owner: Waits, *, meanwhile: str, queue_size: int) -> None:
         super().__init__(counters_of(destination), owner=owner)
         self.lost = 0
-        self.failing = False
+        self.failing: frozenset[Counted] = frozenset()
+        """What failed since something arrived."""
         self.is_closing = False
         """Whether there is no later, so that a failure is logged when it is final."""
         self._names: dict[str, object] = {"destination": destination, "meanwhile": meanwhile, "queue_size": queue_size}
@@ -49,7 +50,7 @@ class DeliveryLog(Counters):
         """Note that spans have arrived."""
         self.count("sent", spans)
         with self._lock:
-            was_failing, self.failing = self.failing, False
+            was_failing, self.failing = self.failing, frozenset()
             lost, self._lost_in_streak = self._lost_in_streak, 0
         if was_failing:
             losses = f"{_were(lost)} lost before" if lost else "nothing was lost"
@@ -78,10 +79,10 @@ class DeliveryLog(Counters):
             lost = spans if isinstance(what, DropReason) else 0
             self.lost += lost
             self._lost_in_streak += lost
-            was_failing, self.failing = self.failing, self.failing or what in _FAILURES
+            was_failing, self.failing = self.failing, self.failing | (_FAILURES.keys() & {what})
         fields = self._names | {"spans": _spans(spans), "were": _were(spans), "reason": reason or "no reason given"}
         if what in _FAILURES:
-            is_news = lost > 0 if self.is_closing else not was_failing
+            is_news = lost > 0 if self.is_closing else what not in was_failing
             if is_news:
                 template = "could not deliver {spans} to {destination}: " + _FAILURES[what]
                 _logger.warning("%s", template.format(**fields))

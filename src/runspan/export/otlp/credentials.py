@@ -9,9 +9,12 @@ from typing import Final, Self, TypeVar
 
 from runspan._forking import fork_safe_lock
 
-NOT_TRUSTED: Final = (
-    "the certificate of the receiver is not trusted ({}); OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust"
-)
+# By words of OpenSSL and gRPC; the first that fits.
+_REMEDIES_OF_TRUST: Final = {
+    ("expired", "not yet valid"): "it has to be renewed there, unless the clock of this host is wrong",
+    ("mismatch", "Hostname"): "the endpoint must have a name that is in the certificate",
+    ("",): "OTEL_EXPORTER_OTLP_CERTIFICATE names the authority to trust",
+}
 # For what clients import and share, not while code of the application runs. A fork in the middle of an import would
 # leave the child with half a module.
 building: Final = fork_safe_lock()
@@ -25,6 +28,12 @@ def variable(name: str) -> tuple[str, str] | None:
     An empty one is as good as unset.
     """
     return _first_set(f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
+
+
+def not_trusted(why: str) -> str:
+    """Return the reason why nothing is sent to a receiver whose certificate is not trusted, with the remedy."""
+    remedy = next(each for words, each in _REMEDIES_OF_TRUST.items() if any(word in why for word in words))
+    return f"the certificate of the receiver is not trusted ({why}); {remedy}"
 
 
 @dataclass(frozen=True)

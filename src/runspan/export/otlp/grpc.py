@@ -16,14 +16,14 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from runspan._version import __version__
 from runspan.export.encoding.requests import Request
 from runspan.export.otlp import result as results
-from runspan.export.otlp.credentials import NOT_TRUSTED, Certificates, provided
+from runspan.export.otlp.credentials import Certificates, not_trusted, provided
 from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, Success, TooLarge, one_line
 from runspan.export.otlp.target import OtlpTarget
 
 _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService'].full_name}/Export"
 _DETAILS: Final = "grpc-status-details-bin"
 _OWN: Final = "google.rpc.retryinfo-bin"
-_NOT_TRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED:? *([^:]*)")
+_NOT_TRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED:? *([^:]*)|(Hostname Verification Check failed)")
 # In bytes; an answer says how many spans were rejected, and why. A compressed one is unpacked to a thousand times that.
 _LONGEST_ANSWER: Final = 16 * 1024
 # What gRPC says of an answer that is longer. It was the answer to a request that had arrived.
@@ -46,14 +46,19 @@ class GrpcClient:
 
     def __init__(self, target: OtlpTarget) -> None:
         self._target = target
-        self._address, is_plain = _address_of(target)
-        self._credentials = None if is_plain else _credentials(target.certificates)
+        self._address, self._is_plain = _address_of(target)
+        self._provided = None if self._is_plain else provided("GRPC", grpc.ChannelCredentials)
+        if not self._is_plain and self._provided is None:
+            target.certificates.check()
         self._channel: Any = None
         self._closed = False
 
     def send(self, request: Request) -> Result:
         """Try once."""
-        channel = self._channel = self._channel or self._new_channel()
+        try:
+            channel = self._channel = self._channel or self._new_channel()
+        except OSError as error:  # a file that is being replaced
+            return Retryable(str(error))
         if self._closed:
             self.close()
             return CLOSED
@@ -77,9 +82,10 @@ class GrpcClient:
 
     def _new_channel(self) -> Any:
         compression = _COMPRESSIONS[self._target.compression]
-        if self._credentials is None:
+        if self._is_plain:
             return grpc.insecure_channel(self._address, options=_OPTIONS, compression=compression)
-        return grpc.secure_channel(self._address, self._credentials, options=_OPTIONS, compression=compression)
+        credentials = self._provided or _credentials(self._target.certificates)
+        return grpc.secure_channel(self._address, credentials, options=_OPTIONS, compression=compression)
 
     def _drop_channel(self) -> None:
         channel, self._channel = self._channel, None
@@ -96,10 +102,7 @@ def _address_of(target: OtlpTarget) -> tuple[str, bool]:
 
 
 def _credentials(certificates: Certificates) -> Any:
-    credentials = provided("GRPC", grpc.ChannelCredentials)
-    if credentials is not None:
-        return credentials
-    certificates.check()
+    """Read the files, which may have been replaced since the last connection."""
     files = (certificates.authority, certificates.key or certificates.client, certificates.client)
     return grpc.ssl_channel_credentials(*(Path(path).read_bytes() if path else None for path in files))
 
@@ -113,9 +116,9 @@ def _result(error: Any, timeout_seconds: float) -> Result:
     found = results.too_large(text) if code in _MAY_BE_TOO_LARGE else None
     if found is not None:
         return TooLarge(reason, found.limit)
-    not_trusted = _NOT_TRUSTED.search(text)
-    if not_trusted is not None:
-        return Retryable(NOT_TRUSTED.format(one_line(not_trusted[1])))
+    why = _NOT_TRUSTED.search(text)
+    if why is not None:
+        return Retryable(not_trusted(one_line(why[1] or why[2])))
     if code == "DEADLINE_EXCEEDED" and "Deadline Exceeded" in text:  # so says gRPC itself
         return Retryable(f"no answer within {timeout_seconds:.3g} s")
     if code in _RETRYABLE or (code == "RESOURCE_EXHAUSTED" and after is not None):

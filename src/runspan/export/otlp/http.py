@@ -5,21 +5,22 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
 from runspan._guard import attempt
 from runspan._version import __version__
 from runspan.export.encoding.requests import Request
 from runspan.export.otlp import result as results
-from runspan.export.otlp.credentials import NOT_TRUSTED, provided
-from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, TooLarge, one_line
+from runspan.export.otlp.credentials import not_trusted, provided
+from runspan.export.otlp.result import CLOSED, Rejected, Result, Retryable, Success, TooLarge, one_line
 from runspan.export.otlp.target import OtlpTarget
 from runspan.export.otlp.transport import BoundedAdapter, RequestDeadline, adapter_for, named_authority
 
@@ -74,15 +75,19 @@ class HttpClient:
         try:
             response = self._post(body)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            return CLOSED if self._closed else Retryable(self._reason(error, deadline))
-        return _result(response, spans)
+            result: Result = Retryable(self._reason(error, deadline))
+        else:
+            result = _result(response, spans)
+        proxy = proxy_of(self._target.endpoint) if self._session is None else ""
+        if proxy and not isinstance(result, Success):
+            result = replace(result, reason=f"{result.reason}, through the proxy {proxy}")
+        return CLOSED if self._closed and isinstance(result, Retryable) else result
 
     def _post(self, body: bytes) -> requests.Response:
         target, certificates = self._target, self._target.certificates
         # The timeout counts where a provider's session has connections of its own.
-        options: dict[str, Any] = {"timeout": target.timeout_seconds, "cert": certificates.client, "stream": True}
-        if certificates.client and certificates.key:
-            options["cert"] = (certificates.client, certificates.key)
+        cert = (certificates.client, certificates.key) if certificates.client else None
+        options: dict[str, Any] = {"timeout": target.timeout_seconds, "cert": cert, "stream": True}
         if self._session is not None:
             options |= {"headers": self._headers, "verify": certificates.authority, "allow_redirects": False}
             return self._session.post(target.endpoint, body, **options)
@@ -99,8 +104,13 @@ class HttpClient:
         if isinstance(cause, TimeoutError) or deadline.is_over:
             return f"no answer within {self._target.timeout_seconds:.3g} s"
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return NOT_TRUSTED.format(one_line(cause.verify_message))
+            return not_trusted(one_line(cause.verify_message))
         return f"{type(cause).__name__}: {one_line(str(cause))}"
+
+
+def proxy_of(endpoint: str) -> str:
+    """Return the proxy through which an endpoint is reached, without user and password; empty if there is none."""
+    return one_line((select_proxy(endpoint, get_environ_proxies(endpoint)) or "").rpartition("@")[2])
 
 
 def _headers(target: OtlpTarget) -> dict[str, str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 from queue import Full, LifoQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
@@ -148,11 +149,16 @@ def _bounded(step: Callable[..., _T]) -> Callable[..., _T]:
     return take
 
 
+def _send(to: Socket, data: Any) -> None:
+    """Send all; a receiver that takes no more may have answered, or say why in TLS, which is yet to be read."""
+    with suppress(BrokenPipeError, ConnectionResetError):  # urllib3 does so, but not where it speaks TLS
+        Socket.sendall(to, data)  # the timeout of a plain socket is for all the data
+
+
 class BoundedSocket(Socket):
     """A socket whose every step is bounded by the deadline of its thread."""
 
-    recv, recv_into = _bounded(Socket.recv), _bounded(Socket.recv_into)
-    sendall = _bounded(Socket.sendall)  # the timeout of a plain socket is for all the data
+    recv, recv_into, sendall = _bounded(Socket.recv), _bounded(Socket.recv_into), _bounded(_send)
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -160,7 +166,8 @@ class BoundedAdapter(HTTPAdapter):
 
     def __init__(self, certificates: Certificates) -> None:
         super().__init__()
-        self._tls = _tls_context(certificates, named_authority(certificates))
+        self._authority = named_authority(certificates)
+        self._tls = _tls_context(certificates, self._authority)
         self.init_poolmanager(_MOST_HOSTS, _MOST_IDLE, ssl_context=self._tls)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -168,6 +175,9 @@ class BoundedAdapter(HTTPAdapter):
         """Set up the way through a proxy; one through SOCKS has connections of its own."""
         if proxy.lower().startswith("socks"):
             return super().proxy_manager_for(proxy, **keywords)
+        if self._authority and proxy not in self.proxy_manager:  # urllib3 reads it for the receiver alone
+            where = "capath" if Path(self._authority).is_dir() else "cafile"
+            self._tls.load_verify_locations(**{where: self._authority})
         manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **keywords)
         manager.pool_classes_by_scheme = _POOLS
         return manager
@@ -209,6 +219,20 @@ class _TlsPool(_Pool, HTTPSConnectionPool):
 _POOLS: Final = {"http": _Pool, "https": _TlsPool}
 
 
+class _TlsSocket(SSLTransport):
+    """May have another one around it, through a proxy that is reached by TLS."""
+
+    socket: Any
+
+    @property
+    def _io_refs(self) -> Any:  # where Python's sockets count their files, and urllib3 those of what it is around
+        return self.socket._io_refs  # noqa: SLF001  as urllib3 does
+
+    @_io_refs.setter
+    def _io_refs(self, files: Any) -> None:
+        self.socket._io_refs = files  # noqa: SLF001  the same
+
+
 class _TlsContext(SSLContext):
     """Has TLS spoken over bounded sockets as they are.
 
@@ -216,7 +240,7 @@ class _TlsContext(SSLContext):
     """
 
     def wrap_socket(self, sock: Any, *_: Any, server_hostname: Any = None, **__: Any) -> Any:
-        return SSLTransport(sock, self, server_hostname)
+        return _TlsSocket(sock, self, server_hostname)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _SETTINGS:
