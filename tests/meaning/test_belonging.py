@@ -146,6 +146,14 @@ async def test_ids_of_configurable(kind, way):
     assert {span.attributes.get("gen_ai.conversation.id") for span in with_operation} == {"s1"}
 
 
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_ids_of_configurable_where_a_chain_within_is_traced(tracing, way):
+    """They count where the handler is bound to a chain within one that is not traced."""
+    chain = RunnableLambda(str) | (RunnableLambda(str) | Model()).with_config(tracing.config)
+    list(getattr(chain, way)("a", {"configurable": {"session_id": "s1"}}))
+    assert {each.get("session.id") for each in belongings(tracing)} == {"s1"}
+
+
 @pytest.mark.newest  # older LangChain copies what is configurable into the metadata
 def test_metadata_go_before_configurable():
     """A session and a user that the metadata name are these; what they do not name is what is configurable."""

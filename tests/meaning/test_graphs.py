@@ -128,6 +128,14 @@ def test_the_top_is_shown_at_every_level():
     assert tracing.text() == "RunnableSequence\n  first work\n  chat\n    http"
 
 
+def test_the_top_of_what_is_traced_is_shown_at_every_level():
+    """So has a chain within one that is not traced."""
+    tracing = Tracing(Settings(detail="minimal"))
+    traced = (body(tracing, "first") | Model(tracing=tracing)).with_config(tracing.config)
+    (RunnableLambda(lambda x: x) | traced).invoke("x")
+    assert tracing.text() == "RunnableSequence\n  first work\n  chat\n    http"
+
+
 @pytest.mark.newest
 def test_the_tokens_of_a_subtree(tracing):
     """The agent at the top carries what the models within used, under names that nobody adds up again."""

@@ -21,7 +21,7 @@ from runspan.langchain.langgraph import put_into_config
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.prompts import note_prompt
 from runspan.langchain.run_kinds import CHAIN, TOOL, RunKind, StartEvent
-from runspan.langchain.start_reader import StartReader
+from runspan.langchain.start_reader import StartReader, is_top
 from runspan.langchain.trace_policy import AS_THEY_ARE, dispatch_as_recorded, transforms_of
 from runspan.listeners.dispatch import outbox_here
 from runspan.payload import Kind, Start
@@ -199,7 +199,7 @@ class RunStarter:
         start = self._reader.described(event)
         attributes = self._reader.start_attributes(run, event, start)
         links = () if kind.is_chain else links_to(run, event)
-        is_hidden = self._is_hidden(event, start)
+        is_hidden = self._is_hidden(run, event, start)
         tracing.start(proxy, here, start.name, kind.span_kind, attributes, links=links, is_hidden=is_hidden)
         if self._is_unseen_within(tracing, run.span):
             tracing.table.add_unseen(run)
@@ -229,7 +229,7 @@ class RunStarter:
             return False
         return not self._bridge.signals.are_taken
 
-    def _is_hidden(self, event: StartEvent, start: Start) -> bool:
+    def _is_hidden(self, run: Run, event: StartEvent, start: Start) -> bool:
         """Return whether a run gets no span at the level of detail that is set."""
         detail = self._settings.detail
         if detail == "all":
@@ -238,7 +238,7 @@ class RunStarter:
             # By its type: another kind of tag may have a == that is no truth value, such as an array's.
             if type(tag) is str and tag == _HIDDEN_TAG:
                 return True
-        return detail == "minimal" and semconv.OPERATION not in start.attributes and event.parent_run_id is not None
+        return detail == "minimal" and semconv.OPERATION not in start.attributes and not is_top(run, event)
 
 
 def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
