@@ -1,11 +1,13 @@
 """The handler's own interface, and what it does with callbacks that make no sense."""
 
 import copy
+import gc
 import logging
 import pickle
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,11 +16,16 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from runspan import OpenTelemetryCallbackHandler, Settings, __version__
+from runspan._by_identity import ByIdentity
 from runspan._guard import faults
+from runspan.export.stats import observe_deliveries
 from tests.fakes import Model, Retriever, body, tool
 from tests.recorders import Driven
 from tests.tracing import Tracing
@@ -416,3 +423,52 @@ def test_a_handler_can_not_be_pickled_by_accident(tracing):
     """A handler holds the live runs of this process; to pickle it is an error, not a broken copy."""
     with pytest.raises(TypeError):
         pickle.dumps(tracing.handler)
+
+
+@dataclass
+class ProxyProvider(trace.TracerProvider):
+    """A provider around another one that has no hash, as Logfire's is."""
+
+    inner: TracerProvider
+
+    def get_tracer(self, *args, **kwargs):
+        return self.inner.get_tracer(*args, **kwargs)
+
+    def add_span_processor(self, span_processor):
+        self.inner.add_span_processor(span_processor)
+
+
+@dataclass
+class ProxyMeterProvider(MeterProvider):
+    """The same for metrics."""
+
+    inner: MeterProvider
+
+    def get_meter(self, *args, **kwargs):
+        return self.inner.get_meter(*args, **kwargs)
+
+
+def test_providers_without_a_hash(tracing):
+    """Providers are known by their identity: a handler needs no hash of them, nor does delivery."""
+    provider, meters = ProxyProvider(tracing.provider), ProxyMeterProvider(NoOpMeterProvider())
+    assert ProxyProvider.__hash__ is None
+    heard = InMemorySpanExporter()
+    handler = OpenTelemetryCallbackHandler(
+        tracer_provider=provider, meter_provider=meters, span_processors=[SimpleSpanProcessor(heard)]
+    )
+    for _ in range(2):
+        RunnableLambda(lambda x: x, name="run").invoke(1, {"callbacks": [handler]})
+        observe_deliveries(meters)
+    assert [span.name for span in heard.get_finished_spans()] == ["run"] * 2
+    assert [span.name for span in tracing.spans] == ["run"] * 2
+
+
+def test_what_is_known_of_a_provider_goes_with_it():
+    """A provider that nobody refers to leaves nothing."""
+    known, provider = ByIdentity(), ProxyProvider(TracerProvider())
+    assert known.setdefault(provider, 1) == known.setdefault(provider, 2) == known.get(provider) == 1
+    assert provider in known
+    assert known.items() == [(provider, 1)]
+    del provider
+    gc.collect()
+    assert known.values() == []

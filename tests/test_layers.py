@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "runspan"
 
 # What everything stands on: knows nothing of runs, spans or payloads.
 BASE = {
+    "_by_identity",
     "_file_lock",
     "_encoding",
     "_environment",

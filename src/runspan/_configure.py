@@ -323,14 +323,14 @@ def _has_attributes(provider: trace.TracerProvider, wanted: Mapping[str, Attribu
 
 def _slot_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
     """Return what passes the spans of a provider to the processors that are configured; it is added once."""
-    if provider in by_provider:
-        return by_provider[provider]
+    if (there := by_provider.get(provider)) is not None:
+        return there
     if not isinstance(provider, TakesProcessors):
         raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
             f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
             " can't be taken from it. Either export with that provider and leave out configure(), or set no"
             " provider and let configure() make one."
         )
-    by_provider[provider] = ReplaceableSpanProcessor()
-    provider.add_span_processor(by_provider[provider])
-    return by_provider[provider]
+    slot = by_provider.setdefault(provider, ReplaceableSpanProcessor())
+    provider.add_span_processor(slot)
+    return slot

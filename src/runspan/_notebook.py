@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
-from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
+from runspan._by_identity import ByIdentity
 from runspan.viewer.notebook import CellSpans
 
-_spans_of: Final[WeakKeyDictionary[trace.TracerProvider, CellSpans]] = WeakKeyDictionary()
+_spans_of: Final[ByIdentity[trace.TracerProvider, CellSpans]] = ByIdentity()
 _hooks: Final[dict[int, Callable[..., None]]] = {}  # by the id of the shell
 
 
@@ -57,12 +57,13 @@ def _provider() -> trace.TracerProvider:
 
 def _spans_on(provider: trace.TracerProvider) -> CellSpans:
     """Return what keeps the spans of a provider; it is added once, as nothing can be removed."""
-    if provider not in _spans_of:
+    spans = _spans_of.get(provider)
+    if spans is None:
         if not isinstance(provider, _TakesProcessors):
             raise RuntimeError(
                 f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so cells"
                 " can't show their traces. Call configure() in place of setting that provider."
             )
-        _spans_of[provider] = CellSpans()
-        provider.add_span_processor(_spans_of[provider])
-    return _spans_of[provider]
+        spans = _spans_of.setdefault(provider, CellSpans())
+        provider.add_span_processor(spans)
+    return spans

@@ -11,7 +11,8 @@ from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
-from runspan._forking import fork_safe_lock, in_forked_child
+from runspan._by_identity import ByIdentity
+from runspan._forking import in_forked_child
 from runspan._threads import Lock
 from runspan._version import __version__
 from runspan.semconv import delivery_names
@@ -140,17 +141,15 @@ def counters_of(destination: str) -> Counters:
     return by_destination[destination if is_known else OTHER_DESTINATIONS]
 
 
-_observed: WeakSet[MeterProvider] = WeakSet()
-_lock = fork_safe_lock()
+_observed: ByIdentity[MeterProvider, object] = ByIdentity()
 
 
 def observe_deliveries(meter_provider: MeterProvider | None = None) -> None:
     """Have a meter provider, the global one by default, read the counters of all deliveries; once is enough."""
     provider = meter_provider or get_meter_provider()
-    with _lock:
-        if provider in _observed:
-            return
-        _observed.add(provider)
+    mark = object()
+    if _observed.setdefault(provider, mark) is not mark:
+        return
     meter = provider.get_meter("runspan.export", __version__)
     for number, name in delivery_names.SPANS.items():
         goes_down = number == "waiting"

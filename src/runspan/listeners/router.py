@@ -8,7 +8,6 @@ import atexit
 import functools
 import logging
 from typing import Final, Protocol, runtime_checkable
-from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -16,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import SpanContext
 
+from runspan._by_identity import ByIdentity
 from runspan._forking import fork_safe_lock
 from runspan._guard import attempt
 from runspan.arguments import shown
@@ -28,7 +28,7 @@ from runspan.runs.scope import NOBODY, Scope
 from runspan.runs.table import RunTable
 from runspan.runs.tracing import end_runs_with_listeners
 
-_routers: Final[WeakKeyDictionary[trace.TracerProvider, "Router"]] = WeakKeyDictionary()
+_routers: Final[ByIdentity[trace.TracerProvider, "Router"]] = ByIdentity()
 _routers_lock: Final = fork_safe_lock()
 
 
@@ -115,7 +115,7 @@ def route(provider: trace.TracerProvider) -> Router | None:
         with _routers_lock:
             router = _routers.get(provider)
             if router is None:
-                router = _routers[provider] = Router()
+                router = _routers.setdefault(provider, Router())
                 provider.add_span_processor(router)
     return router
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.trace import TracerProvider
 
+from runspan._by_identity import ByIdentity
 from runspan.processors.wrapper import DelegatingSpanProcessor
 
 
@@ -37,5 +37,5 @@ def _all_of(processors: Iterable[SpanProcessor]) -> SpanProcessor:
     return together
 
 
-by_provider: Final[WeakKeyDictionary[TracerProvider, ReplaceableSpanProcessor]] = WeakKeyDictionary()
+by_provider: Final[ByIdentity[TracerProvider, ReplaceableSpanProcessor]] = ByIdentity()
 """The one of each provider that has one."""

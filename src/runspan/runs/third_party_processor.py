@@ -1,7 +1,6 @@
 """Hears of the spans that others start, by one span processor for each tracer provider."""
 
 from typing import Any, Final
-from weakref import WeakSet
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -10,6 +9,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 from opentelemetry.trace import TracerProvider
 
 from runspan import semconv
+from runspan._by_identity import ByIdentity
 from runspan._forking import fork_safe_lock
 from runspan.attributes import Attributes
 from runspan.runs.current_span import open_runs_in, run_starting, runs_executing
@@ -45,7 +45,7 @@ def _of_invocation(context: Context) -> Attributes:
 
 
 _PROCESSOR: Final = ThirdPartySpanProcessor()
-_watched: Final[WeakSet[TracerProvider]] = WeakSet()
+_watched: Final[ByIdentity[TracerProvider, SpanProcessor]] = ByIdentity()
 _watched_lock: Final = fork_safe_lock()
 
 
@@ -53,5 +53,4 @@ def watch(provider: Any) -> None:
     """Have the spans noted that other handlers start with a provider that takes span processors."""
     with _watched_lock:
         if provider not in _watched:
-            _watched.add(provider)
-            provider.add_span_processor(_PROCESSOR)
+            provider.add_span_processor(_watched.setdefault(provider, _PROCESSOR))

@@ -5,12 +5,12 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, ProxyTracerProvider, SpanContext, SpanKind, TracerProvider
 
+from runspan._by_identity import ByIdentity
 from runspan._environment import is_sdk_disabled
 from runspan._forking import fork_safe_lock, in_forked_child
 from runspan._version import __version__
@@ -30,7 +30,7 @@ from runspan.runs.table import RunTable
 # Set in a context by who wants no spans there, such as an exporter that makes requests itself.
 _SUPPRESSED: Final = "suppress_instrumentation"
 
-_tables: Final[WeakKeyDictionary[TracerProvider, RunTable]] = WeakKeyDictionary()
+_tables: Final[ByIdentity[TracerProvider, RunTable]] = ByIdentity()
 _tables_lock: Final = fork_safe_lock()
 
 
@@ -153,7 +153,7 @@ class Tracing:
 
 def spans_of(run_id: UUID) -> list[tuple[TracerProvider, SpanContext]]:
     """Return the spans of a run that is open or started not long ago, each with the provider that made it."""
-    found = [(provider, table.span_of(run_id)) for provider, table in list(_tables.items())]
+    found = [(provider, table.span_of(run_id)) for provider, table in _tables.items()]
     # Once each: a provider that became the global one shares the table of what stood for it before.
     return list({span.span_id: (provider, span) for provider, span in found if span is not None}.values())
 
@@ -169,7 +169,7 @@ def _watch_handlers(provider: TracerProvider) -> None:
 
 def providers() -> list[TracerProvider]:
     """Return the tracer providers that handlers of this process were made for, as far as they are there."""
-    return list(_tables)
+    return [provider for provider, _ in _tables.items()]
 
 
 def runs_begun(provider: TracerProvider) -> int:
@@ -180,7 +180,7 @@ def runs_begun(provider: TracerProvider) -> int:
 
 def runs_begun_without_provider() -> int:
     """Return how many runs began while no tracer provider was set, likewise."""
-    for provider, table in list(_tables.items()):
+    for provider, table in _tables.items():
         if isinstance(provider, ProxyTracerProvider):
             return table.begun if table.begun_without_provider is None else table.begun_without_provider
     return 0
@@ -195,14 +195,14 @@ def end_open_runs(provider: TracerProvider) -> None:
 
 def end_finished_runs(timeout: float) -> bool:
     """End the runs that can't be executing any more; return whether those that are reported have ended, in time."""
-    for table in list(_tables.values()):
+    for table in _tables.values():
         table.sweep()
     return reaper.wait(timeout)
 
 
 def end_runs_with_listeners() -> None:
     """End what is open and listened to, at the end of the process."""
-    for table in list(_tables.values()):
+    for table in _tables.values():
         if table.router is not None:
             _end_all(table)
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -12,6 +11,7 @@ from opentelemetry.trace import Span
 from opentelemetry.util.types import AnyValue
 
 from runspan import semconv
+from runspan._by_identity import ByIdentity
 from runspan._forking import fork_safe_lock
 from runspan._version import __version__
 from runspan.attributes import Attributes, is_count, is_int64
@@ -133,13 +133,13 @@ class RunMetrics:
             self._legacy.record(attributes, seconds, failed, labels, context)
 
 
-_shared: Final[WeakKeyDictionary[MeterProvider, dict[bool, RunMetrics]]] = WeakKeyDictionary()
+_shared: Final[ByIdentity[MeterProvider, dict[bool, RunMetrics]]] = ByIdentity()
 _shared_lock: Final = fork_safe_lock()
 
 
 def run_metrics(meter_provider: MeterProvider, *, legacy_names: bool = False) -> RunMetrics:
     """Return the metrics of a provider: one object for all handlers, so that one per request costs nothing."""
-    made = _shared.get(meter_provider, {}).get(legacy_names)
+    made = (_shared.get(meter_provider) or {}).get(legacy_names)
     if made is not None:  # no lock where a run ends: a finalizer may end one in the middle of what follows
         return made
     with _shared_lock:
