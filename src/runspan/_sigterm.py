@@ -220,7 +220,7 @@ def _is_raised_again() -> bool:
     if present != signal.SIG_DFL and not (isinstance(present, _Handler) and present.previous is None):
         return False  # the server has not given its handler back
     try:
-        status = Path(f"/proc/self/task/{threading.main_thread().native_id}/status").read_text()
+        status = Path(f"/proc/self/task/{threading.main_thread().native_id}/status").read_text(errors="replace")
     except OSError:
         return False
     pending = next((line for line in status.splitlines() if line.startswith("SigPnd:")), "SigPnd: 0")

@@ -274,6 +274,29 @@ def test_a_run_that_is_going_on_is_seen():
         assert (span["name"], span["attributes"]["langchain.run.outcome"]) == ("waits", "abandoned")
 
 
+def test_a_process_with_any_name_ends_when_the_signal_is_raised_again():
+    """So it is where Linux cut the name of the process within a letter, and a thread holds up the end."""
+    code = """
+    import ctypes, threading
+    ctypes.CDLL(None).prctl(15, "приложение".encode())  # PR_SET_NAME
+    def again(number, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+        ended.set()
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, again)
+    configure()
+    end_five()
+    threading.Thread(target=time.sleep, args=[600]).start()
+    say("ready")
+    ended.wait()
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == KILLED
+        assert host.names() == ["run"] * 5
+
+
 def test_tenants_deliver_too():
     """What processors beside that of configure() hold is delivered in the same time."""
     code = """

@@ -246,6 +246,24 @@ def test_a_process_of_another_user_has_an_owner():
     assert found == right
 
 
+def test_an_owner_may_have_any_name():
+    """A name that Linux cut within a letter is shown as far as it can be read."""
+    code = """
+    import ctypes, socket
+    from runspan.viewer.server.port_owner import port_owner
+    ctypes.CDLL(None).prctl(15, "приложение".encode())  # PR_SET_NAME
+    mine = socket.create_server(("127.0.0.1", 0))
+    port = mine.getsockname()[1]
+    if os.fork() == 0:
+        mine.close()
+        emit([port_owner(port), os.getppid()])
+        os._exit(0)
+    os.wait()
+    """
+    found, process = run_python(code).emitted[0]
+    assert found == f"приложе\ufffd (process {process})"
+
+
 @pytest.mark.parametrize("port", ["port", "grpc_port"])
 def test_it_listens_on_loopback_alone(empty, port):
     """No other address of the machine has the ports."""

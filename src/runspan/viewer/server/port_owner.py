@@ -15,7 +15,9 @@ def port_owner(port: int) -> str:
         try:
             descriptors = [str(each.readlink()) for each in (process / "fd").iterdir()]
             if any((found := _SOCKET.match(each)) and found[1] in sockets for each in descriptors):
-                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+                # A name has 15 bytes, whatever letter ends there.
+                name = (process / "comm").read_text(errors="replace").strip()
+                return f"{name} (process {process.name})"
         except OSError:  # another user's, or it has ended
             continue
     return next((f"a process of {_user_name(user)}" for user in sockets.values()), "")
