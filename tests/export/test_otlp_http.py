@@ -251,6 +251,14 @@ def test_a_kept_connection_that_answered_in_part_is_not_tried_again_at_once(clie
         assert receiver.connections == 1
 
 
+def test_the_zone_of_an_address_is_looked_up(client_of, monkeypatch):
+    """Its percent sign is coded in a URL, but not where the address is looked up."""
+    hosts = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: hosts.append(host) or [])
+    client_of("http://[fe80::1%25eth0]:4318").send(request_of("a"))
+    assert hosts == ["fe80::1%eth0"]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_next_address_of_a_host_is_tried(client_of, monkeypatch, host):
     """A host may have addresses at which nobody answers."""

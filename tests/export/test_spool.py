@@ -41,31 +41,29 @@ def test_what_is_put_is_taken_once_until_it_is_freed(path, spool):
     assert bodies(other) == [b"first", b"second"]
 
 
-def test_what_is_put_while_another_thread_looks_stays_own(spool, monkeypatch):
-    """A request that comes while the folder is listed is waited for as the others are."""
-    spool.put([FIRST])
-    listed = os.listdir
-
-    def list_and_put(path):
-        names = listed(path)
-        monkeypatch.undo()
-        spool.put([SECOND])
-        return names
-
-    monkeypatch.setattr(os, "listdir", list_and_put)
-    assert [entry.spans for entry in spool.entries()] == [2]
-    assert [entry.spans for entry in spool.entries(own=True)] == [2, 3]
+def test_whether_its_own_is_gone_takes_no_look_at_the_others(path, spool, monkeypatch):
+    """Each flush asks, and there may be 100,000 files: only those that this process has put are looked for."""
+    spool.put([FIRST, SECOND])
+    other = folder(path)
+    claims = [*other.claims()]
+    monkeypatch.setattr(os, "listdir", None)
+    assert not other.has_own()
+    for claim in claims:
+        assert spool.has_own()
+        other.done(claim)
+    assert not spool.has_own()
 
 
 def test_what_is_done_is_gone(spool):
     """What was delivered is not taken again, what is on its way still counts as waiting."""
     spool.put([FIRST, SECOND])
     claim = next(spool.claims())
-    assert [entry.spans for entry in spool.entries(own=True)] == [2, 3]
+    assert [entry.spans for entry in spool.entries()] == [2, 3]
     spool.done(claim)
-    assert [entry.spans for entry in spool.entries()] == [entry.spans for entry in spool.entries(own=True)] == [3]
+    assert [entry.spans for entry in spool.entries()] == [3]
+    assert spool.has_own()
     spool.done(next(spool.claims()))
-    assert (spool.entries(), spool.entries(own=True), bodies(spool)) == ([], [], [])
+    assert (spool.entries(), spool.has_own(), bodies(spool)) == ([], False, [])
 
 
 def test_what_failed_here_comes_last(path, spool):
@@ -191,6 +189,17 @@ def test_the_folder_stays_within_its_bytes(path):
     entries = spool.entries()
     assert len(entries) + losses.lost["spool_full"] == 500
     assert MEBIBYTE < sum(file.stat().st_size for file in path.iterdir()) <= 2 * MEBIBYTE
+
+
+def test_a_full_folder_is_not_listed_for_each_request(path, monkeypatch):
+    """To look at 100,000 files takes half a second: room is made for some requests at once."""
+    losses, looks, listed = Losses(), [], os.listdir
+    spool = folder(path, losses, max_bytes=1000 * 4096)
+    spool.put([FIRST] * 1000)
+    monkeypatch.setattr(os, "listdir", lambda path: looks.append(path) or listed(path))
+    assert spool.put([FIRST] * 100) == []
+    assert len(looks) < 50
+    assert len(spool.entries()) + losses.lost["spool_full"] / FIRST.spans == 1100
 
 
 def test_two_processes_keep_to_the_bytes_together(path):

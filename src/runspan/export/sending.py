@@ -103,7 +103,7 @@ class Sending:
 
     def is_own_gone(self) -> bool:
         """Return whether all that this process took has been delivered, by whomever."""
-        return not self._requests and (self._folder is None or self._folder.entries(own=True) == [])
+        return not self._requests and (self._folder is None or not self._folder.has_own())
 
     def take(self, spans: Sequence[ReadableSpan]) -> None:
         """Keep spans in memory until ``send``."""

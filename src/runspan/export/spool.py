@@ -5,7 +5,6 @@ lock on it, which the kernel frees with its process; it goes when the receiver h
 folder are the user's alone.
 """
 
-import math
 import os
 import re
 import secrets
@@ -30,7 +29,6 @@ from runspan.export.stats import DropReason
 
 Durability = Literal["on-failure", "write-ahead"]
 
-_DURABILITIES: Final = ("on-failure", "write-ahead")
 # When it was put, how many spans, how many of them shortened, how many bytes on disk, whose it is, a random number.
 _NAME: Final = re.compile(r"(\d{19})-(\d{1,9})-(\d{1,9})-(\d{1,15})-([0-9a-f]{16})-[0-9a-f]{16}\.otlp")
 _UNFINISHED: Final = re.compile(r"\w+\.part")
@@ -70,9 +68,8 @@ class Spool:
         """Check the arguments."""
         if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
             raise ValueError(f"path is {shown(self.path)}; it must name a folder.")
-        if self.durability not in _DURABILITIES:
-            allowed = " or ".join(map(repr, _DURABILITIES))
-            raise ValueError(f"durability is {shown(self.durability)}; it must be {allowed}.")
+        if self.durability not in ("on-failure", "write-ahead"):
+            raise ValueError(f"durability is {shown(self.durability)}; it must be 'on-failure' or 'write-ahead'.")
         for name, kinds in (("interval_seconds", int | float), ("max_bytes", int), ("max_age_seconds", int | float)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value <= LARGEST:
@@ -137,8 +134,7 @@ class SpoolFolder:
         self._log = log
         self._own: set[str] = set()
         self._failed: set[str] = set()
-        self._room = 0
-        self._measured_at = -math.inf
+        self._room, self._measure_at = 0, 0.0
 
     def put(self, requests: Sequence[Request]) -> Sequence[Request]:
         """Store requests, the oldest first; return those that could not be."""
@@ -158,18 +154,26 @@ class SpoolFolder:
             self._note_failure(UnusableError(_NO_ROOM.format(len(left), self.spool.max_bytes)))
         return [*left, *pending]
 
-    def entries(self, *, own: bool = False) -> list[Entry] | None:
-        """Return what waits for this receiver, the oldest first, or only what this process has put; None if unknown."""
-        if own and not self._own:
-            return []
-        before = self._own.copy()  # another thread may put more while the folder is listed
+    def entries(self) -> list[Entry] | None:
+        """Return what waits for this receiver, the oldest first; None if unknown."""
         try:
-            found = [each for each in self._list() if each.owner == self._owner] if self._is_there() else []
+            return [each for each in self._list() if each.owner == self._owner] if self._is_there() else []
         except OSError as error:
             self._note_failure(error)
             return None
-        self._own.difference_update(before.difference(each.name for each in found))
-        return [each for each in found if each.name in self._own] if own else found
+
+    def has_own(self) -> bool:
+        """Return whether something that this process has put may still be there; quick, however much others have."""
+        for name in self._own.copy():  # another thread may put more
+            try:
+                (self.path / name).lstat()
+            except FileNotFoundError:
+                self._own.discard(name)
+            except OSError:  # nobody knows
+                return True
+            else:
+                return True
+        return False
 
     def claims(self) -> Iterator[Claim]:
         """Take the requests that nobody sends one by one, the oldest first, those that failed here last.
@@ -190,8 +194,12 @@ class SpoolFolder:
         close_locked(claim.descriptor)
 
     def _note_failure(self, error: OSError) -> None:
+        if not isinstance(error, UnusableError):
+            user = f"user {os.geteuid()}" if sys.platform != "win32" else "this user"
+            why, remedy = error.strerror or error, f"Is there room? Else name a folder that {user} can write."
+            error = UnusableError(f"{self.path} can't be used ({why}). {remedy}")
         if self._log is not None:
-            self._log.spool_failed(str(error) if isinstance(error, UnusableError) else _explained(self.path, error))
+            self._log.spool_failed(str(error))
 
     def _make_folder(self) -> None:
         if not self._is_there():
@@ -239,14 +247,17 @@ class SpoolFolder:
         """Return whether a request of this size fits, for which the oldest ones may have to go."""
         if size > self.spool.max_bytes:
             return False
-        if size > self._room or time.monotonic() > self._measured_at + _MEASURE_AGAIN_SECONDS:
+        began = time.monotonic()
+        if size > self._room or began > self._measure_at:
             self._remove_unfinished()
             entries = self._expired(self._list())
             self._room = self.spool.max_bytes - sum(entry.bytes for entry in entries)
-            self._measured_at = time.monotonic()
+            # A second may have passed for 100,000 files: so there is soon no need to look again.
+            wanted = size if size <= self._room else max(size, self.spool.max_bytes // 100)
             for entry in entries:
-                if size > self._room and self._drop(entry, DropReason.SPOOL_FULL):
+                if wanted > self._room and self._drop(entry, DropReason.SPOOL_FULL):
                     self._room += entry.bytes
+            self._measure_at = began + max(_MEASURE_AGAIN_SECONDS, 20 * (time.monotonic() - began))
         if size > self._room:  # all else is on its way
             return False
         self._room -= size
@@ -297,8 +308,7 @@ class SpoolFolder:
 
     def _open(self, entry: Entry) -> Claim | None:
         """Claim a request; None if another one sends it, has sent it, or it is damaged."""
-        descriptor = self._locked(entry)
-        if descriptor is None:
+        if (descriptor := self._locked(entry)) is None:
             return None
         try:
             with open(descriptor, "rb", closefd=False) as file:
@@ -322,15 +332,14 @@ class SpoolFolder:
             self._log.note(reason, entry.spans)
 
     def _remove(self, name: str, descriptor: int) -> None:
-        path = self.path / name
         with suppress(OSError):
             os.ftruncate(descriptor, 0)  # where it can't be removed while it is open, nobody sends it again
         with suppress(OSError):
-            path.unlink()
+            (self.path / name).unlink()
         close_locked(descriptor)
         if sys.platform == "win32":
             with suppress(OSError):
-                path.unlink()
+                (self.path / name).unlink()
 
 
 def _on_disk(request: Request) -> int:
@@ -339,8 +348,3 @@ def _on_disk(request: Request) -> int:
 
 def _checksum(body: bytes) -> bytes:
     return b"%08x" % zlib.crc32(body)
-
-
-def _explained(path: Path, error: OSError) -> str:
-    user = f"user {os.geteuid()}" if sys.platform != "win32" else "this user"
-    return f"{path} can't be used ({error.strerror or error}). Is there room? Else name a folder that {user} can write."

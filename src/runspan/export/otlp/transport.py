@@ -188,9 +188,9 @@ class BoundedAdapter(HTTPAdapter):
 
 class _Connection(HTTPConnection):
     # Underscored, yet what one overrides: urllib3's own connections through SOCKS do the same.
-    def _new_conn(self) -> socket.socket:
+    def _new_conn(self) -> socket.socket:  # the percent sign before the zone of an address stands coded in a URL
         deadline = _current.get()
-        return super()._new_conn() if deadline is None else deadline.connect(self.host, self.port)
+        return super()._new_conn() if deadline is None else deadline.connect(self.host.replace("%25", "%"), self.port)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
