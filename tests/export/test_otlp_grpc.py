@@ -301,6 +301,28 @@ def test_a_receiver_that_wants_to_know_us(grpc_client_of, trusted, monkeypatch):
         check_shows_who_it_is(lambda: grpc_client_of(receiver.endpoint), trusted, monkeypatch)
 
 
+@pytest.mark.parametrize("reset_code", [0, 2, 11])
+@pytest.mark.parametrize("garbage", [b"", b"\xff" * 100])
+def test_a_stream_that_breaks_is_no_answer(grpc_client_of, reset_code, garbage):
+    """Proxies reset a stream when the receiver behind them goes; gRPC gives it codes that a receiver refuses with."""
+
+    def talk(wire):
+        wire.sendall(bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))  # SETTINGS, which come first
+        stream = wire.makefile("rb")
+        stream.read(24)  # the preface
+        kind = None
+        while kind != 1:  # HEADERS, with which the request begins
+            *length, kind = stream.read(9)[:4]
+            stream.read(int.from_bytes(bytes(length)))
+        wire.sendall(garbage or bytes((0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reset_code)))  # RST_STREAM
+        wire.recv(65536)
+
+    with WireReceiver(talk) as receiver:
+        answer = grpc_client_of(receiver.endpoint).send(request_of("a"))
+        assert isinstance(answer, Retryable)
+        assert ("Failed parsing HTTP/2" if garbage else "RST_STREAM") in answer.reason
+
+
 def test_certificates_may_be_replaced(grpc_client_of, certificates, tmp_path, monkeypatch):
     """The files are read for each connection, as over HTTP: what expires is replaced while the process runs."""
     named = {"CERTIFICATE": certificates.authority, "CLIENT_CERTIFICATE": certificates.client_with_key}

@@ -96,7 +96,8 @@ def test_a_full_queue_drops_new_spans_and_says_so_once(delivery, caplog):
     assert client.names == ["in flight", "a", "b"]
     assert [record.getMessage() for record in caplog.records] == [
         (
-            "2 spans were dropped: the queue of 2 spans to a slow place is full. Raise OTEL_BSP_MAX_QUEUE_SIZE,"
+            "2 spans were dropped: the queue to a slow place is full (2 spans, 256 MB at most)."
+            " Raise OTEL_BSP_MAX_QUEUE_SIZE if it is their number,"
             " sample (OTEL_TRACES_SAMPLER), or give it a spool. Further ones are only counted."
         )
     ]

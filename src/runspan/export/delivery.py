@@ -89,10 +89,11 @@ class Delivery:
         self._sender, self._storer = Worker(self._send), Worker(self._store)
         self._taker = self._storer if self._write_ahead else self._sender
         self._is_urgent = False
+        room = f"{self._max_queue_size:,} spans, {MAX_QUEUE_BYTES // 1_000_000} MB at most"
         where = f"up to {self._max_queue_size:,} spans wait, further ones are dropped"
         if self._folder is not None:
             where = f"they wait in {self._folder.path}"
-        self._log = DeliveryLog(self.destination, self, meanwhile=where, queue_size=self._max_queue_size)
+        self._log = DeliveryLog(self.destination, self, meanwhile=where, room=room)
         if self._folder is not None:
             self._folder.reset_after_fork(self._log)
         self._sending = Sending(self._make_client, self._folder, self._log, most_bytes=self._max_request_bytes)

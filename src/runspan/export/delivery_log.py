@@ -18,8 +18,8 @@ _FAILURES: Final[Mapping[Counted, str]] = {
 _ODDITIES: Final[Mapping[Counted, str]] = {
     "shortened": "{were} larger than a request may be ({reason} bytes) and made shorter; the attribute"
     " runspan.shortened names what was cut.",
-    DropReason.QUEUE_FULL: "{were} dropped: the queue of {queue_size} spans to {destination} is full."
-    " Raise OTEL_BSP_MAX_QUEUE_SIZE, sample (OTEL_TRACES_SAMPLER), or give it a spool.",
+    DropReason.QUEUE_FULL: "{were} dropped: the queue to {destination} is full ({room})."
+    " Raise OTEL_BSP_MAX_QUEUE_SIZE if it is their number, sample (OTEL_TRACES_SAMPLER), or give it a spool.",
     DropReason.REJECTED: "{destination} rejected {spans}: {reason}.",
     DropReason.NOT_ENCODABLE: "{were} dropped, for OTLP can't say what is in them: {reason}.",
     DropReason.SPOOL_FULL: "{were} dropped from the spool: they were the oldest ones, which made room for new ones.",
@@ -31,17 +31,18 @@ _ODDITIES: Final[Mapping[Counted, str]] = {
 class DeliveryLog(Counters):
     """Counts what became of spans, and logs it in as few lines as can be.
 
-    ``meanwhile`` is the end of a sentence: what happens to spans while the receiver doesn't answer.
+    ``meanwhile`` is the end of a sentence: what happens to spans while the receiver doesn't answer; ``room`` what its
+    queue holds.
     """
 
-    def __init__(self, destination: str, owner: Waits, *, meanwhile: str, queue_size: int) -> None:
+    def __init__(self, destination: str, owner: Waits, *, meanwhile: str, room: str) -> None:
         super().__init__(counters_of(destination), owner=owner)
         self.lost = 0
         self.failing: frozenset[Counted] = frozenset()
         """What failed since something arrived."""
         self.is_closing = False
         """Whether there is no later, so that a failure is logged when it is final."""
-        self._names: dict[str, object] = {"destination": destination, "meanwhile": meanwhile, "queue_size": queue_size}
+        self._names: dict[str, object] = {"destination": destination, "meanwhile": meanwhile, "room": room}
         self._lost_in_streak = self._overflowed = 0
         self._logged: set[str] = set()
         self._lock = Lock()

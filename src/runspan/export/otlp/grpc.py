@@ -24,6 +24,8 @@ _METHOD: Final = f"/{trace_service_pb2.DESCRIPTOR.services_by_name['TraceService
 _DETAILS: Final = "grpc-status-details-bin"
 _OWN: Final = "google.rpc.retryinfo-bin"
 _NOT_TRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED:? *([^:]*)|(Hostname Verification Check failed)")
+# A stream or a connection that broke is no answer, whatever code gRPC gives it.
+_NO_ANSWER: Final = re.compile(r"RST_STREAM|Failed parsing HTTP/2")
 # In bytes; an answer says how many spans were rejected, and why. A compressed one is unpacked to a thousand times that.
 _LONGEST_ANSWER: Final = 16 * 1024
 # What gRPC says of an answer that is longer. It was the answer to a request that had arrived.
@@ -121,7 +123,7 @@ def _result(error: Any, timeout_seconds: float) -> Result:
         return Retryable(not_trusted(one_line(why[1] or why[2])))
     if code == "DEADLINE_EXCEEDED" and "Deadline Exceeded" in text:  # so says gRPC itself
         return Retryable(f"no answer within {timeout_seconds:.3g} s")
-    if code in _RETRYABLE or (code == "RESOURCE_EXHAUSTED" and after is not None):
+    if code in _RETRYABLE or (code == "RESOURCE_EXHAUSTED" and after is not None) or _NO_ANSWER.search(text):
         return Retryable(reason, after)
     return Rejected(reason)
 

@@ -18,7 +18,7 @@ LONGEST_TEXT: Final = 200
 _LONGEST_SEARCHED: Final = 10_000  # characters
 # The words of grpc-go, gRPC's C core, grpc-js, grpc-java, tonic, grpc-dotnet; then those of HTTP servers.
 _TOO_LARGE: Final = re.compile(
-    r"larger than max(?:imum)?\b(?: \(\d+ vs\.? (\d{1,18})\)| (\d{1,18}))?"
+    r"larger than max(?:imum)?\b(?! frame)(?: \(\d+ vs\.? (\d{1,18})\)| (\d{1,18}))?"
     r"|decompresses to a size larger than (\d{1,18})"
     r"|message exceeds maximum size(?: (\d{1,18}))?"
     r"|message length too large: found \d+ bytes, the limit is:? (\d{1,18})"
