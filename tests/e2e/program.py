@@ -108,8 +108,9 @@ def get(url):
         with _LOOPBACK.open(url, timeout=30) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
-        if error.code not in {404, 503}:
-            raise AssertionError(f"{url} answers {error.code}: {error.read()[:500]!r}") from None
+        with error:  # it is an answer, too
+            if error.code not in {404, 503}:
+                raise AssertionError(f"{url} answers {error.code}: {error.read()[:500]!r}") from None
     except (urllib.error.URLError, ConnectionError):
         pass
     return None
