@@ -9,7 +9,7 @@ import wrapt
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import context, trace
-from opentelemetry.trace import NoOpTracer, Span, Tracer
+from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span, Tracer
 
 from runspan.testing import RecordedTrace
 from tests.context.beside import EITHER_ORDER, Beside
@@ -183,3 +183,20 @@ async def test_a_handler_that_is_called_in_a_thread(tracing):
 
     await RunnableLambda(around, name="outer").ainvoke(1, {"callbacks": [InThread(), tracing.handler]})
     assert tracing.one("inner").parent == tracing.one("outer").context
+
+
+def test_a_handlers_span_without_a_context(tracing):
+    """The span of a handler that records nothing may have no context at all, as MLflow's: the tree is whole."""
+    nothing = NonRecordingSpan(None)
+
+    class Dropping(BaseCallbackHandler):
+        run_inline = True
+
+        def on_chain_start(self, *_, **__):
+            context.attach(trace.set_span_in_context(nothing))
+
+    config = {"callbacks": [Dropping(), tracing.handler]}
+    with trace.use_span(nothing):
+        (RunnableLambda(lambda x: x, name="first") | RunnableLambda(lambda x: x, name="last")).invoke(1, config)
+    assert tracing.text() == "RunnableSequence\n  first\n  last"
+    assert tracing.handler.open_runs == 0

@@ -20,6 +20,7 @@ from runspan.runs.executing import is_abandoned_here, run_executing
 from runspan.runs.execution import GENERATOR, ORDINARY
 from runspan.runs.run import Run, RunState, Table
 from runspan.runs.table import run_of_span
+from runspan.runs.third_party_handlers import has_ids
 
 # The innermost proxy, also where a user's span covers it: in its run that span was opened.
 _PROXY_KEY: Final = otel.create_key("runspan-run-span-proxy")
@@ -158,7 +159,7 @@ def find_current(
             passed.append(run)
         span = span.base
     below = span if isinstance(span, Span) else trace.INVALID_SPAN
-    if passed and not is_valid(below):
+    if passed and not has_ids(below):
         below = span_of_ended(passed, abandoned) or below
     return Current(None, below, abandoned, siblings)
 
@@ -173,7 +174,7 @@ def _look(span: object, table: Table | None = None, *, by_config_alone: bool = F
 
 def is_valid(span: Span) -> bool:
     """Return whether a span has ids, or may have."""
-    return type(span) is RunSpanProxy or span.get_span_context().is_valid
+    return type(span) is RunSpanProxy or has_ids(span)
 
 
 def current_in(context: Context) -> object:

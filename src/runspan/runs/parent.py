@@ -12,7 +12,7 @@ from runspan.runs.current_span import Current, RunSpanProxy, current_in, find_cu
 from runspan.runs.execution import ORDINARY, ExecutionSite
 from runspan.runs.run import Run, RunState
 from runspan.runs.table import RunTable
-from runspan.runs.third_party_handlers import current_before, is_of_handler, repeats
+from runspan.runs.third_party_handlers import current_before, has_ids, is_of_handler, repeats
 
 _PAST: Final = (RunState.FINISHED, RunState.COLLECTED, RunState.OVER)
 
@@ -40,7 +40,7 @@ def find_parent(run: Run, table: RunTable, base: object, here: Context) -> Paren
     if named is None and table.unseen:
         # Of a part of an unseen run there is nothing else, and a thread that knows no context has only its name.
         named = table.find_unseen(run.named_parent_id)
-    if type(base) is not RunSpanProxy:
+    if type(base) is not RunSpanProxy and base is not None:
         base = _without_handlers(base, proxy_in(here))
     if type(base) is RunSpanProxy:
         if named is not None:
@@ -86,7 +86,7 @@ def _without_handlers(span: object, proxy: object) -> object:
         return proxy if before is None else before
     if type(proxy) is RunSpanProxy and repeats(span, _spans_down_from(proxy)):
         return proxy
-    return span
+    return span if isinstance(span, Span) and has_ids(span) else None
 
 
 def _spans_down_from(span: Span) -> Iterator[Span]:

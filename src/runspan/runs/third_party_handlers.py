@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks import manager as langchain_manager
-from opentelemetry.trace import NonRecordingSpan, Span
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 
@@ -76,4 +76,10 @@ def repeats(span: object, others: Iterable[Span]) -> bool:
     if type(span) is not NonRecordingSpan:
         return False
     ids = span.get_span_context()
-    return not ids.is_valid or any(each.get_span_context() == ids for each in others)
+    return not has_ids(span) or any(each.get_span_context() == ids for each in others)
+
+
+def has_ids(span: Span) -> bool:
+    """Return whether a span has valid ids; one that MLflow drops has no context at all, which the SDK allows."""
+    ids: SpanContext | None = span.get_span_context()
+    return ids is not None and ids.is_valid
