@@ -222,15 +222,7 @@ _POOLS: Final = {"http": _Pool, "https": _TlsPool}
 class _TlsSocket(SSLTransport):
     """May have another one around it, through a proxy that is reached by TLS."""
 
-    socket: Any
-
-    @property
-    def _io_refs(self) -> Any:  # where Python's sockets count their files, and urllib3 those of what it is around
-        return self.socket._io_refs  # noqa: SLF001  as urllib3 does
-
-    @_io_refs.setter
-    def _io_refs(self, files: Any) -> None:
-        self.socket._io_refs = files  # noqa: SLF001  the same
+    _io_refs = 0  # where urllib3 counts the files of what it is around
 
 
 class _TlsContext(SSLContext):
