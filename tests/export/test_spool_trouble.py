@@ -95,10 +95,7 @@ def test_a_folder_that_others_may_replace_is_refused(tmp_path):
     around = tmp_path / "around"
     around.mkdir()
     around.chmod(0o777)
-    assert (
-        reason_of(around / "spool")
-        == f"others may replace what is in {around}. 'chmod +t' it, or name a folder elsewhere."
-    )
+    assert reason_of(around / "spool") == f"others may replace what is in {around}. 'chmod +t' it, or go elsewhere."
     around.chmod(0o1777)
     assert folder(around / "spool").put([REQUEST]) == []
 

@@ -228,9 +228,7 @@ class SpoolFolder:
             raise UnusableError(f"others may write to {self.path}. Name another folder, or 'chmod 700' this one.")
         around = self.path.parent.stat()
         if around.st_mode & 0o002 and not around.st_mode & stat.S_ISVTX:
-            raise UnusableError(
-                f"others may replace what is in {self.path.parent}. 'chmod +t' it, or name a folder elsewhere."
-            )
+            raise UnusableError(f"others may replace what is in {self.path.parent}. 'chmod +t' it, or go elsewhere.")
         return True
 
     def _list(self) -> list[Entry]:
