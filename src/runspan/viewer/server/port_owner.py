@@ -1,6 +1,8 @@
 """Which process listens on a port, as far as Linux lets its user see."""
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +15,19 @@ def port_owner(port: int) -> str:
     sockets = {each: user for table in ("tcp", "tcp6") for each, user in _listening(Path("/proc/net") / table, port)}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            descriptors = [str(each.readlink()) for each in (process / "fd").iterdir()]
-            if any((found := _SOCKET.match(each)) and found[1] in sockets for each in descriptors):
+            if any((found := _SOCKET.match(each)) and found[1] in sockets for each in _descriptors(process)):
                 # A name has 15 bytes, whatever letter ends there.
                 name = (process / "comm").read_text(errors="replace").strip()
                 return f"{name} (process {process.name})"
         except OSError:  # another user's, or it has ended
             continue
     return next((f"a process of {_user_name(user)}" for user in sockets.values()), "")
+
+
+def _descriptors(process: Path) -> Iterator[str]:
+    for each in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield str(each.readlink())
 
 
 def _listening(table: Path, port: int) -> list[tuple[str, int]]:
