@@ -165,6 +165,26 @@ def test_the_certificate_of_the_client_is_missing(certificates):
     assert lines[2].startswith("  → if it wants to know its clients, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_what_the_environment_names_and_is_not_there(protocol, tmp_path):
+    """A certificate or a credential provider that is missing is named by its variable, as where spans are sent."""
+    provider = f"OTEL_PYTHON_EXPORTER_OTLP_{'HTTP' if protocol == 'http/protobuf' else 'GRPC'}_CREDENTIAL_PROVIDER"
+    for name, value in (("OTEL_EXPORTER_OTLP_CERTIFICATE", str(tmp_path / "missing.pem")), (provider, "missing")):
+        code, lines = examined("--endpoint", "https://127.0.0.1:1", "--protocol", protocol, **{name: value})
+        assert code == 1
+        assert lines[1].startswith(f"✕ {name} ")
+        assert "missing" in lines[1]
+
+
+def test_headers_that_the_other_protocol_can_not_send():
+    """Whether the port speaks the other protocol is not asked with headers that this one can't send."""
+    with HttpReceiver() as receiver:
+        receiver.refuse(503)
+        code, lines = examined("--endpoint", receiver.endpoint, OTEL_EXPORTER_OTLP_HEADERS="x-api-bin=k")
+    assert code == 1
+    assert lines[1].startswith("✕ it did not take the span: HTTP 503")
+
+
 def test_a_proxy_is_named():
     """What the environment puts in between is named before the request, without its password, and with its failure."""
     proxy = f"http://me:word@127.0.0.1:{free_port()}"

@@ -18,8 +18,9 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 import runspan
 from runspan._environment import is_sdk_disabled
+from runspan._guard import attempt
 from runspan.export.encoding.requests import Request
-from runspan.export.otlp.client import make_client
+from runspan.export.otlp.client import Client, make_client
 from runspan.export.otlp.http import proxy_of
 from runspan.export.otlp.result import Rejected, Result, Success
 from runspan.export.otlp.target import GRPC, HTTP, OtlpProtocol, OtlpTarget, resolve_target
@@ -177,6 +178,9 @@ def _path(target: OtlpTarget) -> Iterator[Finding]:
 
 def _answer(target: OtlpTarget) -> Iterator[Finding]:
     result = _send(target)
+    if isinstance(result, str):
+        yield Finding("bad", result)
+        return
     if isinstance(result, Success) and not result.rejected:
         yield Finding("good", "it took the span", f"look for {SPAN_NAME!r} there")
         return
@@ -201,10 +205,22 @@ def _remedy(result: Result, target: OtlpTarget) -> str:
 def _takes(target: OtlpTarget, protocol: OtlpProtocol) -> bool:
     url = urlsplit(target.endpoint if "//" in target.endpoint else f"http://{target.endpoint}")
     base = url._replace(path="", query="").geturl()
-    return isinstance(_send(resolve_target(endpoint=base, protocol=protocol)), Success)
+    try:
+        other = resolve_target(endpoint=base, protocol=protocol)
+    except ValueError:  # headers that this protocol can't send
+        return False
+    return isinstance(_send(other), Success)
 
 
-def _send(target: OtlpTarget) -> Result:
+def _client(target: OtlpTarget) -> Client | str:
+    try:
+        return make_client(target)
+    except (OSError, ValueError) as error:  # of what the environment names
+        return str(error)
+
+
+def _send(target: OtlpTarget) -> Result | str:
+    """Return what the receiver says to one span, or why there is nothing that sends it."""
     ids, now = RandomIdGenerator(), time.time_ns()
     span = RecordedSpan(
         trace_id=ids.generate_trace_id(),
@@ -220,7 +236,9 @@ def _send(target: OtlpTarget) -> Result:
         kind=1,
         resource=dict(Resource.create({"service.name": "runspan-doctor"}).attributes),
     )
-    client = make_client(target)
+    client = attempt(_client, target, default="the credential provider failed, as the log of 'runspan' says")
+    if isinstance(client, str):
+        return client
     try:
         return client.send(Request(otlp_request([span]).SerializeToString(), 1))
     finally:
