@@ -62,7 +62,8 @@ class StartReader:
             attributes.update(legacy_names(attributes))
         if event.metadata is None:
             return _NOTHING
-        if is_top(run, event):
+        # At the top of a call, or of what is traced of it.
+        if event.parent_run_id is None or run.parent is None:
             find = partial(configurable_at, event.starter)
             # A session may be of a type with a foreign __bool__, such as pandas' NA: the rest is read nevertheless.
             event.metadata = attempt(with_configured, event.metadata, find, default=event.metadata)
@@ -124,8 +125,3 @@ class StartReader:
         if event.prompt is None or not event.prompt.variables:
             return {**content, **beside} if beside else content
         return {**content, **beside, **attempt(prompt_variables, event.prompt, write, default=_NOTHING)}
-
-
-def is_top(run: Run, event: StartEvent) -> bool:
-    """Return whether a run is at the top of a call, as LangChain has it, or of what is traced of it."""
-    return event.parent_run_id is None or run.parent is None

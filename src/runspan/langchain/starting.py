@@ -21,7 +21,7 @@ from runspan.langchain.langgraph import put_into_config
 from runspan.langchain.links import link_run, links_to
 from runspan.langchain.prompts import note_prompt
 from runspan.langchain.run_kinds import CHAIN, TOOL, RunKind, StartEvent
-from runspan.langchain.start_reader import StartReader, is_top
+from runspan.langchain.start_reader import StartReader
 from runspan.langchain.trace_policy import AS_THEY_ARE, dispatch_as_recorded, transforms_of
 from runspan.listeners.dispatch import outbox_here
 from runspan.payload import Kind, Start
@@ -238,7 +238,9 @@ class RunStarter:
             # By its type: another kind of tag may have a == that is no truth value, such as an array's.
             if type(tag) is str and tag == _HIDDEN_TAG:
                 return True
-        return detail == "minimal" and semconv.OPERATION not in start.attributes and not is_top(run, event)
+        if detail != "minimal" or semconv.OPERATION in start.attributes:
+            return False
+        return event.parent_run_id is not None and run.parent is not None
 
 
 def _redact(run: Run, redactors: tuple[Redactor, ...]) -> None:
