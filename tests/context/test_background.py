@@ -6,9 +6,10 @@ import threading
 
 import pytest
 from langchain_core.runnables import RunnableLambda
-from opentelemetry import trace
+from opentelemetry import context, trace
+from opentelemetry.trace import Span
 
-from runspan.runs.current_span import RunSpanProxy
+from runspan.runs.current_span import RunSpanProxy, current_in
 from tests.fakes import Model, State, body, straight_graph
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -151,7 +152,25 @@ def test_many_calls_in_one_context_leave_nothing_in_it(tracing):
     """A long-lived context does not grow with the calls made in it."""
     for _ in range(200):
         body(tracing, "one").invoke("x", tracing.config)
-    last = trace.get_current_span()
-    assert isinstance(last, RunSpanProxy)
+    last = current_in(context.get_current())
+    assert type(last) is RunSpanProxy
     assert not isinstance(last.base, RunSpanProxy)
     assert last.run.parent is None
+
+
+@pytest.mark.parametrize("call", [lambda *of: of[0].invoke(*of[1:]), lambda *of: list(of[0].stream(*of[1:]))])
+def test_no_span_is_current_when_a_run_is_over(tracing, call):
+    """OpenTelemetry's own object for no span is, as servers' instrumentations ask whether a request begins a trace."""
+    call(RunnableLambda(lambda x: x, name="warm up"), "x", tracing.config)
+    assert type(current_in(context.get_current())) is RunSpanProxy
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    seen = []
+    with tracing.span("caller") as caller:
+        call(RunnableLambda(lambda _: seen.append(trace.get_current_span()), name="run"), "x", tracing.config)
+        assert type(seen[0]) is RunSpanProxy
+        assert isinstance(seen[0], Span)
+        assert isinstance(trace.get_current_span(), Span)
+        assert trace.get_current_span().get_span_context() == caller.get_span_context()
+    with seen[0] as entered:
+        assert entered is seen[0]
+    assert trace.get_current_span() is trace.INVALID_SPAN

@@ -6,7 +6,7 @@ their reasons are in docs/design/current-span.md.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -30,18 +30,37 @@ _PROXY_KEY: Final = otel.create_key("runspan-run-span-proxy")
 # In the context that a run's span starts with: by it span processors know whose span it is.
 _STARTING_KEY: Final = otel.create_key("runspan-starting")
 
+# For type checkers alone a proxy is always a span.
+if TYPE_CHECKING:
+    _Span = Span
+else:
+    _Span = object
+
 
 @final
-class RunSpanProxy(Span):
-    """Stands for a run in the contexts that its start left behind."""
+class RunSpanProxy(_Span):
+    """Stands for a run in the contexts that its start left behind.
 
-    __slots__ = ("base", "idle", "run")
+    Where that run is over and nothing is current below it, it is no span to ``isinstance``, so OpenTelemetry's
+    ``get_current_span`` returns ``INVALID_SPAN`` itself. Servers' instrumentations compare with that to find out
+    whether a request begins a trace or continues the one of its headers.
+    """
+
+    __slots__ = ("__weakref__", "base", "idle", "run")
 
     def __init__(self, run: Run, base: Span, idle: Span | None = None) -> None:
         self.run = run
         self.base = base
         self.idle = idle
         """What was current when the run started, if that recorded nothing: a handler that is switched off made it."""
+
+    @property
+    def __class__(self) -> type:
+        """What ``isinstance`` goes by."""
+        return RunSpanProxy if self.run.is_over and _span(self) is trace.INVALID_SPAN else Span
+
+    @__class__.setter  # mypy wants one, as there is one in object
+    def __class__(self, _: type) -> None: ...
 
     def get_span_context(self) -> SpanContext:
         """Return the context of the span that is right now."""
@@ -86,6 +105,14 @@ class RunSpanProxy(Span):
         current = _look(self)
         if current.run is None:
             current.span.end(end_time)
+
+    def __enter__(self) -> Span:
+        """Return the span itself, as spans do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do what ``end`` does."""
+        self.end()
 
     def __getattr__(self, name: str) -> Any:
         # What SDK spans have beyond the API: some instrumentations read ``span.name`` or ``span.attributes``.
