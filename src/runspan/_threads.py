@@ -11,6 +11,7 @@ one kind and half of the other waits for ever, so ours are always the original o
 """
 
 import importlib
+import signal
 import sys
 import threading
 import time
@@ -62,6 +63,13 @@ _start_new_thread: Final = original("_thread", "start_new_thread")
 # How long other greenlets run before one that waits looks again.
 _STEP_SECONDS: Final = 0.01
 _own_threads: Final[set[int]] = set()
+# An application that blocks a signal in its threads, as Celery's pool does while it holds a lock of several processes,
+# must not get it by one of ours. Programs that our threads start inherit the mask, so no others are blocked.
+_LEFT_TO_OTHERS: Final = [
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, "pthread_sigmask")
+]
 
 
 def start_thread(function: Callable[[], object], name: str = "") -> None:
@@ -79,6 +87,8 @@ def start_thread(function: Callable[[], object], name: str = "") -> None:
 
 
 def _run(function: Callable[[], object], name: str) -> None:
+    if _LEFT_TO_OTHERS:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT_TO_OTHERS)
     _own_threads.add(get_ident())
     if name:
         threading.current_thread().name = name

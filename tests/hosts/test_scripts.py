@@ -86,6 +86,28 @@ def test_a_signal_arrives_while_the_process_forks():
         assert host.names() == ["run"] * 5
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_that_the_application_blocks_comes_by_no_thread_of_ours(number):
+    """A signal waits while the application blocks it in its threads, though one of ours was there before."""
+    code = f"""
+    from runspan._threads import Event, start_thread
+    handle, running = configure(), Event()
+    start_thread(lambda: (running.set(), sleep()))
+    running.wait(30)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [{number}])
+    say("ready")
+    while {number} not in signal.sigpending():
+        time.sleep(0.01)
+    say(handle.is_open)
+    os._exit(3)
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        host.process.send_signal(number)
+        assert host.read_line() == "True"
+        assert host.process.wait(60) == 3
+
+
 def test_a_handler_of_the_event_loop_is_called():
     """A loop that asks for the signal gets it, and what it ends meanwhile arrives."""
     code = """
