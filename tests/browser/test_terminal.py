@@ -48,7 +48,8 @@ class Terminal:
         self._tmux("new-session", "-d", "-s", self.name, *size, f"{program}; sleep 100")
 
     def _tmux(self, *arguments):
-        command = ["tmux", "-L", f"runspan-{os.getpid()}", "-f", "/dev/null", *arguments]
+        # Each has a server: one that is about to end with its last session refuses another.
+        command = ["tmux", "-L", self.name, "-f", "/dev/null", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
     def screen(self, *options):
@@ -66,7 +67,7 @@ class Terminal:
         return self.screen()
 
     def close(self):
-        self._tmux("kill-session", "-t", self.name)
+        self._tmux("kill-server")
 
 
 @pytest.fixture
