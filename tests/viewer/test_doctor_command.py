@@ -155,12 +155,16 @@ def test_a_certificate_that_is_too_old_or_another_hosts(protocol, tmp_path):
         assert lines[2] == remedy
 
 
-def test_the_certificate_of_the_client_is_missing(certificates):
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_the_certificate_of_the_client_is_missing_or_not_trusted(certificates, tmp_path, is_missing):
     """A receiver that asks who its clients are says so in TLS; the remedy names the variables."""
     context = certificates.server_context()
     context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.authority)
+    named = {"OTEL_EXPORTER_OTLP_CERTIFICATE": certificates.authority}
+    if not is_missing:
+        named["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"] = clients.Certificates(tmp_path).client_with_key
     with HttpReceiver(tls=context) as receiver:
-        named = {"OTEL_EXPORTER_OTLP_CERTIFICATE": certificates.authority}
         lines = examined("--endpoint", receiver.endpoint, **named)[1]
     assert lines[2].startswith("  → if it wants to know its clients, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
 

@@ -62,8 +62,10 @@ _REMEDIES: Final = {
     ),
     ("expired", "not yet valid"): "have it renewed, or set the clock of this host",
     ("mismatch", "hostname verification"): "begin the endpoint with a name that is in the certificate",
-    ("certificate_required", "handshake_failure"): (
+    # The last is what gRPC says if a server of Go's speaks of the client's certificate.
+    ("certificate_required", "handshake_failure", "unknown_ca", "bad_certificate", "tsi_data_corrupted"): (
         "if it wants to know its clients, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
+        " to what it trusts"
     ),
     ("not trusted",): "set OTEL_EXPORTER_OTLP_CERTIFICATE to the file with the authority that issued the certificate",
     ("remotedisconnected", "socket closed", "connection reset"): (
