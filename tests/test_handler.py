@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from langchain_core.callbacks import StdOutCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableLambda
@@ -472,3 +473,26 @@ def test_what_is_known_of_a_provider_goes_with_it():
     del provider
     gc.collect()
     assert known.values() == []
+
+
+class ReplacingProvider(TracerProvider):
+    """Puts the first processor that is added in place of its own, unless it is asked not to, as Phoenix's does."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = InMemorySpanExporter()
+        super().add_span_processor(SimpleSpanProcessor(self.own))
+
+    def add_span_processor(self, *args, replace_default_processor=True, **kwargs):
+        if replace_default_processor:
+            self.own.shutdown()
+        super().add_span_processor(*args, **kwargs)
+
+
+@pytest.mark.parametrize("listening", [{}, {"callbacks": [StdOutCallbackHandler()]}], ids=["plain", "listening"])
+def test_a_provider_keeps_its_own_processor(listening):
+    """A handler takes nothing from the provider that it is made for."""
+    provider = ReplacingProvider()
+    handler = OpenTelemetryCallbackHandler(tracer_provider=provider, **listening)
+    RunnableLambda(lambda x: x, name="run").invoke(1, {"callbacks": [handler]})
+    assert [span.name for span in provider.own.get_finished_spans()] == ["run"]

@@ -22,6 +22,7 @@ BASE = {
     "_process_exit",
     "_sigterm",
     "_span_memory",
+    "_span_processors",
     "_threads",
     "_version",
     "_worker",

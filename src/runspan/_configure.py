@@ -19,6 +19,7 @@ from opentelemetry.util.types import AttributeValue
 from runspan._environment import is_sdk_disabled
 from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
+from runspan._span_processors import add_span_processor
 from runspan.arguments import check_bool, check_number, shown
 from runspan.export.delivery import MAX_REQUEST_BYTES
 from runspan.export.otlp.target import (
@@ -332,5 +333,5 @@ def _slot_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
             " provider and let configure() make one."
         )
     slot = by_provider.setdefault(provider, ReplaceableSpanProcessor())
-    provider.add_span_processor(slot)
+    add_span_processor(provider, slot)
     return slot

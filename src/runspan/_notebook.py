@@ -7,6 +7,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from runspan._by_identity import ByIdentity
+from runspan._span_processors import add_span_processor
 from runspan.viewer.notebook import CellSpans
 
 _spans_of: Final[ByIdentity[trace.TracerProvider, CellSpans]] = ByIdentity()
@@ -65,5 +66,5 @@ def _spans_on(provider: trace.TracerProvider) -> CellSpans:
                 " can't show their traces. Call configure() in place of setting that provider."
             )
         spans = _spans_of.setdefault(provider, CellSpans())
-        provider.add_span_processor(spans)
+        add_span_processor(provider, spans)
     return spans

@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanContext
 from runspan._by_identity import ByIdentity
 from runspan._forking import fork_safe_lock
 from runspan._guard import attempt
+from runspan._span_processors import add_span_processor
 from runspan.arguments import shown
 from runspan.listeners.live_spans import LiveSpans
 from runspan.listeners.third_party import THIRD_PARTY_SPANS
@@ -116,7 +117,7 @@ def route(provider: trace.TracerProvider) -> Router | None:
             router = _routers.get(provider)
             if router is None:
                 router = _routers.setdefault(provider, Router())
-                provider.add_span_processor(router)
+                add_span_processor(provider, router)
     return router
 
 
