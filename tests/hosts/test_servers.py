@@ -84,6 +84,19 @@ def test_a_thread_that_goes_on_does_not_hold_up_the_end(command, where, status):
         assert host.names() == ["run"] * 5
 
 
+def test_a_worker_that_gunicorn_aborts_may_deliver():
+    """With a hook of gunicorn's, what had ended in a worker whose request takes too long arrives."""
+    with Host(
+        *GUNICORN, "sync", "--timeout", "2", "--config", "worker_abort.py", "wsgi:app", SLOW_SECONDS="60"
+    ) as host:
+        host.wait_for_port()
+        for _ in range(5):
+            host.get().read()
+        host.get("/slow")
+        host.receiver.wait_for(5, timeout=60)
+        assert host.names() == ["run"] * 5
+
+
 def test_flask_run_loses_nothing_that_has_ended():
     """Flask's server has no graceful shutdown: what ended before the signal arrives."""
     with Host("-m", "flask", "--app", "wsgi", "run", "--port", "PORT") as host:

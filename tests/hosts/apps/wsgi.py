@@ -1,4 +1,4 @@
-"""A WSGI application: each request is a span, and ``/slow`` one that ends a second after its answer has begun."""
+"""A WSGI application: each request is a span, and ``/slow`` one that ends late, after its answer has begun."""
 
 import os
 import time
@@ -8,7 +8,8 @@ from opentelemetry import trace
 
 from runspan import configure
 
-configure(sigterm=os.environ.get("SIGTERM") != "off")
+handle = configure(sigterm=os.environ.get("SIGTERM") != "off")
+SLOW_SECONDS = float(os.environ.get("SLOW_SECONDS", "1"))
 app = Flask(__name__)
 
 
@@ -26,6 +27,6 @@ def slow():
     def body():
         with trace.get_tracer("host").start_as_current_span("slow"):
             yield "begun"
-            time.sleep(1)
+            time.sleep(SLOW_SECONDS)
 
     return body()
