@@ -25,6 +25,8 @@ from runspan.runs.known_frame import KnownFrame
 
 _frame_at = sys._getframe  # noqa: SLF001  a documented function of CPython
 _frames_of_threads = sys._current_frames  # noqa: SLF001  the same
+# Of asyncio for "library and framework developers": without a loop the public one costs an exception at each run.
+_running_loop = asyncio._get_running_loop  # noqa: SLF001
 
 # The public methods that return when the run is over, also where they read their object's own stream.
 _READING_METHODS: Final = ("invoke", "ainvoke")
@@ -325,10 +327,5 @@ def _stacks_around() -> Iterator[FrameType]:
 
 
 def _current_task() -> "asyncio.Task[Any] | None":
-    # A running event loop sets this hook; asking for the task where there is none costs an exception at each run.
-    if sys.get_asyncgen_hooks().firstiter is None:
-        return None
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # the loop of another library
-        return None
+    loop = _running_loop()
+    return None if loop is None else asyncio.current_task(loop)
