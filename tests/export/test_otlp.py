@@ -108,6 +108,11 @@ def test_an_exporter_that_says_its_protocol(monkeypatch, exporter, protocol, res
             "endpoint is 'localhost'; it must be an http or https URL or host:port, such as http://localhost:4317.",
         ),
         (
+            {},
+            {"endpoint": "http://a b:4318"},
+            "endpoint is 'http://a b:4318'; it must be an http or https URL, such as http://localhost:4318.",
+        ),
+        (
             {ALL + "ENDPOINT": "http://a:port"},
             {},
             (

@@ -151,7 +151,8 @@ def _endpoint(argument: str | None, protocol: str) -> str:
     try:
         url = urlsplit(f"http://{value}" if is_bare else value)
         port = url.port
-        is_usable = url.scheme in {"http", "https"} and bool(url.hostname) and (port is not None or not is_bare)
+        is_host = bool(url.hostname) and not re.search(r"\s", url.netloc)
+        is_usable = url.scheme in {"http", "https"} and is_host and (port is not None or not is_bare)
     except (ValueError, AttributeError):  # an address or a port that is none; no text at all
         is_usable = False
     if not is_usable:
