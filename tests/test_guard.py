@@ -1,10 +1,12 @@
 """The guard keeps errors of foreign code from the application, but for those that are not about that code."""
 
 import asyncio
+import dataclasses
 import itertools
 import types
 from collections import defaultdict
 
+import orjson
 import pytest
 
 from runspan import _guard
@@ -84,6 +86,20 @@ def test_kinds_of_failures_that_are_made_as_the_application_runs(caplog):
     caplog.clear()
     attempt(throw, type("Another", (Exception,), {})(), default=None)
     assert caplog.records == []
+
+
+@pytest.mark.usefixtures("_own_faults")
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (dataclasses.fields, "It was raised in the module dataclasses."),
+        (orjson.loads, "If the payload looks ordinary, please report it."),
+    ],
+)
+def test_whose_code_failed_is_logged(caplog, function, hint):
+    """The line about a failure names the module that raised it, unless that is one of ours."""
+    attempt(function, object(), default=None)
+    assert [hint in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_a_function_of_no_module():

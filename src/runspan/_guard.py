@@ -90,16 +90,26 @@ def _note(function: Callable[..., object], error: BaseException, level: int = lo
         key = _OTHERS
     _faults[key] = count = next(_counters[key])
     if count == 1:
-        is_ours = (getattr(function, "__module__", None) or "").startswith("runspan")
+        module = _raised_in(error)
         _logger.log(
             level,
             "%s failed with %s; the run and its span go on without what it would have done, and further failures like"
             " it are only counted. %s (Where it happened: logger 'runspan', level DEBUG.)",
             *key,
-            "If the payload looks ordinary, please report it." if is_ours else "It is not runspan's own.",
+            "If the payload looks ordinary, please report it."
+            if module.startswith("runspan.")
+            else f"It was raised in the module {module}.",
         )
         # Without the message and the lines of source: both may have what the user keeps out of traces.
         _logger.debug("The first failure of %s:\n%s", where, frames_of(error))
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the name of the module whose function was the last to be called."""
+    raised = error.__traceback__
+    while raised is not None and raised.tb_next is not None:
+        raised = raised.tb_next
+    return str(raised.tb_frame.f_globals.get("__name__")) if raised is not None else __name__
 
 
 def frames_of(error: BaseException) -> str:
