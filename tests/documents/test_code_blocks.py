@@ -21,7 +21,7 @@ ARRIVING = {
     "content": ["answer"],
     "delivery": ["answer", "answer", "answer"],
     "handlers": ["answer", "answer", "chat", "invoke_workflow"],
-    "hosts": ["answer", "answer"],
+    "hosts": ["answer", "answer", "answer"],
     "index": ["RunnableSequence", "count", "shout"],
     "processes": ["answer", "invoke_workflow", "node"],
     "processors": ["GET /", "answer", "answer"],
