@@ -40,7 +40,7 @@ graph = StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "an
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     """End and deliver what is open when the server ends, also what still executes for clients that have left."""
-    with runspan.configure(service_name="streaming-app"):
+    async with runspan.configure(service_name="streaming-app"):
         yield
 
 

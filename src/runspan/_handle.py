@@ -1,8 +1,9 @@
 """What ``configure`` returns."""
 
+import asyncio
 import time
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 from opentelemetry.trace import TracerProvider
 
@@ -15,13 +16,17 @@ from runspan.export.stats import Stats
 from runspan.processors.console import DirectSpanProcessor
 from runspan.runs.tracing import end_open_runs
 
+# How long tasks may take to end that a server has cancelled.
+_CANCELLED_SECONDS: Final = 1.0
+
 ConfiguredProcessor = DeliveringSpanProcessor | DirectSpanProcessor
 
 
 class Handle:
     """What ``configure`` has set up, to flush, to shut down and to count spans; never made by hand.
 
-    As a context manager it shuts down at the end of the block; when the process ends it does so by itself.
+    As a context manager it shuts down at the end of the block; when the process ends it does so by itself. With
+    ``async with``, for the lifespan of a server, it first lets tasks end that the server has cancelled, for a second.
 
     Attributes:
         tracer_provider: the provider whose spans are delivered: the application's if it had set one, else a new one.
@@ -107,6 +112,21 @@ class Handle:
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await _cancelled_tasks_end()
+        finally:  # also where this task is cancelled
+            self.shutdown()
+
+
+async def _cancelled_tasks_end() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if cancelled := [task for task in others if task.cancelling()]:
+        await asyncio.wait(cancelled, timeout=_CANCELLED_SECONDS)
 
 
 def _milliseconds_until(deadline: float) -> int:

@@ -42,9 +42,10 @@ def test_a_graceful_shutdown_loses_nothing(command, where, status):
         assert host.names() == ["run"] * 5 + ["slow"]
 
 
-def test_an_application_may_shut_down_by_itself():
-    """A ``with`` block in the lifespan delivers without any handler of signals."""
-    with Host(*UVICORN, CONFIGURE="with") as host:
+@pytest.mark.parametrize("block", ["with", "async with"])
+def test_an_application_may_shut_down_by_itself(block):
+    """A block in the lifespan delivers without any handler of signals."""
+    with Host(*UVICORN, CONFIGURE=block) as host:
         host.wait_for_port()
         for _ in range(5):
             host.get().read()
@@ -52,6 +53,17 @@ def test_an_application_may_shut_down_by_itself():
         assert host.terminate() == KILLED
         assert slow.read() == b""
         assert host.names() == ["run"] * 5 + ["slow"]
+
+
+@pytest.mark.parametrize("where", ["import", "lifespan", "async with"])
+def test_what_a_server_cancels_at_its_end_arrives(where):
+    """A request that takes longer than a graceful shutdown may ends as it is cancelled, and is delivered."""
+    with Host(*UVICORN, "--timeout-graceful-shutdown", "1", CONFIGURE=where, SLOW_SECONDS="600") as host:
+        host.wait_for_port()
+        host.get().read()
+        host.get("/slow")
+        assert host.terminate() == KILLED
+        assert host.names() == ["run", "slow"]
 
 
 @pytest.mark.parametrize("command", [UVICORN, (*UVICORN_WORKER, "--preload")], ids=["uvicorn", "UvicornWorker"])

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 
 from opentelemetry import trace
 
@@ -33,7 +33,11 @@ async def live(receive, send):
     await receive()
     if CONFIGURE == "lifespan":
         configure()
-    with configure(sigterm=False) if CONFIGURE == "with" else nullcontext():
+    async with AsyncExitStack() as stack:
+        if CONFIGURE == "with":
+            stack.enter_context(configure(sigterm=False))
+        if CONFIGURE == "async with":
+            await stack.enter_async_context(configure(sigterm=False))
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await send({"type": "lifespan.shutdown.complete"})
@@ -46,8 +50,16 @@ async def answer(slow, send):
         await asyncio.to_thread(work, slow)
     else:
         with span(slow):
-            await asyncio.sleep(SLOW_SECONDS if slow else 0)
+            await wait(SLOW_SECONDS if slow else 0)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def wait(seconds):
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.05)  # as one that gives back what it has taken
+        raise
 
 
 def work(slow):
