@@ -1,6 +1,6 @@
 """SIGTERM, by which most servers are ended: what has ended is delivered, and the signal acts as it would without us.
 
-Our handler stands before the one in place. If that is the default, we deliver and let it act. If it is a function, such
+Our handler stands before the one in place. If that is the default, a thread delivers, then we let it act. If it is a function, such
 as a server's, a graceful shutdown begins, after which many servers restore the default and raise the signal again: that
 would end the process without ``atexit``. So the signal is blocked in the main thread until ``atexit`` has delivered.
 Python waits for other threads before ``atexit``; where that takes long, a thread of ours delivers and ends the process.
@@ -35,6 +35,9 @@ _LOOK_AGAIN_SECONDS = 1.0
 _LONGEST_SHUTDOWN_SECONDS = 600.0
 # How often to look whether a server has raised the signal again, and how long ``atexit`` may take to come then.
 _RAISED_SECONDS = 0.25
+# How long the main thread waits for a delivery at a time, and how long it goes on in between.
+_PATIENCE_SECONDS = 0.5
+_MOMENT_SECONDS = 0.01
 # For putting on disk, or logging, what could not be delivered.
 _STORE_SECONDS = 1.0
 _IS_POSIX = hasattr(signal, "pthread_sigmask")
@@ -91,7 +94,12 @@ class SigtermWatch(SpanProcessor):
                 _uninstall()
 
     def deliver(self) -> None:
-        """Deliver while the main thread waits: here it might hold what the delivery needs, so its time is limited."""
+        """Deliver in a thread of its own, and wait for it."""
+        over, until = self.begin_delivery()
+        over.wait(until - time.monotonic())
+
+    def begin_delivery(self) -> tuple[Event, float]:
+        """Begin to deliver; return what is set when that is over, and until when to wait for it."""
         over = Event()
 
         def work() -> None:
@@ -103,7 +111,7 @@ class SigtermWatch(SpanProcessor):
         except RuntimeError:
             # From Python 3.12 on none starts while the main thread waits for others at its end, before `atexit`.
             work()
-        over.wait(self._timeout_seconds + _STORE_SECONDS)
+        return over, time.monotonic() + self._timeout_seconds + _STORE_SECONDS
 
 
 class _State:
@@ -113,7 +121,8 @@ class _State:
         self.watch: SigtermWatch | None = None
         self.look_at = 0.0
         self.blocked_at: float | None = None
-        self.is_delivering = False
+        self.delivery: tuple[Event, float] | None = None
+        self.is_waiting = False
         self.is_exiting = False
         self.is_pending = False
         self.is_forked = False
@@ -152,16 +161,38 @@ def _end(watch: SigtermWatch | None) -> None:
     if _state.is_exiting or _state.is_forking:  # the main thread delivers already, or holds locks that we need
         _state.is_pending = True
         return
-    if _state.is_delivering:  # a second signal, as from a process group and a parent
+    if _state.is_waiting:  # a second signal, as from a process group and a parent
         return
-    _state.is_delivering = True
+    _state.is_waiting, is_over = True, True
     try:
-        if watch is not None:
-            watch.deliver()
+        is_over = watch is None or _is_delivered(watch)
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _unblock()
-        signal.raise_signal(signal.SIGTERM)
+        _state.is_waiting = False
+        if is_over:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _unblock()
+            signal.raise_signal(signal.SIGTERM)
+
+
+def _is_delivered(watch: SigtermWatch) -> bool:
+    """Wait for the delivery; False if the main thread is to go on for a moment, after which the signal comes again.
+
+    In the middle of anything it may hold what the delivery needs, such as a lock of ``logging``.
+    """
+    over, until = _state.delivery = _state.delivery or watch.begin_delivery()
+    if over.wait(min(_PATIENCE_SECONDS, until - time.monotonic())):
+        return True
+    with suppress(RuntimeError):  # no thread starts any more
+        if time.monotonic() < until:
+            start_thread(_send_again)
+            return False
+    over.wait(until - time.monotonic())
+    return True
+
+
+def _send_again() -> None:
+    sleep(_MOMENT_SECONDS)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 def _look(_: object = None) -> int:
@@ -299,6 +330,7 @@ def _fork_is_over() -> None:
 def _reset() -> None:
     """A child has not been asked to end; its server may have reset the signals."""
     _state.look_at = 0.0
-    _state.is_delivering = _state.is_exiting = _state.is_forking = _state.is_pending = _state.was_called = False
+    _state.is_waiting = _state.is_exiting = _state.is_forking = _state.is_pending = _state.was_called = False
+    _state.delivery = None
     _state.is_forked = True
     _unblock()

@@ -53,6 +53,28 @@ def test_the_default_action_comes_after_the_delivery(wait):
         assert host.names() == ["run"] * 5
 
 
+def test_a_signal_that_comes_while_the_main_thread_logs():
+    """A delivery that needs a lock of ``logging``, which the main thread holds as the signal comes, gets it."""
+    code = """
+    import logging
+    configure()
+    end_five()
+    class Slow:
+        def write(self, line):
+            if threading.current_thread() is threading.main_thread():
+                say("ready")
+                time.sleep(0.5)
+    logging.basicConfig(stream=Slow(), level="DEBUG")
+    while True:
+        logging.info("the lock of this handler is held now")
+        time.sleep(0.1)
+    """
+    with script(code) as host:
+        assert host.read_line() == "ready"
+        assert host.terminate() == KILLED
+        assert host.names() == ["run"] * 5
+
+
 def test_a_signal_arrives_while_the_main_thread_waits_for_others_at_its_end():
     """A process whose main thread is over delivers and is ended by the signal, though no thread starts any more."""
     code = """
