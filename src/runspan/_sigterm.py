@@ -1,6 +1,6 @@
 """SIGTERM, by which most servers are ended: what has ended is delivered, and the signal acts as it would without us.
 
-Our handler stands before the one in place. If that is the default, a thread delivers, then we let it act. If it is a function, such
+Our handler stands before the one in place. If that is the default, we deliver and let it act. If it is a function, such
 as a server's, a graceful shutdown begins, after which many servers restore the default and raise the signal again: that
 would end the process without ``atexit``. So the signal is blocked in the main thread until ``atexit`` has delivered.
 Python waits for other threads before ``atexit``; where that takes long, a thread of ours delivers and ends the process.
