@@ -19,7 +19,7 @@ from opentelemetry.util.types import AttributeValue
 from runspan._environment import is_sdk_disabled
 from runspan._forking import fork_safe_lock
 from runspan._handle import ConfiguredProcessor, Handle
-from runspan._span_processors import add_span_processor
+from runspan._span_processors import processor_on
 from runspan.arguments import check_bool, check_number, shown
 from runspan.export.delivery import MAX_REQUEST_BYTES
 from runspan.export.otlp.target import (
@@ -324,14 +324,10 @@ def _has_attributes(provider: trace.TracerProvider, wanted: Mapping[str, Attribu
 
 def _slot_on(provider: trace.TracerProvider) -> ReplaceableSpanProcessor:
     """Return what passes the spans of a provider to the processors that are configured; it is added once."""
-    if (there := by_provider.get(provider)) is not None:
-        return there
     if not isinstance(provider, TakesProcessors):
         raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
             f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so spans"
             " can't be taken from it. Either export with that provider and leave out configure(), or set no"
             " provider and let configure() make one."
         )
-    slot = by_provider.setdefault(provider, ReplaceableSpanProcessor())
-    add_span_processor(provider, slot)
-    return slot
+    return processor_on(provider, by_provider, ReplaceableSpanProcessor)

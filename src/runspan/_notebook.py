@@ -7,7 +7,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from runspan._by_identity import ByIdentity
-from runspan._span_processors import add_span_processor
+from runspan._span_processors import processor_on
 from runspan.viewer.notebook import CellSpans
 
 _spans_of: Final[ByIdentity[trace.TracerProvider, CellSpans]] = ByIdentity()
@@ -58,13 +58,9 @@ def _provider() -> trace.TracerProvider:
 
 def _spans_on(provider: trace.TracerProvider) -> CellSpans:
     """Return what keeps the spans of a provider; it is added once, as nothing can be removed."""
-    spans = _spans_of.get(provider)
-    if spans is None:
-        if not isinstance(provider, _TakesProcessors):
-            raise RuntimeError(
-                f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so cells"
-                " can't show their traces. Call configure() in place of setting that provider."
-            )
-        spans = _spans_of.setdefault(provider, CellSpans())
-        add_span_processor(provider, spans)
-    return spans
+    if not isinstance(provider, _TakesProcessors):
+        raise RuntimeError(  # noqa: TRY004  no argument has the wrong type
+            f"The tracer provider in place, {type(provider).__qualname__}, has no add_span_processor, so cells"
+            " can't show their traces. Call configure() in place of setting that provider."
+        )
+    return processor_on(provider, _spans_of, CellSpans)

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanContext
 from runspan._by_identity import ByIdentity
 from runspan._forking import fork_safe_lock
 from runspan._guard import attempt
-from runspan._span_processors import add_span_processor
+from runspan._span_processors import processor_on
 from runspan.arguments import shown
 from runspan.listeners.live_spans import LiveSpans
 from runspan.listeners.third_party import THIRD_PARTY_SPANS
@@ -114,10 +114,7 @@ def route(provider: trace.TracerProvider) -> Router | None:
     router = _routers.get(provider)
     if router is None and isinstance(provider, TakesProcessors):
         with _routers_lock:
-            router = _routers.get(provider)
-            if router is None:
-                router = _routers.setdefault(provider, Router())
-                add_span_processor(provider, router)
+            router = processor_on(provider, _routers, Router)
     return router
 
 

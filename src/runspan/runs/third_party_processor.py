@@ -11,7 +11,7 @@ from opentelemetry.trace import TracerProvider
 from runspan import semconv
 from runspan._by_identity import ByIdentity
 from runspan._forking import fork_safe_lock
-from runspan._span_processors import add_span_processor
+from runspan._span_processors import processor_on
 from runspan.attributes import Attributes
 from runspan.runs.current_span import open_runs_in, run_starting, runs_executing
 from runspan.runs.third_party_handlers import is_in_callback, note
@@ -53,5 +53,4 @@ _watched_lock: Final = fork_safe_lock()
 def watch(provider: Any) -> None:
     """Have the spans noted that other handlers start with a provider that takes span processors."""
     with _watched_lock:
-        if provider not in _watched:
-            add_span_processor(provider, _watched.setdefault(provider, _PROCESSOR))
+        processor_on(provider, _watched, lambda: _PROCESSOR)
